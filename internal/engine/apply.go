@@ -1,0 +1,312 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"provision/internal/steps"
+)
+
+// staleLimit is how often a run plans a host anew because its state moved, before it gives up.
+const staleLimit = 5
+
+// errStepFailed ends the work on a host after a step whose failure has been told already.
+var errStepFailed = errors.New("a step failed")
+
+// apply makes the planned changes of the plays that are wanted: the pending steps of the host as one program, and
+// another one only where a step could not be known before an earlier one had run.
+func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
+	if owner := h.state.Lock; owner != "" && h.pending() > 0 {
+		return &LockedError{Owner: owner}
+	}
+	from := 0
+	for stale := 0; ; {
+		segment := h.segment(from, wanted)
+		if len(segment.entries) == 0 && segment.next >= len(h.planned) {
+			return nil
+		}
+		if len(segment.entries) == 0 {
+			p := &h.planned[segment.next]
+			return fmt.Errorf("%s waits for %s, which will not come", p.Addr, strings.Join(p.Waits, ", "))
+		}
+		end, err := h.execute(ctx, segment)
+		if err != nil {
+			return err
+		}
+		switch end.verdict {
+		case "ok":
+			if from = segment.next; from >= len(h.planned) {
+				return nil
+			}
+		case "stale":
+			from = end.at
+			if stale++; stale > staleLimit {
+				return fmt.Errorf("%s: its state changes whenever it is looked at; is something else changing the host?", h.planned[from].Addr)
+			}
+		case "stopped":
+			return context.Canceled
+		default:
+			return errStepFailed
+		}
+		if err := h.replan(ctx, from); err != nil {
+			return err
+		}
+	}
+}
+
+// replan looks again at the steps from an index on and plans them anew.
+func (h *hostRun) replan(ctx context.Context, from int) error {
+	before := make(map[string]string)
+	for i := from; i < len(h.planned); i++ {
+		p := &h.planned[i]
+		before[p.Addr] = fmt.Sprintf("%v %v", p.Change.Action, p.Change.Diff)
+		delete(h.asked, p.Addr)
+		delete(h.observations, p.Addr)
+		delete(h.results, p.Addr)
+	}
+	if err := h.settle(ctx, from); err != nil {
+		return err
+	}
+	if err := h.mistakes(); err != nil {
+		return err
+	}
+	for i := from; i < len(h.planned); i++ {
+		p := &h.planned[i]
+		// Notifications of steps that have run are owed now, whatever the plan of the rest says.
+		if !p.Check && before[p.Addr] != fmt.Sprintf("%v %v", p.Change.Action, p.Change.Diff) {
+			h.emit(Event{Type: EventPlanStep, PlanStep: &PlanStep{
+				Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,
+				Skipped: p.Skip, Diff: p.Change.Diff, After: p.After, Dangers: p.Change.Dangers, Events: p.Events,
+			}})
+		}
+	}
+	return nil
+}
+
+// A segment is a run of steps that can go into one program.
+type segment struct {
+	entries []entry
+	next    int // index of the first step that is not in it
+}
+
+// segment collects entries from an index on, up to a step whose arguments wait for one of them.
+func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
+	var s segment
+	owed := h.subscriptions()
+	for s.next = from; s.next < len(h.planned); s.next++ {
+		p := &h.planned[s.next]
+		if !wanted(p) {
+			continue
+		}
+		if len(p.Waits) > 0 || p.Step == nil {
+			if !p.Skip {
+				return s
+			}
+			continue
+		}
+		if !h.takesPart(p) {
+			h.passedOver(p)
+			continue
+		}
+		s.entries = append(s.entries, h.entry(s.next, owed[p.Addr]))
+		if n := len(s.entries[len(s.entries)-1].cases); n > 0 && reboots(s.entries[len(s.entries)-1].cases[0].ops) {
+			s.next++
+			return s
+		}
+	}
+	return s
+}
+
+// takesPart tells whether a step goes into the program.
+func (h *hostRun) takesPart(p *Planned) bool {
+	if p.Check {
+		return !p.Skip && (p.Err != nil || p.Change.Action != steps.NoOp || h.pending() > 0)
+	}
+	return p.Pending()
+}
+
+// passedOver tells of a step that has nothing to do, or of a check that has passed already.
+func (h *hostRun) passedOver(p *Planned) {
+	if p.Check {
+		if !p.Skip {
+			h.check(p, &StepEnd{Status: StepUnchanged})
+		}
+		return
+	}
+	status := StepUnchanged
+	if p.Skip {
+		status = StepSkipped
+	}
+	h.count(status)
+	h.emit(Event{Type: EventStepEnd, StepEnd: &StepEnd{
+		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: status, Reason: p.Change.Reason,
+	}})
+}
+
+func (h *hostRun) count(s StepStatus) { h.counts[string(s)]++ }
+
+// subscriptions returns, for each step, the notifications that others are owed once it changes something.
+func (h *hostRun) subscriptions() map[string][]string {
+	owed := map[string][]string{}
+	for i := range h.planned {
+		p := &h.planned[i]
+		for event, sources := range p.OnChange {
+			name := notification(&p.Instance, event)
+			for _, addr := range sources {
+				if !slices.Contains(owed[addr], name) {
+					owed[addr] = append(owed[addr], name)
+				}
+			}
+		}
+	}
+	return owed
+}
+
+func (h *hostRun) entry(i int, raises []string) entry {
+	p := &h.planned[i]
+	e := entry{
+		number: i + 1, addr: p.Addr, runAs: h.runAs(&p.Instance), probe: p.Step.Probe(), cases: p.cases(h.facts),
+		raises: raises, changedIf: p.Change.ChangedIf, timeout: p.Timeout, retries: p.Retries, repeatable: true, proceed: p.Proceed || p.Check,
+	}
+	slices.Sort(e.raises)
+	if r, ok := p.Step.(steps.Repeater); ok {
+		e.repeatable = r.Repeatable()
+	}
+	if _, gated := p.OnChange[""]; gated {
+		e.gate = notification(&p.Instance, "")
+	}
+	if handler, ok := p.Step.(steps.Handler); ok {
+		for _, event := range handler.Events() {
+			if _, watched := p.OnChange[event]; watched {
+				e.events = append(e.events, eventCase{event: event, name: notification(&p.Instance, event)})
+			}
+		}
+	}
+	return e
+}
+
+// An ending is how a program ended.
+type ending struct {
+	verdict string // of its done record
+	at      int    // index of the step that it stopped at, if it did
+}
+
+// execute sends one program and follows it to its end, over as many connections as that takes.
+func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
+	h.programs++
+	prog := &program{id: fmt.Sprintf("%s-%d", h.run.ID, h.programs), owner: h.run.Owner, salt: h.run.Salt, entries: seg.entries}
+	text, files := prog.text()
+	if len(files) > 0 {
+		dir, err := stage(ctx, h.conn, files)
+		if err != nil {
+			return ending{}, err
+		}
+		prog.stage = dir
+		text, _ = prog.text()
+	}
+	w := &watcher{host: h, total: len(seg.entries)}
+	err := h.follow(ctx, prog, text, w)
+	if err != nil {
+		return ending{}, err
+	}
+	if w.failure && w.end.verdict != "stale" {
+		w.end.verdict = "failed"
+	}
+	return w.end, nil
+}
+
+// follow launches the program and stays with it, reconnecting when the link drops.
+func (h *hostRun) follow(ctx context.Context, prog *program, text string, w *watcher) error {
+	// An interrupt does not cut the link: it is told to the program, and the program's end is awaited.
+	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	w.stop = func() { h.tellProgram(following, prog.id, false) }
+	done := make(chan struct{})
+	defer close(done)
+	go h.interrupts(ctx, following, cancel, prog.id, done)
+
+	var pos position
+	err := h.session.launch(following, prog, text, &pos, w)
+	for attempt := 1; errors.Is(err, ErrUnreachable) && ctx.Err() == nil; attempt++ {
+		delay := h.run.backoff(attempt)
+		if delay < 0 {
+			return fmt.Errorf("%w; the program goes on there: run again to see what it did", err)
+		}
+		h.emit(Event{Type: EventHostRetry, HostRetry: &HostRetry{Attempt: attempt, Delay: Millis(delay), Why: err.Error()}})
+		select {
+		case <-ctx.Done():
+			return context.Canceled
+		case <-time.After(delay):
+		}
+		if err = h.reconnect(ctx); err != nil {
+			continue
+		}
+		if err = h.session.resume(following, prog.id, &pos, w); errors.Is(err, errProgramDied) && pos.journal.at == 0 {
+			// The link broke before the program was there. Nothing has happened yet.
+			pos = position{}
+			err = h.session.launch(following, prog, text, &pos, w)
+		}
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Canceled
+	}
+	return err
+}
+
+func (h *hostRun) reconnect(ctx context.Context) error {
+	h.close()
+	h.session = nil
+	conn, err := h.run.Dialer.Dial(ctx, h.Name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	h.conn = conn
+	if err := h.open(ctx, h.password); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return nil
+}
+
+// interrupts passes the user's wish to stop on to the program: after its step at the first, at once at the
+// second.
+func (h *hostRun) interrupts(ctx, following context.Context, cancel func(), id string, done <-chan struct{}) {
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
+	case <-h.run.Stop:
+		h.tellProgram(following, id, false)
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+	}
+	h.tellProgram(following, id, true)
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		cancel()
+	}
+}
+
+// tellProgram reaches the program over a session of its own.
+func (h *hostRun) tellProgram(ctx context.Context, id string, now bool) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	session, err := OpenSession(ctx, h.conn, h.privilege(), h.password)
+	if err == nil {
+		err = session.stopProgram(ctx, id, now)
+		session.Close()
+	}
+	if err != nil {
+		h.emit(Event{Type: EventWarning, Warning: &Warning{
+			Message: "the program on the host could not be told to stop: " + err.Error(),
+			Hint:    "it ends after the steps that it was sent",
+		}})
+	}
+}

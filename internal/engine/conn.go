@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"os"
+)
+
+// A Conn is what the engine needs of an SSH connection to one host.
+type Conn interface {
+	// Start runs a command on the host. The caller may write to Stdin at once.
+	Start(ctx context.Context, command string) (*Process, error)
+
+	// Upload writes size bytes of r to a file of the login user. The directory must exist.
+	Upload(ctx context.Context, path string, mode os.FileMode, size int64, r io.Reader) error
+
+	Close() error
+}
+
+// A Process is a command that runs on a host.
+type Process struct {
+	Stdin          io.WriteCloser
+	Stdout, Stderr io.Reader
+	Wait           func() (status int, err error) // err is for a lost connection, not for a status
+	Close          func() error                   // ends the channel, not what runs at its other end
+}
+
+// A Dialer makes a connection. The error of an unreachable host wraps ErrUnreachable.
+type Dialer interface {
+	Dial(ctx context.Context, host string) (Conn, error)
+}
+
+// Become says how a session gets the rights of root.
+type Become struct {
+	Method   string                                // sudo, su or doas; "" if the login user's own rights do
+	Password func(context.Context) (string, error) // asked only if the host wants one; may be nil
+}

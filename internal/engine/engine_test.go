@@ -1,0 +1,364 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/steps"
+)
+
+const reconnectForTests = 30 * time.Second
+
+func timeNow() time.Time { return time.Now() }
+
+// shells are the ones that a host may have as /bin/sh.
+func shells(t *testing.T) map[string][]string {
+	all := map[string][]string{"dash": {"dash"}, "bash": {"bash", "--posix"}, "busybox": {"busybox", "sh"}}
+	for name, argv := range all {
+		path, err := exec.LookPath(argv[0])
+		if err != nil {
+			if os.Getenv("PROVISION_CI") == "1" {
+				t.Fatalf("%s is lacking", name)
+			}
+			t.Logf("SKIPPED %s: it is not installed", name)
+			delete(all, name)
+			continue
+		}
+		argv[0] = path
+	}
+	return all
+}
+
+func TestApplyThenNothingToDo(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, shell...)
+			list := stepList{
+				step(t, "directory", "d", map[string]cty.Value{"path": str(host.path("a/b")), "mode": str("0750")}),
+				step(t, "command", "c", map[string]cty.Value{"script": str("echo one; echo two >&2; echo hi > f"), "creates": str(host.path("f")), "cwd": str(host.path("a/b"))}),
+			}
+			list[1].Step.Probe() // a probe is a function of the arguments alone
+			exit, rec := applied(t, host, list)
+			if exit != 0 {
+				t.Fatalf("exit %d\n%s", exit, rec.dump())
+			}
+		})
+	}
+}
+
+func TestSecondApplyIsEmpty(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, shell...)
+			list := stepList{
+				step(t, "directory", "d", map[string]cty.Value{"path": str(host.path("a/b")), "mode": str("0750")}),
+				step(t, "file", "f", map[string]cty.Value{"path": str(host.path("a/b/f")), "content": str("it's\n100%\n\ttab\\n\n"), "mode": str("0640")}),
+				step(t, "file", "s", map[string]cty.Value{"path": str(host.path("a/secret")), "content": str("pa$$ w0rd").Mark(steps.Sensitive)}),
+			}
+			exit, rec := applied(t, host, list)
+			if exit != 0 {
+				t.Fatalf("exit %d\n%s", exit, rec.dump())
+			}
+			want := []string{"step.directory.d changed", "step.file.f changed", "step.file.s changed"}
+			if diff := cmp.Diff(want, rec.verdicts()); diff != "" {
+				t.Error(diff)
+			}
+			if got := host.read("a/b/f"); got != "it's\n100%\n\ttab\\n\n" {
+				t.Errorf("content %q", got)
+			}
+			if got := host.read("a/secret"); got != "pa$$ w0rd" {
+				t.Errorf("secret content differs")
+			}
+			if info, _ := os.Stat(host.path("a/secret")); info.Mode().Perm() != 0o600 {
+				t.Errorf("a new secret file has mode %v", info.Mode())
+			}
+			exit, rec = applied(t, host, list)
+			want = []string{"step.directory.d unchanged", "step.file.f unchanged", "step.file.s unchanged"}
+			if diff := cmp.Diff(want, rec.verdicts()); exit != 0 || diff != "" {
+				t.Errorf("second apply: exit %d %s\n%s", exit, diff, rec.dump())
+			}
+			host.tidy()
+		})
+	}
+}
+
+// tidy fails the test if a program left anything behind but its journals.
+func (l *localHost) tidy() {
+	l.t.Helper()
+	out, err := exec.Command("find", l.home, "-name", ".provision.*", "-o", "-path", "*/run/*", "-o", "-name", ".provision-*").CombinedOutput()
+	if err != nil || len(out) > 0 {
+		l.t.Errorf("left behind: %s %v", out, err)
+	}
+}
+
+func TestFailureStopsAndIsExplained(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{
+		script(t, "one", "echo fine"),
+		script(t, "two", "echo out; echo 'no space left' >&2; exit 7"),
+		script(t, "three", "touch never"),
+	}
+	exit, rec := applied(t, host, list)
+	if exit != 1 {
+		t.Fatalf("exit %d\n%s", exit, rec.dump())
+	}
+	e := rec.ends()["step.command.two"]
+	if e == nil || e.Status != StepFailed || e.Error.Exit != 7 || !strings.Contains(e.Error.Message, "no space left") || !strings.Contains(e.Error.Output, "out\n") {
+		t.Errorf("failure: %+v\n%s", e, rec.dump())
+	}
+	if host.exists("never") {
+		t.Error("a step after the failed one ran")
+	}
+	host.tidy()
+}
+
+func TestProceedGoesOn(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{script(t, "two", "exit 7"), script(t, "three", "touch after")}
+	list[0].Proceed = true
+	_, rec := applied(t, host, list)
+	if !host.exists("after") {
+		t.Errorf("continue_on_error did not\n%s", rec.dump())
+	}
+}
+
+func TestNotificationsAreDurable(t *testing.T) {
+	host := newLocalHost(t)
+	source := func(fails bool) stepList {
+		text := "touch middle"
+		if fails {
+			text = "exit 1"
+		}
+		list := stepList{
+			step(t, "file", "conf", map[string]cty.Value{"path": str(host.path("conf")), "content": str("x\n")}),
+			step(t, "command", "middle", map[string]cty.Value{"script": str(text), "creates": str(host.path("middle"))}),
+			script(t, "reload", "echo x >> reloaded"),
+		}
+		list[2].OnChange = map[string][]string{"": {"step.file.conf"}}
+		return list
+	}
+	if exit, rec := applied(t, host, source(true)); exit != 1 || host.exists("reloaded") {
+		t.Fatalf("exit %d\n%s", exit, rec.dump())
+	}
+	// The file is as wanted now, but the command that it should have caused is still owed.
+	if exit, rec := applied(t, host, source(false)); exit != 0 || !host.exists("reloaded") {
+		t.Fatalf("exit %d\n%s", exit, rec.dump())
+	}
+	exit, rec := applied(t, host, source(false))
+	if exit != 0 || host.read("reloaded") != "x\n" {
+		t.Fatalf("exit %d, it ran again\n%s", exit, rec.dump())
+	}
+}
+
+func TestDroppedLinkIsAPause(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, shell...)
+			list := stepList{
+				script(t, "slow", "echo before; touch started; n=0; while [ ! -e go ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done; echo after; echo x >> count"),
+				script(t, "next", "echo x >> count"),
+			}
+			rec := &recorder{}
+			run := newRun(host, rec, list)
+			rec.notify = func(e Event) {
+				switch e.Type {
+				case EventStepOutput:
+					if strings.Contains(e.StepOutput.Text, "before") {
+						go host.cut()
+					}
+				case EventHostRetry:
+					_ = os.WriteFile(host.path("go"), nil, 0o644)
+				}
+			}
+			run.Plan(t.Context())
+			run.Apply(t.Context())
+			if exit := run.Close(); exit != 0 {
+				t.Fatalf("exit %d\n%s", exit, rec.dump())
+			}
+			if got := host.read("count"); got != "x\nx\n" {
+				t.Errorf("count %q", got)
+			}
+			text := rec.text("step.command.slow")
+			if text != "before\nafter\n" {
+				t.Errorf("output over two connections: %q", text)
+			}
+			host.tidy()
+		})
+	}
+}
+
+// text joins what a step printed.
+func (r *recorder) text(addr string) string {
+	var b strings.Builder
+	for _, e := range r.events {
+		if e.StepOutput != nil && e.StepOutput.Addr == addr {
+			b.WriteString(e.StepOutput.Text)
+		}
+	}
+	return b.String()
+}
+
+func TestFirstInterruptEndsAfterTheStep(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{
+		script(t, "slow", "echo started; sleep 1; touch finished"),
+		script(t, "next", "touch next"),
+	}
+	rec := &recorder{}
+	run := newRun(host, rec, list)
+	stop := make(chan struct{})
+	run.Stop = stop
+	interrupt := sync.OnceFunc(func() { close(stop) })
+	rec.notify = func(e Event) {
+		if e.Type == EventStepOutput {
+			interrupt()
+		}
+	}
+	run.Plan(t.Context())
+	run.Apply(t.Context())
+	if exit := run.Close(); exit != 130 || !host.exists("finished") || host.exists("next") {
+		t.Errorf("exit %d, finished %v, next %v\n%s", exit, host.exists("finished"), host.exists("next"), rec.dump())
+	}
+	host.tidy()
+}
+
+func TestSecondInterruptKills(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, shell...)
+			list := stepList{script(t, "slow", "echo started; sh -c 'sleep 4567 & wait'; touch finished")}
+			rec := &recorder{}
+			run := newRun(host, rec, list)
+			ctx, cancel := context.WithCancel(t.Context())
+			rec.notify = func(e Event) {
+				if e.Type == EventStepOutput {
+					cancel()
+				}
+			}
+			run.Plan(ctx)
+			run.Apply(ctx)
+			if exit := run.Close(); exit != 130 {
+				t.Errorf("exit %d\n%s", exit, rec.dump())
+			}
+			if out, _ := exec.Command("pgrep", "-f", "sleep 4567").Output(); len(out) > 0 {
+				t.Errorf("still running: %s", out)
+			}
+			if host.exists("finished") {
+				t.Error("the step went on")
+			}
+			host.tidy()
+		})
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{script(t, "slow", "sleep 4568")}
+	list[0].Timeout = 1
+	exit, rec := applied(t, host, list)
+	e := rec.ends()["step.command.slow"]
+	if exit != 1 || e == nil || !strings.Contains(e.Error.Message, "timeout of 1 s") {
+		t.Errorf("exit %d %+v\n%s", exit, e, rec.dump())
+	}
+	if out, _ := exec.Command("pgrep", "-f", "sleep 4568").Output(); len(out) > 0 {
+		t.Errorf("still running: %s", out)
+	}
+}
+
+func TestRetries(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{script(t, "flaky", "echo x >> tries; [ $(wc -l < tries) -ge 2 ]")}
+	list[0].Retries = 2
+	if exit, rec := applied(t, host, list); exit != 0 || host.read("tries") != "x\nx\n" {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+}
+
+func TestStaleStateIsPlannedAnew(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{step(t, "file", "f", map[string]cty.Value{"path": str(host.path("f")), "content": str("new\n")})}
+	rec := &recorder{}
+	run := newRun(host, rec, list)
+	run.Plan(t.Context())
+	if err := os.WriteFile(host.path("f"), []byte("somebody else was here\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run.Apply(t.Context())
+	exit := run.Close()
+	want := []string{"step.file.f stale", "step.file.f changed"}
+	if diff := cmp.Diff(want, rec.verdicts()); exit != 0 || diff != "" || host.read("f") != "new\n" {
+		t.Errorf("exit %d %s\n%s", exit, diff, rec.dump())
+	}
+}
+
+func TestSecondRunFindsTheLock(t *testing.T) {
+	host := newLocalHost(t)
+	first, second := &recorder{}, &recorder{}
+	run := newRun(host, first, stepList{script(t, "slow", "echo started; n=0; while [ ! -e go ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n+1)); done")})
+	run.Owner = "ann@laptop since 10:31"
+	var exit int
+	once := true
+	first.notify = func(e Event) {
+		if e.Type == EventStepOutput && once {
+			once = false
+			other := newRun(host, second, stepList{script(t, "other", "touch other")})
+			other.Plan(t.Context())
+			other.Apply(t.Context())
+			exit = other.Close()
+			_ = os.WriteFile(host.path("go"), nil, 0o644)
+		}
+	}
+	run.Plan(t.Context())
+	run.Apply(t.Context())
+	if run.Close() != 0 || exit != 4 || host.exists("other") || !strings.Contains(second.dump(), "ann@laptop since 10:31") {
+		t.Errorf("exit %d\n%s\n%s", exit, first.dump(), second.dump())
+	}
+}
+
+func TestCommandCutOffIsNotRepeatedBlindly(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{script(t, "pay", "echo x >> paid; echo started; kill -9 $(cut -d' ' -f1 ~/.provision/run/*/pid); sleep 1")}
+	rec := &recorder{}
+	run := newRun(host, rec, list)
+	run.Plan(t.Context())
+	run.Apply(t.Context())
+	if exit := run.Close(); exit == 0 {
+		t.Fatalf("exit %d\n%s", exit, rec.dump())
+	}
+	exit, rec := applied(t, host, list)
+	if exit != 1 || !strings.Contains(rec.dump(), "--rerun step.command.pay") || host.read("paid") != "x\n" {
+		t.Errorf("exit %d, paid %q\n%s", exit, host.read("paid"), rec.dump())
+	}
+}
+
+func TestOneExchangeWhateverTheNumberOfSteps(t *testing.T) {
+	host := newLocalHost(t)
+	for _, n := range []int{1, 30, 300} {
+		var list stepList
+		for i := range n {
+			in := step(t, "directory", "d", map[string]cty.Value{"path": str(host.path("."))})
+			in.Addr += string(rune('a'+i%26)) + strings.Repeat("x", i/26)
+			list = append(list, in)
+		}
+		rec := &recorder{}
+		run := newRun(host, rec, list)
+		run.Command = CommandPlan
+		run.Plan(t.Context())
+		if exit := run.Close(); exit != 0 {
+			t.Fatalf("exit %d\n%s", exit, rec.dump())
+		}
+		for _, e := range rec.events {
+			if e.HostPlanned != nil && (e.HostPlanned.Exchanges != 1 || e.HostPlanned.Counts["no-op"] != n) {
+				t.Errorf("%d steps: %+v", n, e.HostPlanned)
+			}
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrUnreachable is wrapped by the errors of hosts that could not be reached, or were lost for
+// good in the middle of a run.
+var ErrUnreachable = errors.New("unreachable")
+
+// A LockedError says that another run holds the lock of a host.
+type LockedError struct{ Owner string }
+
+func (e *LockedError) Error() string {
+	return "another run holds the lock: " + e.Owner + "; wait until it has ended, then run again"
+}
+
+// A BecomeError says why the session did not get the rights of root.
+type BecomeError struct {
+	Method, Cause, Hint string
+	WrongPassword       bool
+	NeedPassword        bool
+}
+
+func (e *BecomeError) Error() string {
+	return fmt.Sprintf("%s failed: %s; %s", e.Method, e.Cause, e.Hint)
+}
+
+// lastLines returns the last n lines of s, without final line breaks.
+func lastLines(s string, n int) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "\n")
+}

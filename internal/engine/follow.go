@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"provision/internal/shell"
+)
+
+//go:embed follow.sh
+var followSource string
+
+// errProgramDied means that the program ended without a word: it was killed, or the host restarted.
+var errProgramDied = errors.New("the program on the host ended without finishing: it was killed, or the host restarted")
+
+// A position is how far the client has followed a program. It is all that is needed to go on over a new
+// connection.
+type position struct {
+	journal journalReader
+	number  int      // the step whose output comes now
+	out     [2]int64 // bytes of its stdout and stderr
+}
+
+// A listener takes what a program does, in order.
+type listener interface {
+	record(record) error
+	output(number int, stream int, text []byte) // stream 1 is stdout, 2 stderr
+}
+
+// Launch writes a program to the host, starts it detached, and follows it to its end.
+func (s *Session) launch(ctx context.Context, p *program, text string, pos *position, to listener) error {
+	var b strings.Builder
+	b.WriteString("{\n")
+	s.library(&b)
+	b.WriteString(followSource)
+	fmt.Fprintf(&b, "ID=%s DIR=$RUN/run-%s\n", p.id, p.id)
+	b.WriteString("if umask 077 && mkdir -p \"$RUN\" && chmod 700 \"$RUN\" && mkdir \"$DIR\" &&\n")
+	fmt.Fprintf(&b, "printf '%%s' %s >\"$DIR/program\"; then\numask 022\n", shell.Quote(text))
+	b.WriteString("launch \"$ID\" \"$DIR/program\"\nfollow \"$ID\" \"$DIR\" 0 0 0 0\nmark 0 0\nelse rm -rf \"$DIR\"; mark 0 1; fi\n} </dev/null\n")
+	return s.followed(ctx, b.String(), pos, to)
+}
+
+// resume follows a program that was started over an earlier connection.
+func (s *Session) resume(ctx context.Context, id string, pos *position, to listener) error {
+	var b strings.Builder
+	b.WriteString("{\n")
+	s.library(&b)
+	b.WriteString(followSource)
+	// The journal goes on where the last whole record ended.
+	at := pos.journal.at - int64(pos.journal.buf.Len())
+	pos.journal.buf.Reset()
+	pos.journal.at = at
+	fmt.Fprintf(&b, "follow %s \"$RUN/run-%s\" %d %d %d %d\nmark 0 0\n} </dev/null\n", id, id, at, pos.number, pos.out[0], pos.out[1])
+	return s.followed(ctx, b.String(), pos, to)
+}
+
+func (s *Session) followed(ctx context.Context, script string, pos *position, to listener) error {
+	if err := s.send(script); err != nil {
+		return s.lost(err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.process.Close() })
+	defer stop()
+	ended := false
+	for {
+		f, err := s.readFrame()
+		if err != nil {
+			return s.lost(err)
+		}
+		switch f.kind {
+		case "mark":
+			said := s.stderr.take("0")
+			switch {
+			case f.number != 0:
+				return fmt.Errorf("the program could not be written to the host: %s", lastLines(strings.TrimSpace(said), 3))
+			case !ended:
+				return errProgramDied
+			}
+			return nil
+		case "journal":
+			records, err := pos.journal.feed(f.body)
+			for _, r := range records {
+				if rerr := to.record(r); rerr != nil {
+					return rerr
+				}
+			}
+			if err != nil {
+				return err
+			}
+		case "out":
+			if f.number != pos.number {
+				pos.number, pos.out = f.number, [2]int64{}
+			}
+			if f.stream == 1 || f.stream == 2 {
+				pos.out[f.stream-1] = f.from + int64(len(f.body))
+				to.output(f.number, f.stream, f.body)
+			}
+		case "locked":
+			return &LockedError{Owner: string(f.body)}
+		case "done":
+			ended = true
+		case "dead":
+		}
+	}
+}
+
+// A frame is a piece of what a program wrote.
+type frame struct {
+	kind           string
+	number, stream int
+	from           int64
+	body           []byte
+}
+
+const frameLimit = 1 << 20
+
+func (s *Session) readFrame() (frame, error) {
+	for {
+		line, err := s.stdout.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return frame{}, err
+		}
+		rest, ok := bytes.CutPrefix(line, []byte(s.nonce+" "))
+		if !ok {
+			continue // noise before the first frame, such as a login shell's greeting
+		}
+		head := string(rest)
+		var f frame
+		if n, err := fmt.Sscanf(head, "0 %d", &f.number); err == nil && n == 1 {
+			f.kind = "mark"
+			return f, nil
+		}
+		length := 0
+		if _, err := fmt.Sscanf(head, "%s %d %d %d %d", &f.kind, &f.number, &f.stream, &f.from, &length); err != nil || length < 0 || length > frameLimit {
+			return frame{}, fmt.Errorf("unexpected frame %q in the answer of the host", head)
+		}
+		f.body = make([]byte, length)
+		_, err = io.ReadFull(s.stdout, f.body)
+		return f, err
+	}
+}
+
+// stopProgram asks a program to end after its current step; with now it ends at once, with all that it has
+// started.
+func (s *Session) stopProgram(ctx context.Context, id string, now bool) error {
+	text := fmt.Sprintf(`d=$RUN/run-%s; [ -d "$d" ] && : >"$d/stop"`, id)
+	if now {
+		text = fmt.Sprintf(`d=$RUN/run-%s
+[ -f "$d/pid" ] || exit 0
+read -r pid began <"$d/pid"
+alive "$pid" "$began" || exit 0
+kill -s TERM "$pid"
+n=0
+while alive "$pid" "$began" && [ ! -f "$d/done" ] && [ "$n" -lt 50 ]; do sleep 0.1 || sleep 1; n=$((n+1)); done
+[ ! -f "$d/done" ] || exit 0
+alive "$pid" "$began" || exit 0
+kill_tree KILL "$pid"
+rm -f "$RUN/lock"`, id)
+	}
+	_, err := s.Ask(ctx, "", []Fragment{{Text: text}})
+	return err
+}

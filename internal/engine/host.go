@@ -1,0 +1,338 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/steps"
+)
+
+// A StepSource yields the steps of one host as far as they can be known: with nil facts before the first
+// exchange, and again as facts and the results of steps arrive. results maps the address of a step to the
+// object of its outputs.
+type StepSource interface {
+	Steps(facts *steps.Facts, results map[string]cty.Value) ([]steps.Instance, hcl.Diagnostics)
+}
+
+// A Host is one host of a run.
+type Host struct {
+	Name    string
+	Address string // as dialled, for people
+	User    string // the login user
+	Become  Become // how a session becomes root where a step asks for it; unused if User is root
+	Source  StepSource
+}
+
+// A hostRun is the conversation with one host from connecting to the end.
+type hostRun struct {
+	Host
+	run *Run
+
+	conn    Conn
+	session *Session
+	root    bool // the session became root
+	began   time.Time
+
+	facts        *steps.Facts
+	state        HostState
+	instances    []steps.Instance
+	results      map[string]cty.Value
+	observations map[string]steps.Observation
+	asked        map[string]string // by address: the probe that was answered
+	planned      []Planned
+	exchanges    int
+
+	programs     int // sent so far
+	checksFailed int
+	password     bool // the session was opened with one
+	counts       Counts
+	outcome      HostStatus
+	message      string
+}
+
+func (h *hostRun) emit(e Event) {
+	e.Host = h.Name
+	h.run.emit(e)
+}
+
+// connect dials and tells about it.
+func (h *hostRun) connect(ctx context.Context) error {
+	h.emit(Event{Type: EventHostConnecting})
+	conn, err := h.run.Dialer.Dial(ctx, h.Name)
+	if err != nil {
+		return err
+	}
+	h.conn = conn
+	return nil
+}
+
+// privilege tells whether any step needs the rights of root.
+func (h *hostRun) privilege() Become {
+	for i := range h.instances {
+		if in := &h.instances[i]; (in.Become || in.RunAs != "") && h.User != "root" {
+			become := h.Become
+			if become.Method == "" {
+				become.Method = "sudo"
+			}
+			return become
+		}
+	}
+	return Become{}
+}
+
+// open starts the session, with a password only if the host wants one.
+func (h *hostRun) open(ctx context.Context, usePassword bool) error {
+	become := h.privilege()
+	session, err := OpenSession(ctx, h.conn, become, usePassword)
+	if err != nil {
+		return err
+	}
+	h.session, h.root, h.password = session, become.Method != "", usePassword
+	return nil
+}
+
+// ask runs fragments in the session, opening it first, and once more with a password where that is what is
+// missing.
+func (h *hostRun) ask(ctx context.Context, fragments []Fragment) ([]steps.Observation, error) {
+	if h.session == nil {
+		if err := h.open(ctx, false); err != nil {
+			return nil, err
+		}
+	}
+	h.exchanges++
+	answers, err := h.session.Ask(ctx, h.run.Salt, fragments)
+	var refused *BecomeError
+	if errors.As(err, &refused) && refused.NeedPassword && h.Become.Password != nil {
+		if err := h.open(ctx, true); err != nil {
+			return nil, err
+		}
+		h.exchanges++
+		answers, err = h.session.Ask(ctx, h.run.Salt, fragments)
+	}
+	return answers, err
+}
+
+// runAs is the user that a step's fragments run as; "" is the session's own.
+func (h *hostRun) runAs(in *steps.Instance) string {
+	switch {
+	case in.RunAs != "":
+		return in.RunAs
+	case h.root && !in.Become:
+		return h.User
+	}
+	return ""
+}
+
+// evaluate asks the source for the steps with what is known now.
+func (h *hostRun) evaluate() error {
+	instances, diags := h.Source.Steps(h.facts, h.results)
+	if diags.HasErrors() {
+		return diags
+	}
+	h.instances = instances
+	return nil
+}
+
+// unasked returns the probes that are known and not yet answered, and their addresses.
+func (h *hostRun) unasked(from int) ([]Fragment, []string) {
+	var fragments []Fragment
+	var addrs []string
+	for i := from; i < len(h.instances); i++ {
+		in := &h.instances[i]
+		if in.Step == nil || in.Skip {
+			continue
+		}
+		probe := in.Step.Probe()
+		if answered, yes := h.asked[in.Addr]; probe == "" || yes && answered == probe {
+			continue
+		}
+		h.asked[in.Addr] = probe
+		fragments = append(fragments, Fragment{Text: probe, RunAs: h.runAs(in)})
+		addrs = append(addrs, in.Addr)
+	}
+	return fragments, addrs
+}
+
+// plan gathers facts and states, and plans every step. A playbook whose arguments need no facts takes one
+// exchange, whatever the number of its steps.
+func (h *hostRun) plan(ctx context.Context) error {
+	h.began = time.Now()
+	h.results = map[string]cty.Value{}
+	h.observations = map[string]steps.Observation{}
+	h.asked = map[string]string{}
+	if err := h.evaluate(); err != nil {
+		return err
+	}
+	if err := h.connect(ctx); err != nil {
+		return err
+	}
+	fragments := []Fragment{{Text: "print_facts"}, {Text: "print_state"}}
+	probes, addrs := h.unasked(0)
+	answers, err := h.ask(ctx, append(fragments, probes...))
+	h.keep(addrs, answers, len(fragments))
+	if err != nil {
+		return h.silent(err, addrs, len(answers)-len(fragments))
+	}
+	if answers[0].Exit != 0 {
+		return fmt.Errorf("the facts of the host could not be gathered: %s", lastLines(answers[0].Stderr, 3))
+	}
+	h.facts = steps.ParseFacts(answers[0].Stdout)
+	h.facts.Salt = h.run.Salt
+	h.state = parseHostState(answers[1].Stdout)
+	h.emit(Event{Type: EventHostConnected, HostConnected: &HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName}})
+	return h.settle(ctx, 0)
+}
+
+// keep stores the answers of probes.
+func (h *hostRun) keep(addrs []string, answers []steps.Observation, skip int) {
+	for i, addr := range addrs {
+		if i+skip < len(answers) {
+			h.observations[addr] = answers[i+skip]
+		} else {
+			delete(h.asked, addr)
+		}
+	}
+}
+
+// silent says which probe the host was at when it stopped answering.
+func (h *hostRun) silent(err error, addrs []string, reached int) error {
+	if reached >= 0 && reached < len(addrs) {
+		return fmt.Errorf("while looking at %s: %w", addrs[reached], err)
+	}
+	return err
+}
+
+// settle evaluates and probes until nothing more can be known before something changes, and plans the steps
+// from an index on. The outputs of steps that have nothing to do are known already, so that what depends on
+// them is planned too.
+func (h *hostRun) settle(ctx context.Context, from int) error {
+	for {
+		if err := h.evaluate(); err != nil {
+			return err
+		}
+		probes, addrs := h.unasked(from)
+		if len(probes) > 0 {
+			answers, err := h.ask(ctx, probes)
+			h.keep(addrs, answers, 0)
+			if err != nil {
+				return h.silent(err, addrs, len(answers))
+			}
+		}
+		planned := planHost(h.facts, h.instances[min(from, len(h.instances)):], h.observations, h.state)
+		h.planned = append(h.planned[:min(from, len(h.planned))], planned...)
+		if !h.learn(from) {
+			return nil
+		}
+	}
+}
+
+// learn adds the results of steps that have nothing to do, and tells whether that is news to anyone.
+func (h *hostRun) learn(from int) bool {
+	news := false
+	for i := from; i < len(h.planned); i++ {
+		p := &h.planned[i]
+		if _, known := h.results[p.Addr]; known || p.Change.Action != steps.NoOp || p.Err != nil {
+			continue
+		}
+		h.results[p.Addr] = results(h.facts, p, p.obs, steps.Result{}, false)
+		news = news || h.awaited(p.Addr)
+	}
+	return news
+}
+
+// awaited tells whether a step still waits for the result of another.
+func (h *hostRun) awaited(addr string) bool {
+	for i := range h.planned {
+		for _, waits := range h.planned[i].Waits {
+			if waits == addr {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// results makes the object step.KIND.NAME of a step.
+func results(f *steps.Facts, p *Planned, obs steps.Observation, r steps.Result, changed bool) cty.Value {
+	attrs := map[string]cty.Value{"changed": cty.BoolVal(changed)}
+	given := map[string]cty.Value{}
+	if o, ok := p.Step.(steps.Outputter); ok && !p.Skip {
+		given = o.Outputs(f, obs, r)
+	}
+	for _, out := range p.Kind.Outputs {
+		if v, ok := given[out.Name]; ok {
+			attrs[out.Name] = v
+		} else {
+			attrs[out.Name] = cty.NullVal(out.Type)
+		}
+	}
+	return cty.ObjectVal(attrs)
+}
+
+// tellPlan emits what every step from an index on would change.
+func (h *hostRun) tellPlan(from int) {
+	for i := from; i < len(h.planned); i++ {
+		p := &h.planned[i]
+		if p.Check {
+			continue
+		}
+		e := &PlanStep{
+			Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,
+			Skipped: p.Skip, Diff: p.Change.Diff, After: p.After, Dangers: p.Change.Dangers, Events: p.Events,
+		}
+		h.emit(Event{Type: EventPlanStep, PlanStep: e})
+	}
+}
+
+func (h *hostRun) tellPlanned() {
+	counts := Counts{}
+	for i := range h.planned {
+		if !h.planned[i].Check {
+			counts[string(h.planned[i].Change.Action)]++
+		}
+	}
+	h.emit(Event{Type: EventHostPlanned, HostPlanned: &HostPlanned{Counts: counts, Exchanges: h.exchanges, Duration: Millis(time.Since(h.began))}})
+}
+
+func eventSource(s steps.Source) Source { return Source{File: s.File, Line: s.Line, Text: s.Text} }
+
+// mistakes returns what makes the plan impossible, as one error, or nil.
+func (h *hostRun) mistakes() error {
+	var texts []string
+	for i := range h.planned {
+		p := &h.planned[i]
+		if p.Err != nil && !p.Check {
+			texts = append(texts, fmt.Sprintf("%s (%s:%d): %s", p.Addr, p.Source.File, p.Source.Line, p.Err))
+		}
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(texts, "\n"))
+}
+
+// pending counts the steps that have, or may have, something to do.
+func (h *hostRun) pending() int {
+	n := 0
+	for i := range h.planned {
+		if h.planned[i].Pending() {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *hostRun) close() {
+	if h.session != nil {
+		h.session.Close()
+	}
+	if h.conn != nil {
+		_ = h.conn.Close()
+	}
+}

@@ -1,0 +1,18 @@
+package engine
+
+import (
+	_ "embed"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+)
+
+//go:embed library.sh
+var librarySource string
+
+//go:embed program.sh
+var programSource string
+
+// library is the sh that scripts and programs share: the environment and functions of fragments, the
+// facts, and what the engine itself needs.
+var library = shell.Prelude + steps.FactsScript + librarySource

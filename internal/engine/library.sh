@@ -1,0 +1,151 @@
+# What the engine's own scripts need, beside the prelude and the facts.
+
+# Where a run keeps what must outlive a reboot (STATE) and what must not (RUN).
+if [ "$F_UID" = 0 ]; then
+	STATE=/var/lib/provision
+	if [ -d /run ]; then RUN=/run/provision; else RUN=$STATE/run; fi
+else
+	STATE=${HOME:-/tmp}/.provision
+	RUN=$STATE/run
+fi
+
+# The same home and directory for a probe as for a program, whatever sudo or systemd make of them.
+if [ "$F_UID" = 0 ]; then
+	HOME=/root
+	[ -d /root ] || HOME=$(home_of root)
+fi
+export HOME
+cd "$HOME" 2>/dev/null || cd /
+
+# mark NUMBER STATUS: the end of a fragment, on both streams.
+mark() {
+	printf '\n%s %s %s\n' "$NONCE" "$1" "$2"
+	printf '%s %s\n' "$NONCE" "$1" >&2
+}
+
+# fragment USER EXPORTS INPUT TEXT: run TEXT as USER ("" for the one we are), after sourcing the file
+# EXPORTS and with the file INPUT as standard input where they are not "". For another user it is a
+# fresh login of that user without its profile, which may print: new groups are in force at once.
+# Status 119: there is no such user.
+fragment() {
+	if [ -z "$1" ]; then
+		(
+			if [ -n "$2" ]; then . "$2" || exit 1; fi
+			if [ -n "$3" ]; then exec <"$3" || exit 1; fi
+			eval "$4"
+		)
+		return
+	fi
+	account passwd "$1" >/dev/null || return 119
+	if have runuser; then fragment_switch=runuser; else fragment_switch=su; fi
+	{
+		printf 'NONCE= SALT=%s DETAIL=%s LIBRARY=\n%s\n' "$SALT" "$DETAIL" "$LIBRARY"
+		if [ -n "$2" ]; then cat "$2"; fi
+		printf '%s\n' "$4"
+	} | {
+		# Standard input carries the text, so the input of the text comes as descriptor 3.
+		exec 3<"${3:-/dev/null}"
+		"$fragment_switch" -s /bin/sh "$1" -c 'text=$(cat) || exit 1; cd 2>/dev/null || cd /; exec <&3 3<&-; eval "$text"'
+	}
+}
+
+# alive PID START: is that process still the one that it was? START is field 22 of /proc/PID/stat.
+alive() {
+	[ "$(started "$1")" = "$2" ]
+}
+
+# started PID: when the process began, in clock ticks since boot; empty if there is none.
+started() {
+	[ -r "/proc/$1/stat" ] || return 0
+	IFS= read -r started_line <"/proc/$1/stat" 2>/dev/null || return 0
+	# The name, in parentheses, may hold spaces and parentheses of its own.
+	set -f
+	# shellcheck disable=SC2086
+	set -- ${started_line##*) }
+	set +f
+	printf '%s\n' "${20}"
+}
+
+boot_id() {
+	IFS= read -r boot_line </proc/sys/kernel/random/boot_id
+	printf '%s\n' "$boot_line"
+}
+
+# lock_owner: the owner of the host's lock if it is held: a line of PID START BOOT OWNER…; status 1 if not.
+lock_owner() {
+	[ -f "$RUN/lock" ] || return 1
+	IFS=' ' read -r lock_pid lock_start lock_boot lock_text <"$RUN/lock" || return 1
+	[ "$lock_boot" = "$(boot_id)" ] && alive "$lock_pid" "$lock_start" || return 1
+	printf '%s\n' "$lock_text"
+}
+
+# kill_tree SIGNAL PID: a process and all that descends from it. Each is stopped before its children are looked for, so
+# that none starts another or goes on with its next command.
+kill_tree() {
+	kill -s STOP "$2" 2>/dev/null
+	for kill_stat in /proc/[0-9]*/stat; do
+		IFS= read -r kill_line <"$kill_stat" 2>/dev/null || continue
+		kill_child=${kill_line%% *}
+		kill_rest=${kill_line##*) ? }
+		if [ "${kill_rest%% *}" = "$2" ] && [ "$kill_child" != "$$" ]; then
+			(kill_tree "$1" "$kill_child")
+		fi
+	done
+	kill -s "$1" "$2" 2>/dev/null
+	kill -s CONT "$2" 2>/dev/null
+}
+
+# print_state: what the engine wants to know before it plans: notifications that are still owed, the
+# owner of the lock, and a step that an earlier run began and never ended.
+print_state() {
+	for state_file in "$STATE"/pending/*; do
+		[ -f "$state_file" ] && say pending "${state_file##*/}"
+	done
+	if state_line=$(lock_owner); then say lock "$state_line"; return 0; fi
+	[ -f "$STATE/current" ] || return 0
+	state_begun=
+	while IFS= read -r state_line; do
+		case $state_line in
+		'begin '*) state_begun=${state_line#begin } ;;
+		'end '*) state_begun= ;;
+		esac
+	done <"$STATE/current"
+	[ -z "$state_begun" ] || say begun "$state_begun"
+	return 0
+}
+
+# put PATH OWNER GROUP MODE NEWMODE VALIDATE BACKUP: write standard input to a file, atomically. MODE "" keeps
+# that of an existing file; NEWMODE is for a new one.
+put() {
+	put_dir=${1%/*}
+	[ -d "${put_dir:-/}" ] || fail "${put_dir:-/}: no such directory; let a step \"directory\" make it first"
+	[ ! -d "$1" ] || fail "$1 is a directory"
+	put_temp=$(mktemp "$put_dir/.provision.XXXXXX") || exit 1
+	trap 'rm -f "$put_temp"; exit 143' HUP INT TERM
+	if put_copy "$@"; then return 0; fi
+	rm -f "$put_temp"
+	exit 1
+}
+
+put_copy() {
+	put_mode=${4:-$5}
+	if [ -f "$1" ] && [ ! -h "$1" ]; then
+		# Access list, extended attributes and label of the old file, before the new content is in it.
+		cp -p --attributes-only --preserve=all "$1" "$put_temp" 2>/dev/null || cp -p "$1" "$put_temp" || return 1
+		[ -z "$7" ] || cp -p "$1" "$1.~$(date +%Y-%m-%dT%H:%M:%S)~" || return 1
+		put_mode=$4
+	fi
+	cat >"$put_temp" || return 1
+	if [ -n "$2$3" ]; then chown "$2${3:+:$3}" "$put_temp" || return 1; fi
+	if [ -n "$put_mode" ]; then chmod "$put_mode" "$put_temp" || return 1; fi
+	if [ -n "$6" ]; then
+		put_check=$(printf '%s\n' "$6" | sed "s|%s|$put_temp|g")
+		(eval "$put_check") </dev/null || {
+			printf 'the new content of %s did not pass: %s\n' "$1" "$6" >&2
+			return 1
+		}
+	fi
+	mv -f "$put_temp" "$1" || return 1
+	if have restorecon; then restorecon "$1" 2>/dev/null; fi
+	return 0
+}

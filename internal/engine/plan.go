@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"provision/internal/steps"
+)
+
+// statusNoUser is the status of a fragment whose user does not exist (function fragment in
+// library.sh).
+const statusNoUser = 119
+
+// A Planned is a step of one host with what it would change.
+type Planned struct {
+	steps.Instance
+	Change steps.Change
+	After  []string // the earlier steps, or "fact", that an unknown change waits for
+	Events []string // events of on_change that this step will see
+	Err    error    // the plan is wrong here, or the state could not be told
+
+	observed bool
+	obs      steps.Observation
+	owedGate bool // an earlier run owes the step a notification
+}
+
+// Pending tells whether the step has something to do, or may have.
+func (p *Planned) Pending() bool { return !p.Check && p.Change.Action != steps.NoOp }
+
+// HostState is what a host says beside the states of its steps.
+type HostState struct {
+	Pending map[string]bool // notifications still owed, by name
+	Lock    string          // owner of a lock that is held; "" if none is
+	Begun   string          // address of a step that an earlier run began and never ended
+}
+
+func parseHostState(out string) HostState {
+	st := HostState{Pending: map[string]bool{}}
+	for _, line := range strings.Split(out, "\n") {
+		key, value, _ := strings.Cut(line, " ")
+		switch key {
+		case "pending":
+			st.Pending[value] = true
+		case "lock":
+			st.Lock = value
+		case "begun":
+			_, st.Begun, _ = strings.Cut(value, " ")
+		}
+	}
+	return st
+}
+
+// notification names what is owed to a step when one that it watches changes. Names are the same
+// whichever machine runs the playbook.
+func notification(in *steps.Instance, event string) string {
+	sum := sha256.Sum256([]byte(in.Play + "\x00" + in.Addr + "\x00" + event))
+	return hex.EncodeToString(sum[:12])
+}
+
+// planHost is the pure heart of a plan: from what was observed to what each step would change.
+func planHost(f *steps.Facts, instances []steps.Instance, observations map[string]steps.Observation, state HostState) []Planned {
+	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}}
+	planned := make([]Planned, len(instances))
+	for i := range instances {
+		planned[i] = h.plan(instances[i])
+		if planned[i].Pending() {
+			h.pending[planned[i].Addr] = true
+			h.order = append(h.order, &planned[i])
+		}
+	}
+	return planned
+}
+
+type hostPlanner struct {
+	facts        *steps.Facts
+	state        HostState
+	observations map[string]steps.Observation
+	pending      map[string]bool // addresses of earlier steps that will or may change something
+	order        []*Planned      // the same, in order
+}
+
+func (h *hostPlanner) plan(in steps.Instance) Planned {
+	p := Planned{Instance: in, Change: steps.Change{Action: steps.NoOp}}
+	switch {
+	case in.Skip:
+		p.Change.Reason = "its condition is false"
+		return p
+	case len(in.Waits) > 0 || in.Step == nil:
+		p.Change.Action = steps.Unknown
+		p.After = in.Waits
+		return p
+	}
+	h.observe(&p)
+	if p.Err != nil || p.Change.Action == steps.Unknown {
+		return p
+	}
+	h.gate(&p)
+	h.events(&p)
+	return p
+}
+
+// observe plans the change from the observation.
+func (h *hostPlanner) observe(p *Planned) {
+	obs, seen := h.observations[p.Addr]
+	p.obs, p.observed = obs, seen
+	if !seen && p.Step.Probe() != "" {
+		p.Err = fmt.Errorf("its state was not reached: the host did not answer that far")
+		return
+	}
+	if obs.Exit != 0 {
+		h.blind(p)
+		return
+	}
+	change, err := p.Step.Plan(h.facts, obs)
+	if err != nil {
+		p.Err = err
+		return
+	}
+	p.Change = change
+	if change.Need == nil {
+		return
+	}
+	by := h.provider(change.Need.Kinds)
+	if by == "" {
+		p.Err = fmt.Errorf("%s does not exist, and no earlier step makes it", change.Need.What)
+		return
+	}
+	p.After = []string{by}
+	p.Change.Reason = strings.TrimPrefix(p.Change.Reason+"; needs "+change.Need.What, "; ")
+}
+
+// blind handles a probe that could not tell. If earlier steps will change the host it may be able to
+// tell when its turn comes; otherwise it is an error.
+func (h *hostPlanner) blind(p *Planned) {
+	why := lastLines(strings.TrimSpace(p.obs.Stderr), 3)
+	kinds := []string{"package"}
+	if p.obs.Exit == statusNoUser {
+		why, kinds = "there is no user "+p.RunAs, []string{"user"}
+	}
+	if why == "" {
+		why = fmt.Sprintf("the probe ended with status %d", p.obs.Exit)
+	}
+	if by := h.provider(kinds); by != "" {
+		p.Change = steps.Change{Action: steps.Unknown, Reason: oneLine(why)}
+		p.After = []string{by}
+		return
+	}
+	p.Err = fmt.Errorf("could not tell its state: %s", why)
+}
+
+// provider returns the latest earlier pending step of the likeliest kind, or the latest at all; "" if
+// nothing is pending.
+func (h *hostPlanner) provider(kinds []string) string {
+	for _, kind := range kinds {
+		for _, p := range slices.Backward(h.order) {
+			if p.Kind.Name == kind {
+				return p.Addr
+			}
+		}
+	}
+	if len(h.order) == 0 {
+		return ""
+	}
+	return h.order[len(h.order)-1].Addr
+}
+
+// gate applies on_change = [...]: the step runs only if one of those changes, or if an earlier run
+// still owes it.
+func (h *hostPlanner) gate(p *Planned) {
+	sources, gated := p.OnChange[""]
+	if !gated || p.Change.Action == steps.NoOp {
+		return
+	}
+	p.owedGate = h.state.Pending[notification(&p.Instance, "")]
+	by := h.raised(sources)
+	switch {
+	case p.owedGate:
+		p.Change.Reason = "owed: an earlier run changed what it watches, and ended before this step"
+	case by == "":
+		p.Change = steps.Change{Action: steps.NoOp, Reason: "nothing that it watches changes"}
+	case h.unknown(by):
+		p.Change.Action, p.After = steps.Unknown, []string{by}
+	default:
+		p.Change.Reason = "because " + by + " changes"
+	}
+}
+
+// events applies on_change = { EVENT = [...] }.
+func (h *hostPlanner) events(p *Planned) {
+	handler, ok := p.Step.(steps.Handler)
+	if !ok {
+		return
+	}
+	for _, event := range handler.Events() {
+		sources, watched := p.OnChange[event]
+		if !watched {
+			continue
+		}
+		owed := h.state.Pending[notification(&p.Instance, event)]
+		by := h.raised(sources)
+		if !owed && by == "" || len(handler.Handle(h.facts, event, p.Change)) == 0 {
+			continue
+		}
+		p.Events = append(p.Events, event)
+		why := event + ": owed by an earlier run"
+		if by != "" {
+			why = event + ": " + by + " changes"
+		}
+		if p.Change.Action == steps.NoOp {
+			p.Change.Action = steps.Execute
+			p.Change.Dangers = append(slices.Clone(p.Change.Dangers), event+"s "+subject(p))
+		}
+		p.Change.Reason = strings.TrimPrefix(p.Change.Reason+"; "+why, "; ")
+	}
+}
+
+func subject(p *Planned) string {
+	return p.Addr
+}
+
+// raised returns the first of the steps that is pending, or "".
+func (h *hostPlanner) raised(sources []string) string {
+	for _, addr := range sources {
+		if h.pending[addr] {
+			return addr
+		}
+	}
+	return ""
+}
+
+func (h *hostPlanner) unknown(addr string) bool {
+	for _, p := range h.order {
+		if p.Addr == addr {
+			return p.Change.Action == steps.Unknown
+		}
+	}
+	return false
+}
+
+// cases returns what the program does in each state that the step may be in when its turn comes: the
+// observed one, and those that the step predicts. What is met beyond these is planned anew.
+func (p *Planned) cases(f *steps.Facts) []stateCase {
+	if p.Step == nil {
+		return nil
+	}
+	if p.Step.Probe() == "" {
+		change, err := p.Step.Plan(f, steps.Observation{})
+		if err != nil {
+			return nil
+		}
+		return []stateCase{p.stateCase(f, steps.Observation{}, change)}
+	}
+	var list []stateCase
+	add := func(obs steps.Observation) (steps.Change, bool) {
+		change, err := p.Step.Plan(f, obs)
+		if err != nil || change.Need != nil || change.Action == steps.Unknown {
+			return change, false
+		}
+		for _, c := range list {
+			if c.state == obs.State() {
+				return change, true
+			}
+		}
+		list = append(list, p.stateCase(f, obs, change))
+		return change, true
+	}
+	predicted := p.Change.Predict
+	if p.observed && p.obs.Exit == 0 {
+		change, _ := add(p.obs)
+		predicted = append(slices.Clone(predicted), change.Predict...)
+	}
+	for _, obs := range predicted {
+		add(obs)
+	}
+	// Operations that fit every state stand in for the states that have no case.
+	for _, c := range list {
+		if c.anyState {
+			last := c
+			last.state = ""
+			list = append(slices.DeleteFunc(list, func(c stateCase) bool { return c.anyState }), last)
+			break
+		}
+	}
+	return list
+}
+
+func (p *Planned) stateCase(f *steps.Facts, obs steps.Observation, change steps.Change) stateCase {
+	c := stateCase{state: obs.State(), noop: change.Action == steps.NoOp, ops: change.Ops, anyState: change.AnyState}
+	handler, ok := p.Step.(steps.Handler)
+	if !ok {
+		return c
+	}
+	c.handlers = map[string][]steps.Op{}
+	for _, event := range handler.Events() {
+		if _, watched := p.OnChange[event]; watched {
+			c.handlers[event] = handler.Handle(f, event, change)
+		}
+	}
+	return c
+}

@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+)
+
+// inlineLimit is the size in bytes up to which content that is no secret travels inside the program.
+const inlineLimit = 48 << 10
+
+// A program is what one host is to do, in order.
+type program struct {
+	id      string // safe for a file name
+	owner   string // for a person at another machine: "ann@laptop since 10:31, run 20…"
+	salt    string
+	stage   string // directory on the host that the login user filled; "" if nothing was staged
+	entries []entry
+}
+
+// An entry is one step of a program.
+type entry struct {
+	number     int
+	addr       string
+	runAs      string
+	probe      string
+	cases      []stateCase
+	gate       string      // name of a notification; "" if the step does not wait for one
+	events     []eventCase // of on_change = { EVENT = … }, in the order of the kind
+	raises     []string    // notifications owed to others once this step changes something
+	changedIf  string
+	timeout    int // seconds
+	retries    int
+	repeatable bool
+	proceed    bool
+}
+
+// A stateCase is what to do in one observed state. anyState stands for every state that has no case.
+type stateCase struct {
+	state    string
+	anyState bool
+	noop     bool
+	ops      []steps.Op
+	handlers map[string][]steps.Op // by event
+}
+
+type eventCase struct{ event, name string }
+
+// A staged file is content that must not be part of the program: a secret, or something large.
+type staged struct {
+	name    string
+	content steps.Content
+	prefix  string // sh before a secret: export NAME=
+}
+
+// text returns the program as sh, and what has to be in the staging directory before it runs.
+func (p *program) text() (string, []staged) {
+	w := &programWriter{}
+	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
+	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s\nDIR=$RUN/run-$ID\n",
+		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)))
+	w.WriteString(programSource)
+	w.WriteString("start\n")
+	for i := range p.entries {
+		w.entry(&p.entries[i])
+	}
+	w.WriteString("finish ok\n")
+	return w.String(), w.staged
+}
+
+type programWriter struct {
+	strings.Builder
+	staged []staged
+}
+
+func (w *programWriter) entry(e *entry) {
+	fmt.Fprintf(w, "\n# %s\n", strings.ReplaceAll(e.addr, "\n", " "))
+	for i, c := range e.cases {
+		w.function(fmt.Sprintf("ops_%d_%d", e.number, i), e, fmt.Sprint(i), c.ops)
+		for j, ev := range e.events {
+			w.function(fmt.Sprintf("event_%d_%d_%d", e.number, i, j), e, fmt.Sprintf("%d.%d", i, j), c.handlers[ev.event])
+		}
+	}
+	fmt.Fprintf(w, "step_%d() {\n", e.number)
+	fmt.Fprintf(w, "begin %d %s %d\n", e.number, shell.Quote(oneLine(e.addr)), bit(e.repeatable))
+	if e.gate != "" {
+		fmt.Fprintf(w, "if ! owed %s; then end skipped 0 ''; return; fi\n", e.gate)
+	}
+	w.look(e)
+	w.WriteString("CHANGED=0\n")
+	if e.probe == "" {
+		w.caseBody(e, 0)
+	} else {
+		w.WriteString("case $STATEMENT in\n")
+		for i, c := range e.cases {
+			if c.anyState {
+				w.WriteString("*)\n")
+			} else {
+				fmt.Fprintf(w, "%s)\n", quotePattern(c.state))
+			}
+			w.caseBody(e, i)
+			w.WriteString(";;\n")
+		}
+		if n := len(e.cases); n == 0 || !e.cases[n-1].anyState {
+			w.WriteString("*) end stale 0 \"$STATEMENT\"; finish stale ;;\n")
+		}
+		w.WriteString("esac\n")
+	}
+	if e.gate != "" {
+		fmt.Fprintf(w, "paid %s\n", e.gate)
+	}
+	if e.probe != "" {
+		fmt.Fprintf(w, "if [ \"$CHANGED\" != 0 ]; then\n")
+		w.look(e)
+		w.WriteString("fi\n")
+	}
+	w.WriteString("if [ \"$CHANGED\" = 1 ]; then end changed 0 \"$STATEMENT\"; else end unchanged 0 \"$STATEMENT\"; fi\n}\n")
+	fmt.Fprintf(w, "step_%d\n", e.number)
+}
+
+// look writes the probe, and what happens if the state cannot be told.
+func (w *programWriter) look(e *entry) {
+	if e.probe == "" {
+		w.WriteString("STATEMENT=\n")
+		return
+	}
+	fmt.Fprintf(w, "look %s\n", shell.Words(e.runAs, e.probe))
+	w.WriteString("if [ \"$STATUS\" -ne 0 ]; then end blind \"$STATUS\" ''; ")
+	w.giveUp(e)
+	w.WriteString("fi\n")
+}
+
+// giveUp ends the program after a failed step, or the step alone where it may be passed over.
+func (w *programWriter) giveUp(e *entry) {
+	if e.proceed {
+		w.WriteString("return; ")
+	} else {
+		w.WriteString("finish failed; ")
+	}
+}
+
+func (w *programWriter) caseBody(e *entry, i int) {
+	c := &e.cases[i]
+	if len(c.ops) > 0 {
+		w.operate(e, fmt.Sprintf("ops_%d_%d", e.number, i), e.raises)
+		w.changed(e)
+	}
+	if reboots(c.ops) {
+		w.WriteString("end reboot 0 ''; finish reboot\n")
+	}
+	for j, ev := range e.events {
+		if len(c.handlers[ev.event]) > 0 {
+			fmt.Fprintf(w, "if owed %s; then\n", ev.name)
+			w.operate(e, fmt.Sprintf("event_%d_%d_%d", e.number, i, j), nil)
+			w.WriteString("CHANGED=1\nfi\n")
+		}
+		// Even where nothing is to be done: a service that was only just started has the new files already.
+		fmt.Fprintf(w, "paid %s\n", ev.name)
+	}
+	w.WriteString(":\n")
+}
+
+func (w *programWriter) operate(e *entry, function string, raises []string) {
+	if len(raises) > 0 {
+		fmt.Fprintf(w, "owe %s\n", shell.Words(raises...))
+	}
+	fmt.Fprintf(w, "operate %d %d %s\n", e.timeout, e.retries, function)
+	fmt.Fprintf(w, "if [ -f \"$DIR/timeout.%d\" ]; then end timeout \"$STATUS\" ''; ", e.number)
+	w.giveUp(e)
+	w.WriteString("fi\nif [ \"$STATUS\" -ne 0 ]; then end failed \"$STATUS\" ''; ")
+	w.giveUp(e)
+	w.WriteString("fi\n")
+}
+
+// changed sets CHANGED after the operations: 1, or 2 if changed_if says that nothing changed after all.
+func (w *programWriter) changed(e *entry) {
+	w.WriteString("CHANGED=1\n")
+	if e.changedIf == "" {
+		return
+	}
+	fmt.Fprintf(w, "stdout=$(cat \"$DIR/out.%d.1\" 2>/dev/null)\n", e.number)
+	fmt.Fprintf(w, "if ! ( eval %s ) >/dev/null 2>&1 </dev/null; then CHANGED=2", shell.Quote(e.changedIf))
+	for _, name := range e.raises {
+		fmt.Fprintf(w, "; paid %s", name)
+	}
+	w.WriteString("; fi\n")
+}
+
+// function writes operations as a function; the first that fails ends it.
+func (w *programWriter) function(name string, e *entry, place string, ops []steps.Op) {
+	if len(ops) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s() {\n", name)
+	for k, op := range ops {
+		at := fmt.Sprintf("%d.%s.%d", e.number, place, k)
+		switch op := op.(type) {
+		case steps.Run:
+			w.run(e, at, op)
+		case steps.Put:
+			w.put(e, at, op)
+		case steps.Reboot: // ends the program, see caseBody
+			w.WriteString(":\n")
+		}
+	}
+	w.WriteString("}\n")
+}
+
+func (w *programWriter) run(e *entry, at string, op steps.Run) {
+	exports, input := `""`, `""`
+	if len(op.Env) > 0 {
+		var text strings.Builder
+		secret := false
+		for _, v := range op.Env {
+			fmt.Fprintf(&text, "export %s=%s\n", v.Name, shell.Quote(v.Value.Reveal()))
+			secret = secret || v.Value.Sensitive()
+		}
+		content := steps.Content{Text: steps.Plain(text.String())}
+		if secret {
+			content.Text = steps.Secret(text.String())
+		}
+		exports = w.content(at+".env", content)
+	}
+	if op.Stdin != nil {
+		input = w.content(at+".in", *op.Stdin)
+	}
+	// Not "fragment … || return": that would switch off the set -e of the script.
+	fmt.Fprintf(w, "fragment %s %s %s %s\nSTATUS=$?\n[ \"$STATUS\" -eq 0 ] || return \"$STATUS\"\n", shell.Quote(e.runAs), exports, input, shell.Quote(op.Script))
+}
+
+func (w *programWriter) put(e *entry, at string, op steps.Put) {
+	input := w.content(at+".put", op.Content)
+	newMode := "644"
+	if op.Content.Local == nil && op.Content.Text.Sensitive() {
+		newMode = "600"
+	}
+	backup := ""
+	if op.Backup {
+		backup = "1"
+	}
+	call := "put " + shell.Words(op.Path, op.Owner, op.Group, op.Mode, newMode, op.Validate, backup)
+	fmt.Fprintf(w, "fragment %s \"\" %s %s || return\n", shell.Quote(e.runAs), input, shell.Quote(call))
+}
+
+// content makes content available as a file on the host and returns its path as a word of sh.
+func (w *programWriter) content(name string, c steps.Content) string {
+	if c.Local == nil && !c.Text.Sensitive() && len(c.Text.Reveal()) <= inlineLimit {
+		file := `"$DIR/` + name + `"`
+		fmt.Fprintf(w, "{ %s\n} >%s || return\n", shell.Printf([]byte(c.Text.Reveal())), file)
+		return file
+	}
+	w.staged = append(w.staged, staged{name: name, content: c})
+	return `"$STAGE/` + name + `"`
+}
+
+// quotePattern quotes s as a pattern of case that matches s alone.
+func quotePattern(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func reboots(ops []steps.Op) bool {
+	for _, op := range ops {
+		if _, yes := op.(steps.Reboot); yes {
+			return true
+		}
+	}
+	return false
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// oneLine makes s fit for one line of a journal or a message.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(s), " ")
+}

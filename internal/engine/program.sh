@@ -1,0 +1,177 @@
+# The program: what changes a host. The client writes it to a private directory and starts it
+# detached; everything below runs without a client. Variables set before this text: ID, DIR (the
+# private directory), OWNER (who runs it, for others to read), LIBRARY, SALT.
+#
+# The journal is one record a line:
+#   run ID BOOT OWNER
+#   begin NUMBER ADDRESS          (an address may hold spaces: it is the rest of the line)
+#   end NUMBER VERDICT STATUS SECONDS BYTES, a line break, that many bytes of state, a line break
+#   done VERDICT
+# Verdicts of a step: changed, unchanged, skipped, stale, failed, timeout, blind (its state could not
+# be told), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, locked, reboot.
+
+DETAIL=0
+NONCE=
+umask 022
+
+JOURNAL=$STATE/journal.$ID
+NUMBER=
+WATCH=
+
+record() { printf '%s\n' "$*" >>"$JOURNAL"; }
+
+# sync_record: as record, and on the disk when it returns. Only where a lost record would do harm.
+sync_record() { printf '%s\n' "$*" | dd of="$JOURNAL" oflag=append conv=notrunc,fsync 2>/dev/null || record "$@"; }
+
+# clock: sets NOW to the seconds since boot, without starting a process.
+clock() {
+	IFS=' ' read -r NOW clock_idle </proc/uptime
+}
+
+# take_lock: become the one program of this host. The lock names its owner; one whose process is
+# gone, or that an earlier boot left, is broken.
+take_lock() {
+	lock_mine="$RUN/lock.$$"
+	printf '%s %s %s %s\n' "$$" "$(started $$)" "$(boot_id)" "$OWNER" >"$lock_mine" || return 1
+	lock_tries=0
+	until ln "$lock_mine" "$RUN/lock" 2>/dev/null; do
+		if lock_text=$(lock_owner) || [ "$lock_tries" -ge 5 ]; then
+			rm -f "$lock_mine"
+			printf 'locked %s\n' "$lock_text" >"$DIR/locked"
+			return 1
+		fi
+		# rename is atomic: of several that break a dead lock, one gets it.
+		mv "$RUN/lock" "$RUN/lock.dead.$$" 2>/dev/null && rm -f "$RUN/lock.dead.$$"
+		lock_tries=$((lock_tries + 1))
+	done
+	rm -f "$lock_mine"
+}
+
+# watch: in the background, enforces the time limit of the running step and bounds its output.
+watch() {
+	while sleep 1; do
+		[ -f "$DIR/job" ] || continue
+		IFS=' ' read -r watch_pid watch_number watch_end <"$DIR/job" || continue
+		for watch_file in "$DIR/out.$watch_number.1" "$DIR/out.$watch_number.2"; do
+			[ -s "$watch_file" ] || continue
+			if [ "$(wc -c <"$watch_file")" -gt 33554432 ]; then : >"$watch_file"; fi
+		done
+		[ "$watch_end" != 0 ] || continue
+		clock
+		if [ "${NOW%.*}" -ge "$watch_end" ]; then
+			: >"$DIR/timeout.$watch_number"
+			kill_tree TERM "$watch_pid"
+			sleep 3
+			kill_tree KILL "$watch_pid"
+		fi
+	done
+}
+
+# finish VERDICT: the end of the program, whatever happened.
+finish() {
+	trap - HUP INT TERM
+	[ -z "$WATCH" ] || kill_tree KILL "$WATCH"
+	[ ! -d "$STAGE" ] || rm -rf "$STAGE"
+	rm -f "$STATE/current"
+	record "done $1"
+	if lock_mine=$(cat "$RUN/lock" 2>/dev/null) && [ "${lock_mine%% *}" = "$$" ]; then rm -f "$RUN/lock"; fi
+	: >"$DIR/done"
+	# The client collects the output and says so; without a client nobody needs it for long.
+	finish_wait=0
+	while [ -d "$DIR" ] && [ ! -f "$DIR/ack" ] && [ "$finish_wait" -lt 300 ]; do
+		sleep 0.1 2>/dev/null || sleep 1
+		finish_wait=$((finish_wait + 1))
+	done
+	rm -rf "$DIR"
+	rmdir "$RUN" 2>/dev/null
+	exit 0
+}
+
+interrupted() {
+	[ ! -f "$DIR/job" ] || { IFS=' ' read -r job_pid job_rest <"$DIR/job" && kill_tree TERM "$job_pid"; sleep 1; kill_tree KILL "$job_pid"; }
+	if [ -n "$NUMBER" ]; then end interrupted 130 ""; fi
+	finish stopped
+}
+
+begin() {
+	NUMBER=$1
+	clock
+	BEGAN=$NOW
+	if [ -f "$DIR/stop" ]; then NUMBER=; finish stopped; fi
+	printf '%s\n' "$1" >"$DIR/number"
+	if [ "$3" = 1 ]; then record "begin $1 $2"; else sync_record "begin $1 $2"; fi
+}
+
+# end VERDICT STATUS STATE
+end() {
+	clock
+	printf 'end %s %s %s %s-%s %s\n%s\n' "$NUMBER" "$1" "$2" "$BEGAN" "$NOW" "${#3}" "$3" >>"$JOURNAL"
+	NUMBER=
+}
+
+# look USER TEXT: run a probe, setting STATUS and STATEMENT; what it says on stderr is part of the
+# step's output.
+look() {
+	STATEMENT=$(fragment "$1" "" "" "$2" 2>>"$DIR/out.$NUMBER.2" </dev/null)
+	STATUS=$?
+}
+
+# owe NAME…: notifications that steps are owed if this one changes something; on disk before it does.
+owe() {
+	for owe_name in "$@"; do
+		mkdir -p "$STATE/pending" && : >"$STATE/pending/$owe_name"
+	done
+	sync -f "$STATE/pending" 2>/dev/null || sync
+}
+
+owed() { [ -f "$STATE/pending/$1" ]; }
+
+paid() { rm -f "$STATE/pending/$1"; }
+
+# operate LIMIT RETRIES FUNCTION: run the operations of a step in the background, so that they can be
+# stopped, with a limit in seconds (0: none). Sets STATUS.
+operate() {
+	operate_left=$2
+	operate_pause=1
+	while :; do
+		operate_end=0
+		if [ "$1" -gt 0 ]; then clock; operate_end=$((${NOW%.*} + $1)); fi
+		("$3") >>"$DIR/out.$NUMBER.1" 2>>"$DIR/out.$NUMBER.2" </dev/null &
+		operate_job=$!
+		printf '%s %s %s\n' "$operate_job" "$NUMBER" "$operate_end" >"$DIR/job"
+		wait "$operate_job"
+		STATUS=$?
+		rm -f "$DIR/job"
+		[ "$STATUS" -ne 0 ] && [ "$operate_left" -gt 0 ] && [ ! -f "$DIR/timeout.$NUMBER" ] && [ ! -f "$DIR/stop" ] || return 0
+		operate_left=$((operate_left - 1))
+		printf 'failed with status %s; trying again in %s s\n' "$STATUS" "$operate_pause" >>"$DIR/out.$NUMBER.2"
+		sleep "$operate_pause"
+		operate_pause=$((operate_pause * 2))
+	done
+}
+
+start() {
+	mkdir -p "$STATE" && chmod 700 "$STATE" || exit 1
+	printf '%s %s\n' "$$" "$(started $$)" >"$DIR/pid"
+	if ! take_lock; then
+		: >"$DIR/done"
+		exit 0
+	fi
+	trap interrupted HUP INT TERM
+	record "run $ID $(boot_id) $OWNER"
+	ln -sf "journal.$ID" "$STATE/current"
+	set -- "$STATE"/journal.*
+	while [ $# -gt 5 ]; do
+		rm -f "$1"
+		shift
+	done
+	watch </dev/null >/dev/null 2>&1 &
+	WATCH=$!
+	# Directories of programs that were killed, and staging that no program fetched.
+	for start_dir in "$RUN"/run-*; do
+		[ "$start_dir" = "$DIR" ] || [ ! -f "$start_dir/pid" ] || {
+			IFS=' ' read -r start_pid start_began <"$start_dir/pid"
+			alive "$start_pid" "$start_began" || rm -rf "$start_dir"
+		}
+	done
+}

@@ -1,0 +1,280 @@
+// Package engine plans and applies playbooks on hosts.
+//
+// A host's conversation has three parts. Probing sends the facts and the probes of all steps as one script
+// (session.go). Planning is a pure function from the answers to changes (plan.go). Applying sends the
+// changes as one program (program.go, program.sh) that runs on the host detached and under a lock, keeps a journal, and
+// is followed from wherever the client left off (follow.go, follow.sh, watch.go). Everything that happens is an
+// Event; nothing here prints.
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Run plans or applies a playbook on a number of hosts. Set the fields, then call Plan, Apply and Close,
+// in this order and once each.
+type Run struct {
+	ID       string // names the run here and on the hosts; see NewID
+	Owner    string // who runs it, for others who find the lock: "ann@laptop since 10:31"
+	Command  string // CommandPlan, CommandApply or CommandTest
+	Playbook string // as the user wrote the path
+	Version  string
+	Sandbox  bool
+
+	Hosts    []Host
+	Phases   [][]string // names of plays; all hosts end a phase before any begins the next
+	Dialer   Dialer
+	Sink     Sink
+	Parallel int    // hosts at a time; at least 1
+	Salt     string // for the hashes of secrets; see NewSalt
+
+	// Stop, once closed, lets every host end its current step and no more. Ending the context ends them
+	// at once.
+	Stop <-chan struct{}
+
+	// Reconnect is how long to try to reach a host again after its link dropped in the middle of a program.
+	Reconnect time.Duration
+
+	// Rerun holds the addresses of steps that may run again although an earlier run began them and nobody
+	// knows how they ended.
+	Rerun map[string]bool
+
+	mu    sync.Mutex // guards Sink
+	hosts []*hostRun
+	began time.Time
+}
+
+// NewID returns the name of a run: its start in UTC and four random letters; sorts by time, safe as a file name.
+func NewID(now time.Time) string {
+	b := make([]byte, 2)
+	_, _ = rand.Read(b)
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(b)
+}
+
+// NewSalt returns a fresh salt for the hashes of secrets, in hexadecimal.
+func NewSalt() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b)
+	return hex.EncodeToString(b)
+}
+
+func (r *Run) emit(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.Time, e.Run = time.Now(), r.ID
+	r.Sink.Event(e)
+}
+
+// backoff is the pause before the nth attempt to reconnect; negative once the time is spent.
+func (r *Run) backoff(attempt int) time.Duration {
+	delay, spent := 500*time.Millisecond, time.Duration(0)
+	for range attempt - 1 {
+		spent += delay
+		delay = min(delay*2, 15*time.Second)
+	}
+	if spent > r.Reconnect {
+		return -1
+	}
+	return delay
+}
+
+// A Summary is what a plan came to.
+type Summary struct {
+	Changes bool // a step has, or may have, something to do
+	Failed  bool // on some host there is no plan, and why was told
+}
+
+// Plan connects to every host and plans it. Hosts that fail are told by events and take no part in Apply.
+func (r *Run) Plan(ctx context.Context) Summary {
+	r.began = time.Now()
+	r.emit(Event{Type: EventRunStart, RunStart: &RunStart{
+		Schema: EventSchema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
+	}})
+	r.hosts = make([]*hostRun, len(r.Hosts))
+	for i := range r.Hosts {
+		r.hosts[i] = &hostRun{Host: r.Hosts[i], run: r, counts: Counts{}}
+	}
+	r.each(ctx, r.hosts, func(h *hostRun) {
+		if err := h.plan(ctx); err != nil {
+			h.fail(ctx, err)
+			return
+		}
+		h.tellPlan(0)
+		h.tellPlanned()
+		if err := h.mistakes(); err != nil {
+			h.fail(ctx, err)
+			return
+		}
+		if err := h.unfinished(); err != nil && r.Command != CommandPlan {
+			h.fail(ctx, err)
+		}
+	})
+	var s Summary
+	for _, h := range r.hosts {
+		s.Changes = s.Changes || h.outcome == "" && h.pending() > 0
+		s.Failed = s.Failed || h.outcome != ""
+	}
+	return s
+}
+
+// unfinished refuses to go over a step that an earlier run began, that nobody knows the end of, and that must not
+// simply run again.
+func (h *hostRun) unfinished() error {
+	for i := range h.planned {
+		p := &h.planned[i]
+		if oneLine(p.Addr) != h.state.Begun || !p.Pending() || p.Step == nil || h.run.Rerun[p.Addr] {
+			continue
+		}
+		if r, ok := p.Step.(interface{ Repeatable() bool }); ok && !r.Repeatable() {
+			return fmt.Errorf("an earlier run began %s and was cut off: nobody knows whether it ran, and it may not be safe to run twice; "+
+				"look at the host, then run again with --rerun %s, or give the step a condition such as creates or unless", p.Addr, p.Addr)
+		}
+	}
+	return nil
+}
+
+// Apply makes the changes of the plan.
+func (r *Run) Apply(ctx context.Context) {
+	phases := r.Phases
+	if len(phases) == 0 {
+		phases = [][]string{nil}
+	}
+	for i, plays := range phases {
+		last := i == len(phases)-1
+		wanted := func(p *Planned) bool {
+			return p.Check && last || !p.Check && (plays == nil || slices.Contains(plays, p.Play))
+		}
+		r.each(ctx, r.alive(), func(h *hostRun) {
+			if err := h.apply(ctx, wanted); err != nil {
+				h.fail(ctx, err)
+			}
+		})
+	}
+	for _, h := range r.alive() {
+		if h.checksFailed > 0 {
+			h.end(HostFailed, fmt.Sprintf("%d of its checks failed", h.checksFailed))
+		}
+	}
+}
+
+// alive returns the hosts that have not ended.
+func (r *Run) alive() []*hostRun {
+	var list []*hostRun
+	for _, h := range r.hosts {
+		if h.outcome == "" {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// each runs a function for every host, Parallel at a time, and waits for all. Hosts whose turn has not come
+// when the run is stopped are not reached.
+func (r *Run) each(ctx context.Context, hosts []*hostRun, do func(*hostRun)) {
+	slots := make(chan struct{}, max(r.Parallel, 1))
+	var wg sync.WaitGroup
+	for _, h := range hosts {
+		stopped := false
+		select {
+		case <-r.Stop:
+			stopped = true
+		case <-ctx.Done():
+			stopped = true
+		case slots <- struct{}{}:
+		}
+		if stopped || ctx.Err() != nil || r.stopping() {
+			h.end(HostNotReached, "the run was stopped before its turn")
+			if !stopped {
+				<-slots
+			}
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			do(h)
+		})
+	}
+	wg.Wait()
+}
+
+func (r *Run) stopping() bool {
+	select {
+	case <-r.Stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// fail ends a host with the status that its error stands for.
+func (h *hostRun) fail(ctx context.Context, err error) {
+	var locked *LockedError
+	var refused *BecomeError
+	switch {
+	case errors.Is(err, context.Canceled), ctx.Err() != nil:
+		h.end(HostInterrupted, "interrupted: the steps told above are done, nothing is running there")
+	case errors.As(err, &locked):
+		h.emit(Event{Type: EventHostLocked, HostLocked: &HostLocked{Owner: locked.Owner}})
+		h.end(HostIsLocked, err.Error())
+	case errors.Is(err, errStepFailed):
+		h.end(HostFailed, "a step failed")
+	case errors.As(err, &refused):
+		h.emit(Event{Type: EventHostUnreachable, HostUnreachable: &HostUnreachable{Phase: "become", Message: refused.Method + ": " + refused.Cause, Hint: refused.Hint}})
+		h.end(HostFailed, err.Error())
+	case errors.Is(err, ErrUnreachable):
+		unreachable := &HostUnreachable{Phase: "connect", Message: err.Error()}
+		var detailed interface {
+			Unreachable() (phase, message, hint string)
+		}
+		if errors.As(err, &detailed) {
+			unreachable.Phase, unreachable.Message, unreachable.Hint = detailed.Unreachable()
+		}
+		h.emit(Event{Type: EventHostUnreachable, HostUnreachable: unreachable})
+		h.end(HostUnreached, unreachable.Message)
+	default:
+		h.end(HostFailed, err.Error())
+	}
+}
+
+func (h *hostRun) end(status HostStatus, message string) {
+	h.outcome, h.message = status, message
+	if h.began.IsZero() {
+		h.began = time.Now()
+	}
+	h.emit(Event{Type: EventHostEnd, HostEnd: &HostEnd{Status: status, Counts: h.counts, Duration: Millis(time.Since(h.began)), Message: message}})
+}
+
+// Close ends the connections, tells how every host and the run ended, and returns the exit status of the
+// command: 0, 1 a host failed, 3 one could not be reached, 4 one is locked or stale, 130 interrupted.
+func (r *Run) Close() int {
+	totals := map[HostStatus]int{}
+	for _, h := range r.hosts {
+		if h.outcome == "" {
+			h.end(HostOK, "")
+		}
+		h.close()
+		totals[h.outcome]++
+	}
+	end := &RunEnd{Status: "ok", Totals: totals, Duration: Millis(time.Since(r.began))}
+	switch {
+	case totals[HostInterrupted] > 0 || r.stopping():
+		end.Status, end.Exit = "interrupted", 130
+	case totals[HostFailed] > 0:
+		end.Status, end.Exit = "failed", 1
+	case totals[HostIsLocked] > 0:
+		end.Status, end.Exit = "locked", 4
+	case totals[HostStale] > 0:
+		end.Status, end.Exit = "stale", 4
+	case totals[HostUnreached] > 0:
+		end.Status, end.Exit = "unreachable", 3
+	}
+	r.emit(Event{Type: EventRunEnd, RunEnd: end})
+	return end.Exit
+}

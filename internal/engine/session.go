@@ -1,0 +1,348 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+)
+
+// A Session is one shell on a host, fed scripts on its standard input: no limit on the length of
+// an argument, no quoting by a login shell, nothing in a process list. What one script defines is
+// there for the next.
+type Session struct {
+	process *Process
+	stdout  *bufio.Reader
+	stderr  *stderrReader
+	nonce   string // begins every mark; nothing on the host can know it beforehand
+	method  string // of become, until the first answer has shown that it worked
+	greeted bool   // the library has been sent
+
+	// Exchanges counts the scripts whose answer was waited for.
+	Exchanges int
+}
+
+// The commands are constants without a character that a login shell expands: tcsh expands "!" even
+// within single quotes, and fish refuses assignments.
+const (
+	plainCommand = "exec /bin/sh"
+	sudoCommand  = "exec sudo -n /bin/sh"
+	// -k makes sudo ask even if it remembers an earlier answer, so that the password always has a
+	// reader: without the question it would reach the shell as a command.
+	sudoPasswordCommand = "exec sudo -k -S -p provision-password: /bin/sh"
+	doasCommand         = "exec doas -n /bin/sh"
+	suCommand           = "exec su root -c /bin/sh"
+)
+
+const (
+	passwordTimeout = 30 * time.Second
+	silenceLimit    = 3 * time.Minute // without any output of a script that only looks
+	fragmentLimit   = 4 << 20         // bytes of one fragment's output
+	stderrLimit     = 64 << 10
+)
+
+// OpenSession starts the shell, as root where become asks for it. Whether that was granted shows in
+// the first exchange, as a *BecomeError. With usePassword the password is asked for and sent.
+func OpenSession(ctx context.Context, conn Conn, become Become, usePassword bool) (*Session, error) {
+	command := plainCommand
+	switch become.Method {
+	case "":
+	case "sudo":
+		command = sudoCommand
+		if usePassword {
+			command = sudoPasswordCommand
+		}
+	case "doas":
+		command = doasCommand
+	case "su":
+		command, usePassword = suCommand, true
+	default:
+		return nil, fmt.Errorf("unknown become_method %q: sudo, su and doas are known", become.Method)
+	}
+	password := ""
+	if usePassword {
+		if become.Password == nil {
+			return nil, needPassword(become.Method)
+		}
+		var err error
+		if password, err = become.Password(ctx); err != nil {
+			return nil, err
+		}
+	}
+	process, err := conn.Start(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{process: process, method: become.Method, nonce: newNonce(), stdout: bufio.NewReaderSize(process.Stdout, 64<<10)}
+	s.stderr = readStderr(process.Stderr, s.nonce)
+	if usePassword {
+		if err := s.givePassword(ctx, password); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func newNonce() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails, see crypto/rand
+	return "provision-" + hex.EncodeToString(b)
+}
+
+// givePassword answers the question of sudo or su, which comes on standard error.
+func (s *Session) givePassword(ctx context.Context, password string) error {
+	if !s.stderr.waitFor(ctx, "assword:", passwordTimeout) {
+		if err := becomeError(s.method, s.stderr.take("")); err != nil {
+			return err
+		}
+		return &BecomeError{Method: s.method, Cause: "it did not ask for a password", Hint: "try it by hand over ssh"}
+	}
+	s.stderr.take("")
+	_, err := io.WriteString(s.process.Stdin, password+"\n")
+	return err
+}
+
+// Close ends the channel. What was detached from it goes on.
+func (s *Session) Close() {
+	_ = s.process.Stdin.Close()
+	_ = s.process.Close()
+}
+
+// A Fragment is a piece of sh with a place in a script.
+type Fragment struct {
+	Text  string
+	RunAs string // user; "" for the session's own
+}
+
+// Ask runs fragments that only look, all in one exchange, and returns what each printed. A fragment
+// that was not reached is missing from the end of the result, and the error says why.
+func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([]steps.Observation, error) {
+	var b strings.Builder
+	b.WriteString("{\n")
+	s.library(&b)
+	fmt.Fprintf(&b, "SALT=%s DETAIL=1\n", shell.Quote(salt))
+	for i, f := range fragments {
+		b.WriteString(fragmentText(f))
+		fmt.Fprintf(&b, "\nmark %d $?\n", i)
+	}
+	b.WriteString("} </dev/null\n")
+	if err := s.send(b.String()); err != nil {
+		return nil, s.lost(err)
+	}
+	stop := s.guard(ctx)
+	defer stop()
+	var answers []steps.Observation
+	for i := range fragments {
+		out, status, err := s.readFragment(i)
+		if err != nil {
+			return answers, s.lost(err)
+		}
+		answers = append(answers, steps.Observation{Stdout: out, Exit: status})
+	}
+	s.method = ""
+	for i := range answers {
+		answers[i].Stderr = s.stderr.take(strconv.Itoa(i))
+	}
+	return answers, nil
+}
+
+// library writes what every script stands on, once a session.
+func (s *Session) library(b *strings.Builder) {
+	if s.greeted {
+		return
+	}
+	s.greeted = true
+	fmt.Fprintf(b, "NONCE=%s\nLIBRARY=%s\neval \"$LIBRARY\"\n", s.nonce, shell.Quote(library))
+}
+
+// fragmentText runs a fragment so that exit, cd, set and even syntax errors stay inside it.
+func fragmentText(f Fragment) string {
+	return "fragment " + shell.Words(f.RunAs, "", "", f.Text)
+}
+
+func (s *Session) send(script string) error {
+	s.Exchanges++
+	_, err := io.WriteString(s.process.Stdin, script)
+	return err
+}
+
+// guard ends the session if the context ends or nothing is heard for too long.
+func (s *Session) guard(ctx context.Context) (stop func()) {
+	timer := time.AfterFunc(silenceLimit, func() { _ = s.process.Close() })
+	cancel := context.AfterFunc(ctx, func() { _ = s.process.Close() })
+	return func() { timer.Stop(); cancel() }
+}
+
+// readFragment reads up to the mark of fragment n. Anything before the first mark that is longer than
+// the limit is an error: a host's output is bounded in memory.
+func (s *Session) readFragment(n int) (out string, status int, err error) {
+	var body bytes.Buffer
+	for {
+		line, err := s.stdout.ReadSlice('\n')
+		if err != nil && err != bufio.ErrBufferFull {
+			return "", 0, err
+		}
+		if rest, ok := bytes.CutPrefix(line, []byte(s.nonce+" ")); ok {
+			var number int
+			if _, err := fmt.Sscanf(string(rest), "%d %d", &number, &status); err != nil || number != n {
+				return "", 0, fmt.Errorf("unexpected mark %q in the answer of the host", rest)
+			}
+			// The mark begins with a line break of its own.
+			return strings.TrimSuffix(body.String(), "\n"), status, nil
+		}
+		if body.Len()+len(line) > fragmentLimit {
+			return "", 0, fmt.Errorf("the answer of the host is longer than %d MiB", fragmentLimit>>20)
+		}
+		body.Write(line)
+	}
+}
+
+// lost turns the end of the stream into an error that says why.
+func (s *Session) lost(err error) error {
+	s.Close()
+	said := s.stderr.wait()
+	if s.method != "" {
+		if refused := becomeError(s.method, said); refused != nil {
+			return refused
+		}
+	}
+	status, werr := s.process.Wait()
+	switch {
+	case werr != nil:
+		return fmt.Errorf("%w: the connection was lost: %w", ErrUnreachable, werr)
+	case err == io.EOF || err == io.ErrClosedPipe:
+		message := fmt.Sprintf("the shell on the host ended with status %d before it had answered", status)
+		if said != "" {
+			message += ": " + lastLines(said, 3)
+		}
+		return fmt.Errorf("%w: %s", ErrUnreachable, message)
+	}
+	return err
+}
+
+// stderrReader collects standard error, cut at the marks, so that each fragment has its own.
+type stderrReader struct {
+	mu    sync.Mutex
+	nonce string
+	open  bytes.Buffer      // since the last mark
+	cut   map[string]string // by the name of the mark that ended it
+	grew  chan struct{}
+	ended chan struct{}
+}
+
+func readStderr(r io.Reader, nonce string) *stderrReader {
+	s := &stderrReader{nonce: nonce, cut: map[string]string{}, grew: make(chan struct{}, 1), ended: make(chan struct{})}
+	go func() {
+		defer close(s.ended)
+		chunk := make([]byte, 4096)
+		for {
+			n, err := r.Read(chunk)
+			if n > 0 {
+				s.add(chunk[:n])
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return s
+}
+
+func (s *stderrReader) add(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open.Write(p)
+	for {
+		before, rest, ok := bytes.Cut(s.open.Bytes(), []byte(s.nonce+" "))
+		if !ok {
+			break
+		}
+		name, after, ok := bytes.Cut(rest, []byte("\n"))
+		if !ok {
+			break
+		}
+		s.cut[string(name)] = string(before)
+		after = bytes.Clone(after)
+		s.open.Reset()
+		s.open.Write(after)
+	}
+	if extra := s.open.Len() - stderrLimit; extra > 0 {
+		s.open.Next(extra)
+	}
+	select {
+	case s.grew <- struct{}{}:
+	default:
+	}
+}
+
+// take returns and forgets what was printed before the mark with a name, waiting a little for a mark that
+// is still on its way; with the name "" it takes what has no mark yet.
+func (s *stderrReader) take(name string) string {
+	if name == "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		text := s.open.String()
+		s.open.Reset()
+		return text
+	}
+	limit := time.NewTimer(2 * time.Second)
+	defer limit.Stop()
+	for {
+		s.mu.Lock()
+		text, ok := s.cut[name]
+		delete(s.cut, name)
+		s.mu.Unlock()
+		if ok {
+			return text
+		}
+		select {
+		case <-s.grew:
+		case <-s.ended:
+			return ""
+		case <-limit.C:
+			return ""
+		}
+	}
+}
+
+func (s *stderrReader) waitFor(ctx context.Context, text string, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		s.mu.Lock()
+		found := strings.Contains(s.open.String(), text)
+		s.mu.Unlock()
+		if found {
+			return true
+		}
+		select {
+		case <-s.grew:
+		case <-s.ended:
+			return false
+		case <-timer.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// wait returns all that was printed after the last mark, once the stream has ended.
+func (s *stderrReader) wait() string {
+	select {
+	case <-s.ended:
+	case <-time.After(2 * time.Second):
+	}
+	return strings.TrimSpace(s.take(""))
+}

@@ -1,0 +1,248 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"provision/internal/steps"
+)
+
+const (
+	outputLimit = 64 << 10 // bytes of each stream that are kept of a step, for its error and its outputs
+	earlyLimit  = 1 << 20  // bytes of output that wait for their step to begin
+)
+
+// The host sends what a step printed before it sends the journal, so that no output is missing when a step
+// ends; at the beginning of a step that is the wrong order, and output waits here for a moment.
+type early struct {
+	number, stream int
+	text           []byte
+}
+
+// A watcher turns what a program does into events, judges whether each step reached its state, and
+// gathers results.
+type watcher struct {
+	host  *hostRun
+	total int
+	begun int
+	// current is the number of the step that began last.
+	current int
+	out     map[int]*[2][]byte // by step: stdout and stderr, the last outputLimit bytes
+	early   []early            // output that came before the record that its step began
+	end     ending
+	stop    func() // asks the program to end after its current step
+
+	failure bool
+}
+
+func (w *watcher) record(r record) error {
+	switch r.kind {
+	case "begin":
+		w.begun++
+		p, err := w.step(r.number)
+		if err != nil {
+			return err
+		}
+		w.current = r.number
+		w.host.emit(Event{Type: EventStepStart, StepStart: &StepStart{
+			Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Number: w.begun, Of: w.total,
+		}})
+		w.release(r.number)
+	case "end":
+		p, err := w.step(r.number)
+		if err != nil {
+			return err
+		}
+		w.ended(p, r)
+	case "done":
+		w.end.verdict = r.verdict
+	}
+	return nil
+}
+
+func (w *watcher) step(number int) (*Planned, error) {
+	if number < 1 || number > len(w.host.planned) {
+		return nil, fmt.Errorf("the journal on the host is damaged: there is no step %d", number)
+	}
+	return &w.host.planned[number-1], nil
+}
+
+func (w *watcher) output(number, stream int, text []byte) {
+	p, err := w.step(number)
+	if err != nil {
+		return
+	}
+	if number > w.current {
+		w.hold(number, stream, text)
+		return
+	}
+	if w.out == nil {
+		w.out = map[int]*[2][]byte{}
+	}
+	kept := w.out[number]
+	if kept == nil {
+		kept = &[2][]byte{}
+		w.out[number] = kept
+	}
+	all := append(kept[stream-1], text...)
+	if extra := len(all) - outputLimit; extra > 0 {
+		all = slices.Clone(all[extra:])
+	}
+	kept[stream-1] = all
+	name := StreamStdout
+	if stream == 2 {
+		name = StreamStderr
+	}
+	w.host.emit(Event{Type: EventStepOutput, StepOutput: &StepOutput{Addr: p.Addr, Stream: name, Text: string(text)}})
+}
+
+func (w *watcher) hold(number, stream int, text []byte) {
+	w.early = append(w.early, early{number: number, stream: stream, text: text})
+	size := 0
+	for i := len(w.early) - 1; i >= 0; i-- {
+		if size += len(w.early[i].text); size > earlyLimit {
+			w.early = slices.Clone(w.early[i+1:])
+			return
+		}
+	}
+}
+
+func (w *watcher) release(number int) {
+	held := w.early
+	w.early = nil
+	for _, e := range held {
+		if e.number > number {
+			w.early = append(w.early, e)
+		} else {
+			w.output(e.number, e.stream, e.text)
+		}
+	}
+}
+
+// ended judges a step.
+func (w *watcher) ended(p *Planned, r record) {
+	h := w.host
+	stdout, stderr := w.printed(r.number)
+	delete(w.out, r.number)
+	e := &StepEnd{Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Duration: Millis(r.took)}
+	obs := steps.Observation{Stdout: r.state}
+	switch r.verdict {
+	case "changed", "reboot":
+		e.Status = StepChanged
+		w.converged(p, obs, e)
+	case "unchanged":
+		e.Status = StepUnchanged
+		w.converged(p, obs, e)
+	case "skipped":
+		e.Status, e.Reason = StepSkipped, "nothing that it watches changed"
+	case "stale":
+		e.Status, e.Reason = StepStale, "its state is not the one that was planned for; it is planned anew"
+		w.end.at = r.number - 1
+	case "interrupted":
+		e.Status = StepInterrupted
+	default:
+		e.Status = StepFailed
+		e.Error = failure(p, r, stdout, stderr)
+	}
+	switch e.Status {
+	case StepChanged, StepUnchanged, StepSkipped:
+		result := steps.Result{Ran: e.Status == StepChanged, Stdout: stdout, Stderr: stderr, Exit: r.status}
+		h.results[p.Addr] = results(h.facts, p, obs, result, e.Status == StepChanged)
+	case StepFailed, StepNotConverged:
+		w.failure = w.failure || !p.Proceed
+	}
+	if p.Check {
+		h.check(p, e)
+		return
+	}
+	if e.Status != StepStale {
+		h.count(e.Status)
+	}
+	h.emit(Event{Type: EventStepEnd, StepEnd: e})
+}
+
+func (w *watcher) printed(number int) (stdout, stderr string) {
+	if kept := w.out[number]; kept != nil {
+		return string(kept[0]), string(kept[1])
+	}
+	return "", ""
+}
+
+// converged finds out whether the step is in its state now: the same function that planned the change must
+// find nothing to change. What a step waits for or runs (action run) has proved itself by its status.
+func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
+	if p.Step.Probe() == "" {
+		return
+	}
+	change, err := p.Step.Plan(w.host.facts, obs)
+	switch {
+	case err != nil:
+		e.Error = &Failure{Message: err.Error(), Hint: "look at the host: the step ran, and its state is not as wanted"}
+	case change.Need != nil:
+		e.Error = &Failure{Message: change.Need.What + " does not exist", Hint: "let an earlier step make it"}
+	case change.Action == steps.Create, change.Action == steps.Update, change.Action == steps.Delete:
+		e.Diff = change.Diff
+		e.Error = &Failure{
+			Message: "did not converge: its operations succeeded, and it still differs",
+			Hint:    "something on the host undoes the change, or the wanted value is one that the host writes differently",
+		}
+	default:
+		return
+	}
+	e.Status = StepNotConverged
+	if !p.Proceed {
+		w.stop()
+	}
+}
+
+// failure describes a failed operation to its reader.
+func failure(p *Planned, r record, stdout, stderr string) *Failure {
+	e := &Failure{Exit: r.status, Output: strings.TrimRight(stdout+stderr, "\n"), Command: command(p)}
+	switch r.verdict {
+	case "timeout":
+		e.Message = fmt.Sprintf("did not end within its timeout of %d s", p.Timeout)
+		e.Hint = "raise timeout in the step, or find out why it hangs"
+	case "blind":
+		e.Message = "its state could not be told"
+		if r.status == statusNoUser {
+			e.Message = "there is no user " + p.RunAs + " to run as"
+			e.Hint = "let an earlier step make the user"
+		}
+	default:
+		e.Message = fmt.Sprintf("failed with status %d", r.status)
+	}
+	if why := lastLines(strings.TrimSpace(stderr), 1); why != "" && r.verdict != "timeout" {
+		e.Message += ": " + why
+	}
+	if e.Hint == "" {
+		e.Hint = "mend the cause and run the same command again: what is done already is not done twice"
+	}
+	return e
+}
+
+// command shows what a step ran, as far as it can be one line.
+func command(p *Planned) string {
+	for _, op := range p.Change.Ops {
+		if run, ok := op.(steps.Run); ok {
+			if len(p.Change.Diff) == 1 && p.Change.Diff[0].Name == "command" {
+				return p.Change.Diff[0].After
+			}
+			return strings.TrimSpace(run.Script)
+		}
+	}
+	return ""
+}
+
+// check tells the verdict of a check block.
+func (h *hostRun) check(p *Planned, e *StepEnd) {
+	ok := e.Status == StepChanged || e.Status == StepUnchanged
+	c := &CheckEnd{Name: strings.TrimPrefix(p.Addr, "check."), OK: ok, Source: eventSource(p.Source), Duration: e.Duration}
+	if e.Error != nil {
+		c.Message = e.Error.Message
+	}
+	if !ok {
+		h.checksFailed++
+	}
+	h.emit(Event{Type: EventCheckEnd, CheckEnd: c})
+}

@@ -1,0 +1,91 @@
+# The environment and the functions that every fragment of a probe or an operation may use.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+DEBIAN_FRONTEND=noninteractive
+export PATH LC_ALL DEBIAN_FRONTEND
+unset IFS CDPATH ENV BASH_ENV LANGUAGE POSIXLY_CORRECT GREP_OPTIONS
+umask 022
+
+# have COMMAND: is there such a command?
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# say KEY VALUE: one line of state. The value is the rest of the line.
+say() { printf '%s %s\n' "$1" "$2"; }
+
+# fail MESSAGE: end the fragment as "could not tell" (a probe) or as failed (an operation).
+fail() { printf '%s\n' "$*" >&2; exit 1; }
+
+# account DATABASE NAME: the line of passwd, group or shadow, like getent, which Debian's
+# busybox and some Alpine images lack. Status 2 if there is no such name, as getent(1) has it.
+account() {
+	if have getent; then
+		getent "$1" "$2"
+		return
+	fi
+	while IFS= read -r account_line; do
+		case $account_line in
+		"$2":*)
+			printf '%s\n' "$account_line"
+			return 0
+			;;
+		esac
+	done <"/etc/$1"
+	return 2
+}
+
+# home_of USER: the home directory; status 2 if there is no such user.
+home_of() {
+	home_line=$(account passwd "$1") || return 2
+	home_line=${home_line%:*}
+	printf '%s\n' "${home_line##*:}"
+}
+
+# path_type PATH: absent, file, directory, symlink, other; or status 1 if it could not be told,
+# because a directory on the way may not be searched.
+path_type() {
+	if [ -h "$1" ]; then
+		echo symlink
+	elif [ -f "$1" ]; then
+		echo file
+	elif [ -d "$1" ]; then
+		echo directory
+	elif [ -e "$1" ]; then
+		echo other
+	else
+		path_up=${1%/*}
+		while [ -n "$path_up" ] && [ ! -e "$path_up" ] && [ ! -h "$path_up" ]; do
+			case $path_up in */*) path_up=${path_up%/*} ;; *) path_up= ;; esac
+		done
+		if [ -d "${path_up:-/}" ] && [ ! -x "${path_up:-/}" ]; then
+			printf '%s: permission denied\n' "$path_up" >&2
+			return 1
+		fi
+		echo absent
+	fi
+}
+
+# owner_mode PATH: "OWNER GROUP MODE", names where they exist, the mode in octal without a
+# leading zero. It does not follow a symbolic link.
+owner_mode() { stat -c '%U %G %a' "$1"; }
+
+# sum_of FILE: its SHA-256 in hexadecimal.
+sum_of() {
+	sum_line=$(sha256sum <"$1") || return 1
+	printf '%s\n' "${sum_line%% *}"
+}
+
+# salted_sum_of FILE: SHA-256 over the run's salt followed by the file: for content that is secret.
+salted_sum_of() {
+	[ -r "$1" ] || { printf '%s: cannot be read\n' "$1" >&2; return 1; }
+	sum_line=$({ printf '%s' "$SALT"; cat "$1"; } | sha256sum) || return 1
+	printf '%s\n' "${sum_line%% *}"
+}
+
+# detail NAME FILE: the content of a file for the diff that a person sees, at most 256 KiB. Sent
+# only while planning. Lines that begin with "|" are never part of a state.
+detail() {
+	[ "${DETAIL:-0}" = 1 ] || return 0
+	printf '|%s\n' "$1"
+	head -c 262144 "$2" | sed 's/^/|:/'
+	printf '\n|.\n'
+}

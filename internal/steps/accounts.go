@@ -1,0 +1,47 @@
+package steps
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// maxID is the largest number of a user or a group that is taken. The kernel knows larger ones; not
+// every tool does.
+const maxID = 1<<31 - 1
+
+// isYes tells whether a state holds "KEY yes".
+func isYes(obs Observation, key string) bool {
+	value, _ := obs.Get(key)
+	return value == "yes"
+}
+
+// idOutput is a number of a state as an output; null if it is not there.
+func idOutput(obs Observation, key string) cty.Value {
+	text, _ := obs.Get(key)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return cty.NullVal(cty.Number)
+	}
+	return cty.NumberIntVal(n)
+}
+
+// namesArg is a list of names of groups, users or the like.
+func namesArg(name string, to *[]string, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.List(cty.String), set: func(v cty.Value) error {
+		list := []string{}
+		for _, item := range v.AsValueSlice() {
+			if item.IsNull() {
+				return errors.New("the list holds a null")
+			}
+			if !namePattern.MatchString(item.AsString()) {
+				return fmt.Errorf("%q is no valid name: letters, digits and _ . @ + - are, and no leading dash", item.AsString())
+			}
+			list = append(list, item.AsString())
+		}
+		*to = list
+		return nil
+	}}
+}

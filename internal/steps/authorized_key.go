@@ -1,0 +1,368 @@
+package steps
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/crypto/ssh"
+
+	"provision/internal/shell"
+)
+
+var authorizedKeyKind = &Kind{
+	Name: "authorized_key",
+	Doc: `SSH keys that may log in as a user, or their absence.
+
+Keys are compared by their type and their bytes, not by their comment. A key that is there keeps
+its comment and, unless the wanted key has options of its own (such as no-pty or from="…"), its
+options. All other lines of the file stay as they are; with exclusive, other keys are removed.
+
+The file is .ssh/authorized_keys in the user's home, with mode 0600 and the directory with 0700.
+It is written as that user, not as root, so that nothing the user has put there can lead the
+write elsewhere. For the same reason a .ssh or a file that is a symbolic link, and a .ssh that
+belongs to somebody else, are errors.`,
+	Example: `step "user" "deploy" {
+  name = "deploy"
+}
+
+step "authorized_key" "deploy" {
+  user = "deploy"
+  keys = [
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ/CaQ0/qxG/1uv/8eTPGOUH46HD+c8A59rhnvcCT+Wb alice@example",
+    "no-pty,no-port-forwarding ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG81MVPyKDkfIRvTz+/HU56khMF0lfugpGc38qMCb4UO ci",
+  ]
+}
+`,
+	New: func() (Step, Args) {
+		a := &authorizedKey{State: "present"}
+		return a, Args{
+			nameArg("user", &a.User, "The user who may log in with the keys.").Must(),
+			keyArg("key", &a.Keys, "A public key as in authorized_keys, such as file(\"~/.ssh/id_ed25519.pub\"); several lines are several keys. One of key and keys is required."),
+			keysArg("keys", &a.More, "A list of such keys."),
+			boolArg("exclusive", &a.Exclusive, "Remove every other key of the user."),
+			enumArg("state", &a.State, "Whether the keys are there.", "present", "absent"),
+		}
+	},
+}
+
+type authorizedKey struct {
+	User, State string
+	Keys, More  []publicKey
+	Exclusive   bool
+}
+
+// A publicKey is one line of authorized_keys.
+type publicKey struct {
+	Line          string // as the user wrote it, trimmed
+	Options       string // "" for none
+	Type, Blob    string // "ssh-ed25519" and the key in base64
+	Print, Remark string // fingerprint and comment
+}
+
+// parseKeys reads the lines of authorized_keys. The error never shows the text, which may be a
+// private key.
+func parseKeys(text string) ([]publicKey, error) {
+	if strings.Contains(text, "PRIVATE KEY") {
+		return nil, errors.New("this is a private key, which must never leave its machine; give the public one, which is in the file of the same name with .pub")
+	}
+	var keys []publicKey
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if err := noControl(strings.ReplaceAll(line, "\t", " ")); err != nil {
+			return nil, err
+		}
+		key, err := parseKey(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d is no public key (\"ssh-ed25519 AAAA… comment\"): %w", i+1, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func parseKey(line string) (publicKey, error) {
+	out, comment, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return publicKey{}, err
+	}
+	return publicKey{
+		Line: line, Options: strings.Join(options, ","),
+		Type: out.Type(), Blob: base64.StdEncoding.EncodeToString(out.Marshal()),
+		Print: ssh.FingerprintSHA256(out), Remark: comment,
+	}, nil
+}
+
+// String shows a key as people recognise it.
+func (k publicKey) String() string {
+	parts := []string{k.Type, k.Print}
+	if k.Remark != "" {
+		parts = append(parts, k.Remark)
+	}
+	if k.Options != "" {
+		parts = append([]string{k.Options}, parts...)
+	}
+	return strings.Join(parts, " ")
+}
+
+func (k publicKey) same(other publicKey) bool { return k.Type == other.Type && k.Blob == other.Blob }
+
+func keyArg(name string, to *[]publicKey, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) (err error) {
+		*to, err = parseKeys(v.AsString())
+		if err == nil && len(*to) == 0 {
+			return errors.New("the text holds no key")
+		}
+		return err
+	}}
+}
+
+func keysArg(name string, to *[]publicKey, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.List(cty.String), set: func(v cty.Value) error {
+		var texts []string
+		for _, item := range v.AsValueSlice() {
+			if item.IsNull() {
+				return errors.New("the list holds a null")
+			}
+			texts = append(texts, item.AsString())
+		}
+		keys, err := parseKeys(strings.Join(texts, "\n"))
+		*to = keys
+		return err
+	}}
+}
+
+// wanted lists the keys, each once.
+func (a *authorizedKey) wanted() []publicKey {
+	var keys []publicKey
+	for _, k := range append(append([]publicKey{}, a.Keys...), a.More...) {
+		if indexOfKey(keys, k) < 0 {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+func indexOfKey(keys []publicKey, key publicKey) int {
+	for i, k := range keys {
+		if k.same(key) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (a *authorizedKey) Validate() []Problem {
+	var problems []Problem
+	if len(a.wanted()) == 0 && !a.Exclusive {
+		problems = append(problems, Problem{Summary: "one of key and keys is required", Detail: "Give the public keys. To remove all keys of a user, set keys = [] and exclusive = true."})
+	}
+	if a.State == "absent" && a.Exclusive {
+		problems = append(problems, Problem{Arg: "exclusive", Summary: "exclusive goes with state = \"present\"", Detail: "Leave it out, or set keys = [] and exclusive = true to remove all keys."})
+	}
+	return problems
+}
+
+// keysAwk prints "same" if the lines of authorized_keys hold the keys of $KEYS ("TYPE BLOB OPTIONS" each)
+// as $MODE wants them: present, exclusive or absent.
+const keysAwk = `BEGIN { n = split(ENVIRON["KEYS"], want, "\n") }
+{
+	line = $0
+	sub(/^[ \t]+/, "", line)
+	sub(/[ \t\r]+$/, "", line)
+	if (line == "" || substr(line, 1, 1) == "#") next
+	known = 0
+	for (i = 1; i <= n; i++) {
+		split(want[i], w, " ")
+		at = index(line, w[2])
+		if (!at) continue
+		after = substr(line, at + length(w[2]), 1)
+		if (after != "" && after != " " && after != "\t") continue
+		options = substr(line, 1, at - 1)
+		sub(/[ \t]+$/, "", options)
+		cut = length(options) - length(w[1])
+		if (cut < 0 || substr(options, cut + 1) != w[1]) continue
+		options = substr(options, 1, cut)
+		sub(/[ \t]+$/, "", options)
+		known = 1
+		there[i] = 1
+		wanted = substr(want[i], length(w[1]) + length(w[2]) + 3)
+		if (wanted != "" && wanted != options) differs = 1
+	}
+	if (!known) others = 1
+}
+END {
+	for (i = 1; i <= n; i++) if (there[i]) some = 1; else lacking = 1
+	if (ENVIRON["MODE"] == "absent") bad = some
+	else bad = lacking || differs || ENVIRON["MODE"] == "exclusive" && others
+	print bad ? "differ" : "same"
+}`
+
+func (a *authorizedKey) mode() string {
+	if a.Exclusive {
+		return "exclusive"
+	}
+	return a.State
+}
+
+func (a *authorizedKey) Probe() string {
+	var b bytes.Buffer
+	var want []string
+	for _, k := range a.wanted() {
+		want = append(want, k.Type+" "+k.Blob+" "+k.Options)
+	}
+	empty := "differ"
+	if len(want) == 0 || a.State == "absent" {
+		empty = "same"
+	}
+	fmt.Fprintf(&b, "n=%s\nnothing() { say directory absent; say file absent; say keys %s; }\n", shell.Quote(a.User), empty)
+	b.WriteString(`h=$(home_of "$n")
+case $? in 0) ;; 2)
+	nothing
+	say missing "user $n"
+	exit 0
+	;;
+*) fail "cannot look up the user $n" ;;
+esac
+d=$h/.ssh p=$h/.ssh/authorized_keys
+t=$(path_type "$d") || exit 1
+case $t in
+absent)
+	nothing
+	[ -d "$h" ] || say missing "directory $h"
+	exit 0
+	;;
+directory) t=$(stat -c '%U %a' -- "$d") || exit 1 ;;
+esac
+say directory "$t"
+k=$(path_type "$p") || exit 1
+case $k in
+absent)
+	say file absent
+`)
+	fmt.Fprintf(&b, "\tsay keys %s\n\texit 0\n\t;;\n", empty)
+	b.WriteString("file) k=$(stat -c '%U %a' -- \"$p\") || exit 1 ;;\n*)\n\tsay file \"$k\"\n\texit 0\n\t;;\nesac\nsay file \"$k\"\n")
+	fmt.Fprintf(&b, "r=$(KEYS=%s MODE=%s awk %s <\"$p\") || exit 1\nsay keys \"$r\"\n",
+		shell.Quote(strings.Join(want, "\n")), a.mode(), shell.Quote(keysAwk))
+	b.WriteString("[ \"$t/$k/$r\" = \"$n 700/$n 600/same\" ] && exit 0\n" + probeEdit)
+	return b.String()
+}
+
+func (a *authorizedKey) Plan(f *Facts, obs Observation) (Change, error) {
+	directory, _ := obs.Get("directory")
+	fileState, _ := obs.Get("file")
+	keys, _ := obs.Get("keys")
+	for _, part := range []struct{ path, found, wanted string }{
+		{".ssh", directory, "directory"}, {".ssh/authorized_keys", fileState, "file"},
+	} {
+		switch part.found {
+		case "absent":
+		case "symlink", "file", "directory", "other":
+			return Change{}, notA("~"+a.User+"/"+part.path, part.found, part.wanted)
+		}
+	}
+	if owner, _, owned := strings.Cut(directory, " "); owned && owner != a.User {
+		return Change{}, fmt.Errorf("~%s/.ssh belongs to %s; give it to %s with a step \"directory\" before this one", a.User, owner, a.User)
+	}
+	if keys == "same" && (fileState == "absent" || directory == a.User+" 700" && fileState == a.User+" 600") {
+		return Change{Action: NoOp}, nil
+	}
+	before := ""
+	change := Change{Action: Create}
+	if fileState != "absent" {
+		change.Action = Update
+		text, err := editable(obs)
+		if err != nil {
+			return Change{}, err
+		}
+		before = text
+	}
+	after := a.edit(&change, before)
+	for _, part := range []struct{ name, found, wanted string }{{".ssh", directory, "700"}, {"authorized_keys", fileState, "600"}} {
+		owner, mode, found := strings.Cut(part.found, " ")
+		if !found {
+			continue
+		}
+		change.compare("owner of "+part.name, owner, a.User)
+		change.compare("mode of "+part.name, octal(mode), octal(part.wanted))
+	}
+	change.Ops = []Op{Run{Script: a.write(), Stdin: &Content{Text: Plain(after)}}}
+	change.missing(obs)
+	return change, nil
+}
+
+// edit returns the new content and notes what it changes.
+func (a *authorizedKey) edit(change *Change, before string) string {
+	wanted := a.wanted()
+	there := make([]bool, len(wanted))
+	var out []string
+	removed := 0
+	for _, line := range splitLines(before) {
+		text := strings.TrimSpace(line)
+		key, err := parseKey(text)
+		i := indexOfKey(wanted, key)
+		switch {
+		case text == "" || text[0] == '#' || err != nil && !a.Exclusive:
+			out = append(out, line)
+		case err != nil || i < 0 && a.Exclusive || i >= 0 && a.State == "absent":
+			shown := text
+			if err == nil {
+				shown = key.String()
+			}
+			change.Diff = append(change.Diff, Attr{Name: "key", Before: shown, AfterMissing: true})
+			removed++
+		case i < 0 || wanted[i].Options == "" || wanted[i].Options == key.Options:
+			out = append(out, line)
+			if i >= 0 {
+				there[i] = true
+			}
+		default:
+			change.Diff = append(change.Diff, Attr{Name: "key", Before: key.String(), After: wanted[i].String()})
+			out = append(out, wanted[i].Line+lineBreak(before))
+			there[i] = true
+		}
+	}
+	for i, key := range wanted {
+		if there[i] || a.State == "absent" {
+			continue
+		}
+		change.Diff = append(change.Diff, Attr{Name: "key", BeforeMissing: true, After: key.String()})
+		endLast(out, lineBreak(before))
+		out = append(out, key.Line+lineBreak(before))
+	}
+	if removed > 0 {
+		change.Dangers = append(change.Dangers, fmt.Sprintf("removes %d of the keys that may log in as %s", removed, a.User))
+	}
+	return strings.Join(out, "")
+}
+
+// writeKeys is the part of the operation that runs as the user, in the user's own files.
+const writeKeys = `umask 077
+cd "$KEYS_HOME" || exit 1
+[ -d .ssh ] || mkdir .ssh || exit 1
+cd .ssh && chmod 700 . || exit 1
+n=authorized_keys.new.$$
+cat >"$n" && mv -f "$n" authorized_keys && exit 0
+rm -f "$n"
+exit 1`
+
+func (a *authorizedKey) write() string {
+	return fmt.Sprintf(`n=%s w=%s
+KEYS_HOME=$(home_of "$n") || fail "there is no user $n"
+export KEYS_HOME
+if [ "$F_UID" != 0 ] || [ "$n" = root ]; then
+	/bin/sh -c "$w" || exit 1
+elif have runuser; then
+	runuser -u "$n" -- /bin/sh -c "$w" || exit 1
+else
+	su -s /bin/sh "$n" -c "$w" || exit 1
+fi
+[ ! -e /sys/fs/selinux/enforce ] || ! have restorecon || restorecon -R "$KEYS_HOME/.ssh"
+`, shell.Quote(a.User), shell.Quote(writeKeys))
+}

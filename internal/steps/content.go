@@ -1,0 +1,143 @@
+package steps
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"provision/internal/shell"
+)
+
+// A contentFile is a regular file whose whole content is known: what the kinds file and
+// env_file have in common.
+type contentFile struct {
+	Path string
+	ownership
+	Content *Content // nil: an existing file keeps its content, a new one is empty
+	Check   string   // a command that must accept the new content; see Put.Validate
+	Backup  bool
+}
+
+// probe prints the type; of a regular file the sum and the attributes; of an absent one what is missing
+// for it. The content is sent for the diff if it differs and everybody may see it.
+func (c *contentFile) probe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(c.Path))
+	b.WriteString("if [ \"$t\" = absent ]; then\n" + probeParent + c.probeNames("") + "exit 0\nfi\n")
+	b.WriteString("[ \"$t\" = file ] || exit 0\n")
+	b.WriteString(c.ownership.probe())
+	if c.Content == nil {
+		return b.String()
+	}
+	if c.secret() {
+		b.WriteString("s=$(salted_sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
+		return b.String()
+	}
+	b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
+	if !c.private() {
+		b.WriteString("[ \"$s\" = " + c.Content.Sum(nil) + " ] || {\n" + probeDetail + "}\n")
+	}
+	return b.String()
+}
+
+// probeDetail is sh that sends the content of the file $p for a diff, unless it is large, binary,
+// or for its owner only.
+const probeDetail = `if [ "${DETAIL:-0}" = 1 ]; then
+	m=$(stat -c '%a %s' -- "$p") || exit 1
+	case ${m% *} in
+	?00 | ??00 | 0) ;;
+	*) [ "${m#* }" -gt 262144 ] || [ "$(tr -d '\000' <"$p" | wc -c)" -ne "${m#* }" ] || detail content "$p" ;;
+	esac
+fi
+`
+
+// secret tells whether the content must not be seen.
+func (c *contentFile) secret() bool {
+	return c.Content != nil && c.Content.Local == nil && c.Content.Text.Sensitive()
+}
+
+// private tells whether only its owner may read the file: then no diff shows it.
+func (c *contentFile) private() bool { return strings.HasSuffix(c.Mode, "00") || c.Mode == "0" }
+
+// wanted returns the content as text, if it is known and can be shown.
+func (c *contentFile) wanted() (string, bool) {
+	text := ""
+	switch {
+	case c.secret() || c.private():
+		return "", false
+	case c.Content.Local == nil:
+		text = c.Content.Text.Reveal()
+	case c.Content.Local.Preview == nil && c.Content.Local.Size > 0:
+		return "", false
+	default:
+		text = string(c.Content.Local.Preview)
+	}
+	shown := len(text) <= PreviewLimit && utf8.ValidString(text) && !strings.Contains(text, "\x00")
+	return text, shown
+}
+
+// contentAttr is the attribute for a content that differs.
+func (c *contentFile) contentAttr(f *Facts, obs Observation, exists bool) Attr {
+	a := Attr{Name: "content", BeforeMissing: !exists}
+	if c.secret() || c.private() {
+		a.Sensitive = true
+		return a
+	}
+	after, shown := c.wanted()
+	before, known := obs.Detail("content")
+	if shown && utf8.ValidString(before) && (known || !exists) {
+		a.Before, a.After = before, after
+		return a
+	}
+	sum, _ := obs.Get("sum")
+	if exists {
+		a.Before = "sha256 " + sum
+	}
+	a.After = "sha256 " + c.Content.Sum(f)
+	return a
+}
+
+// plan is the change for a file that should be there.
+func (c *contentFile) plan(f *Facts, obs Observation) (Change, error) {
+	kind, _ := obs.Get("type")
+	if kind != "absent" && kind != "file" {
+		return Change{}, notA(c.Path, kind, "file")
+	}
+	change := Change{Action: NoOp}
+	quoted := shell.Quote(c.Path)
+	if kind == "absent" {
+		change.Action = Create
+		content := Content{}
+		if c.Content != nil {
+			content = *c.Content
+			change.Diff = append(change.Diff, c.contentAttr(f, obs, false))
+		} else {
+			change.Diff = append(change.Diff, Attr{Name: "path", BeforeMissing: true, After: c.Path})
+		}
+		c.differences(&change, obs, quoted)
+		change.Ops = []Op{c.put(content)}
+		change.missing(obs)
+		return change, nil
+	}
+	if sum, _ := obs.Get("sum"); c.Content != nil && sum != c.Content.Sum(f) {
+		change.Action = Update
+		change.Diff = append(change.Diff, c.contentAttr(f, obs, true))
+		c.differences(&change, obs, quoted)
+		change.Ops = []Op{c.put(*c.Content)}
+	} else if commands := c.differences(&change, obs, quoted); len(commands) > 0 {
+		change.Action = Update
+		change.Ops = []Op{Run{Script: strings.Join(commands, " &&\n")}}
+	}
+	if change.Action != NoOp {
+		change.missing(obs)
+	}
+	return change, nil
+}
+
+func (c *contentFile) put(content Content) Put {
+	return Put{
+		Path: c.Path, Content: content,
+		Owner: c.Owner, Group: c.Group, Mode: c.Mode,
+		Validate: c.Check, Backup: c.Backup,
+	}
+}

@@ -1,0 +1,18 @@
+package steps
+
+// compare adds an attribute to the diff if a wanted value is set and differs from what was
+// observed ("" where nothing was).
+func (c *Change) compare(name, observed, wanted string) {
+	if wanted == "" || observed == wanted {
+		return
+	}
+	c.Diff = append(c.Diff, Attr{Name: name, Before: observed, BeforeMissing: observed == "", After: wanted})
+}
+
+// octal shows a mode as people write it, with a leading zero; "" stays "".
+func octal(mode string) string {
+	if mode == "" || mode[0] == '0' {
+		return mode
+	}
+	return "0" + mode
+}

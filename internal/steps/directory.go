@@ -1,0 +1,199 @@
+package steps
+
+import (
+	"fmt"
+	"strings"
+
+	"provision/internal/shell"
+)
+
+var directoryKind = &Kind{
+	Name: "directory",
+	Doc: `A directory with its owner, group and mode, or its absence.
+
+Missing parents are made, as mkdir -p does, with the owner and mode that the system gives them.
+With recurse, owner and group apply to everything below the directory too (symbolic links are
+not followed); the mode does not.
+
+A path that is something else than a directory is an error: nothing is replaced. A symbolic
+link to a directory is such a thing, too: name the directory that it leads to.`,
+	Example: `step "directory" "releases" {
+  path = "/srv/app/releases"
+  mode = "0750"
+}
+`,
+	New: func() (Step, Args) {
+		d := &directory{State: "present"}
+		args := Args{pathArg("path", &d.Path, "Absolute path on the host.").Must()}
+		args = append(args, d.ownership.args("directory")...)
+		return d, append(args,
+			boolArg("recurse", &d.Recurse, "Apply owner and group to everything below."),
+			enumArg("state", &d.State, "Whether the directory is there. absent removes it with everything in it.", "present", "absent"),
+		)
+	},
+}
+
+type directory struct {
+	Path, State string
+	ownership
+	Recurse bool
+}
+
+func (d *directory) Validate() []Problem {
+	if d.State == "absent" && protectedPath(d.Path) {
+		return []Problem{{Arg: "path", Summary: fmt.Sprintf("%s cannot be removed", d.Path), Detail: "It is part of every system. Name a directory of your own."}}
+	}
+	if d.Recurse && d.Owner == "" && d.Group == "" {
+		return []Problem{{Arg: "recurse", Summary: "recurse needs an owner or a group", Detail: "Set owner or group, or leave recurse out."}}
+	}
+	if d.Recurse && protectedPath(d.Path) {
+		return []Problem{{Arg: "recurse", Summary: fmt.Sprintf("not everything below %s can have one owner", d.Path), Detail: "It is part of every system. Name a directory of your own."}}
+	}
+	return nil
+}
+
+// protectedPath tells whether removing a path would take the system with it.
+func protectedPath(p string) bool {
+	switch p {
+	case "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp",
+		"/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/local", "/usr/local/bin", "/usr/sbin", "/usr/share",
+		"/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp":
+		return true
+	}
+	return false
+}
+
+func (d *directory) Probe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "p=%s\n", shell.Quote(d.Path))
+	b.WriteString("t=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
+	if d.State == "absent" {
+		return b.String()
+	}
+	if names := d.probeNames(""); names != "" {
+		fmt.Fprintf(&b, "if [ \"$t\" = absent ]; then\n%sexit 0\nfi\n", names)
+	}
+	b.WriteString("[ \"$t\" = directory ] || exit 0\n")
+	b.WriteString(d.ownership.probe())
+	if d.Recurse {
+		b.WriteString(d.probeBelow())
+	}
+	return b.String()
+}
+
+// probeBelow is sh that looks for the first thing below that does not have the wanted owner
+// and group. find(1) refuses a name that does not exist, and then everything differs; other
+// failures leave "?" as the first line.
+func (d *directory) probeBelow() string {
+	var tests []string
+	if d.Owner != "" {
+		tests = append(tests, "! -user "+shell.Quote(d.Owner))
+	}
+	if d.Group != "" {
+		tests = append(tests, "! -group "+shell.Quote(d.Group))
+	}
+	return fmt.Sprintf(`n=$({ find "$p" \( %s \) -print || echo '?'; } 2>&1 | head -n 1)
+case $n in
+'') say below same ;;
+/*) say below differs ;;
+*) case $(%s) in
+	'') fail "$n" ;;
+	*) say below differs ;;
+	esac ;;
+esac
+`, strings.Join(tests, " -o "), strings.TrimSuffix(d.probeNames(""), "\n"))
+}
+
+func (d *directory) Plan(f *Facts, obs Observation) (Change, error) {
+	kind, _ := obs.Get("type")
+	switch {
+	case d.State == "absent" && kind == "absent":
+		return Change{Action: NoOp}, nil
+	case d.State == "absent" && kind == "directory":
+		return Change{
+			Action:  Delete,
+			Diff:    []Attr{{Name: "path", Before: d.Path, AfterMissing: true}},
+			Ops:     []Op{Run{Script: "rm -rf -- " + shell.Quote(d.Path)}},
+			Dangers: []string{"removes " + d.Path + " and everything in it"},
+		}, nil
+	case kind != "absent" && kind != "directory":
+		return Change{}, notA(d.Path, kind, "directory")
+	}
+	change := Change{Action: NoOp}
+	quoted := shell.Quote(d.Path)
+	var commands []string
+	if kind == "absent" {
+		change.Action = Create
+		change.Diff = append(change.Diff, Attr{Name: "path", BeforeMissing: true, After: d.Path})
+		mkdir := "mkdir -p -- "
+		if d.Mode != "" {
+			// Nobody gets a look at a private directory before its mode is set.
+			mkdir = "mkdir -p -m " + d.Mode + " -- "
+		}
+		commands = append(commands, mkdir+quoted)
+	}
+	attributes := d.differences(&change, obs, quoted)
+	if below, _ := obs.Get("below"); below == "differs" {
+		if d.differs(obs) == "" {
+			change.Diff = append(change.Diff, Attr{Name: "owner below", Before: "differs", After: d.differs(Observation{})})
+		}
+		if d.differs(obs) != "" {
+			attributes = attributes[1:] // the chown of the directory alone
+		}
+		commands = append(commands, "chown -R -h -- "+shell.Quote(d.differs(Observation{}))+" "+quoted)
+		change.Dangers = append(change.Dangers, "changes the owner of everything below "+d.Path)
+	}
+	commands = append(commands, attributes...)
+	if len(commands) == 0 {
+		return Change{Action: NoOp}, nil
+	}
+	if change.Action == NoOp {
+		change.Action = Update
+	}
+	change.Ops = []Op{Run{Script: strings.Join(commands, " &&\n")}}
+	if kind == "absent" {
+		change.Predict = append(change.Predict, d.madeByOthers())
+	}
+	change.missing(obs)
+	return change, nil
+}
+
+// madeByOthers is the likeliest state of a directory that an earlier step makes, such as the
+// installation of a package.
+func (d *directory) madeByOthers() Observation {
+	root := func(wanted string) string {
+		if onlyDigits.MatchString(wanted) {
+			return "0"
+		}
+		return "root"
+	}
+	lines := []string{"type directory"}
+	below := "below same"
+	for _, part := range []struct{ key, wanted string }{{"owner", d.Owner}, {"group", d.Group}} {
+		if part.wanted == "" {
+			continue
+		}
+		lines = append(lines, part.key+" "+root(part.wanted))
+		if part.wanted != root(part.wanted) {
+			below = "below differs"
+		}
+	}
+	if d.Mode != "" {
+		lines = append(lines, "mode 755")
+	}
+	if d.Recurse {
+		lines = append(lines, below)
+	}
+	return Observe(lines...)
+}
+
+// notA is the error for a path that holds something else than it should.
+func notA(path, found, wanted string) error {
+	if found == "other" {
+		found = "device, pipe or socket"
+	}
+	if found == "symlink" {
+		return fmt.Errorf("%s is a symbolic link, not a %s; name the path that it leads to, or remove the link first", path, wanted)
+	}
+	return fmt.Errorf("%s is a %s, not a %s; move it away, or name another path", path, found, wanted)
+}

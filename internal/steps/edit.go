@@ -1,0 +1,64 @@
+package steps
+
+import (
+	"errors"
+	"strings"
+)
+
+// Kinds that edit a file and keep the rest of it (authorized_key, line, ini) share one scheme.
+// The probe decides on the host whether the file is as it should be. If it is not, the state
+// holds the sum of the file, so that the edit is made on the content that it was computed from,
+// and while planning the content travels as detail; Plan computes the new content and puts it
+// in place as a whole.
+
+// probeEdit is sh that prints the sum of the file $p and sends it. A file that is not worth
+// editing is "could not tell", whether planning or not.
+const probeEdit = `size=$(wc -c <"$p") || exit 1
+[ "$size" -le 262144 ] || fail "$p is larger than 256 KiB: it is not edited; use a step \"command\""
+[ "$(tr -d '\000' <"$p" | wc -c)" -eq "$size" ] || fail "$p holds NUL bytes: it is not a text to edit"
+s=$(sum_of "$p") || exit 1
+say sum "$s"
+detail content "$p"
+`
+
+// errNoContent is the error for a state that asks for an edit, without the content to edit: the
+// state after the operations of such a step, if they did not do what they should.
+var errNoContent = errors.New("the file is not as it should be, and its content was not sent; plan again to see what is left")
+
+// editable returns the content that probeEdit sent.
+func editable(obs Observation) (string, error) {
+	text, ok := obs.Detail("content")
+	if !ok {
+		return "", errNoContent
+	}
+	return text, nil
+}
+
+// splitLines cuts a text into lines, each with its line break; the last may lack one.
+func splitLines(text string) []string {
+	lines := strings.SplitAfter(text, "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+// lineBreak returns what ends the lines of a text: "\r\n" if the first one has it.
+func lineBreak(text string) string {
+	if first, _, found := strings.Cut(text, "\n"); found && strings.HasSuffix(first, "\r") {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+// bare returns a line without its line break.
+func bare(line string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+}
+
+// endLast gives the last line a line break, so that another may follow.
+func endLast(lines []string, end string) {
+	if n := len(lines); n > 0 && !strings.HasSuffix(lines[n-1], "\n") {
+		lines[n-1] += end
+	}
+}

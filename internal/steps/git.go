@@ -1,0 +1,359 @@
+package steps
+
+import (
+	_ "embed"
+	"fmt"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+)
+
+//go:embed git.sh
+var gitScript string
+
+var gitKind = &Kind{
+	Name: "git",
+	Doc: `A checkout of a git repository at a branch, a tag or a commit.
+
+Planning asks the repository (git ls-remote) where a branch or tag is now, and compares it with the
+checkout; a whole commit id needs no network. If the repository cannot be asked, the step says so
+instead of guessing. A branch is followed by a local branch of its name, anything else is a detached
+HEAD. An interrupted checkout is finished by the next run.
+
+Modified files are an error, and so are commits that origin does not have, unless force is set: then
+they are lost. Files that git does not know stay. A checkout that belongs to another user is refused
+(git run by root would obey that user's hooks): set run_as to its owner.
+
+Over ssh the keys and known hosts of the user who runs the step are used, or key_file and host_key; key is
+the text of a private key, which travels with the operation only: then planning cannot ask, and a
+branch is fetched in every apply. git never asks a question. Works with git 1.8 of CentOS 7.`,
+	Example: `step "package" "git" {
+  name = "git"
+}
+
+step "command" "upstream" {
+  script = <<-EOT
+    git init -q --bare /srv/demo.git
+    git init -q /srv/demo-work && cd /srv/demo-work
+    echo hello >README && git add README
+    git -c user.name=demo -c user.email=demo@example.org commit -q -m first
+    git push -q /srv/demo.git HEAD:refs/heads/main
+  EOT
+  creates = "/srv/demo.git"
+}
+
+step "git" "demo" {
+  repo = "file:///srv/demo.git"
+  ref  = "main"
+  dest = "/opt/demo-checkout"
+}
+`,
+	Outputs: []Output{
+		{Name: "commit", Type: cty.String, Doc: "The commit that is checked out."},
+	},
+	New: func() (Step, Args) {
+		g := &git{}
+		return g, Args{
+			gitURLArg("repo", &g.Repo, "URL of the repository: https, http, ssh, git, file, user@host:path, or a path on the host.").Must(),
+			pathArg("dest", &g.Dest, "The directory of the checkout.").Must(),
+			gitRefArg("ref", &g.Ref, "A branch, a tag, or the whole id of a commit.").With("the default branch of the repository"),
+			intArg("depth", &g.Depth, 0, 1<<20, "How many commits of history to fetch; 0 is all.").With("0"),
+			boolArg("force", &g.Force, "Throw away modified files, and commits that origin does not have."),
+			boolArg("submodules", &g.Submodules, "Check out submodules too."),
+			textArg("key", &g.Key, "A private key for ssh, for this step alone. It may be sensitive."),
+			pathArg("key_file", &g.KeyFile, "A private key on the host. It must be readable by the user who runs the step."),
+			stringArg("host_key", &g.HostKey, "The line of known_hosts that the server must match, such as \"github.com ssh-ed25519 AAAA…\"."),
+		}
+	},
+}
+
+type git struct {
+	Repo, Dest, Ref, KeyFile, HostKey string
+	Depth                             int
+	Force, Submodules                 bool
+	Key                               *Text
+}
+
+var (
+	gitSCP  = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^ ]+$`)
+	gitRef  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./@+-]*$`)
+	gitHash = regexp.MustCompile(`^[0-9a-f]{40}$|^[0-9a-f]{64}$`)
+)
+
+func gitURLArg(name string, to *string, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
+		*to = v.AsString()
+		if gitSCP.MatchString(*to) || strings.HasPrefix(*to, "/") && noControl(*to) == nil {
+			return nil
+		}
+		return checkURL(*to, []string{"https", "http", "ssh", "git", "file"})
+	}}
+}
+
+func gitRefArg(name string, to *string, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
+		*to = v.AsString()
+		if !gitRef.MatchString(*to) || strings.Contains(*to, "..") || strings.Contains(*to, "@{") {
+			return fmt.Errorf("%q is no branch, tag or commit", *to)
+		}
+		*to = strings.TrimPrefix(strings.TrimPrefix(*to, "refs/heads/"), "refs/tags/")
+		return nil
+	}}
+}
+
+func (g *git) commit() bool { return gitHash.MatchString(g.Ref) }
+
+func (g *git) Validate() []Problem {
+	var problems []Problem
+	if g.Key != nil && g.KeyFile != "" {
+		problems = append(problems, Problem{Arg: "key_file", Summary: "key and key_file contradict each other", Detail: "Leave one out."})
+	}
+	if strings.Contains(g.KeyFile, "'") {
+		problems = append(problems, Problem{Arg: "key_file", Summary: "the path holds a quote, which ssh cannot be told", Detail: "Use another path."})
+	}
+	if protectedPath(g.Dest) {
+		problems = append(problems, Problem{Arg: "dest", Summary: g.Dest + " cannot be a checkout", Detail: "Name a directory of its own below it."})
+	}
+	if u, err := url.Parse(g.Repo); err == nil && (u.Scheme == "http" || u.Scheme == "git") && !g.commit() {
+		problems = append(problems, Problem{Arg: "repo", Warning: true, Summary: "nothing protects this repository on its way", Detail: "Use https or ssh, or name a commit as ref."})
+	}
+	return problems
+}
+
+// setup is sh that makes git ready. Stdin holds the key in an operation.
+func (g *git) setup(operation bool) string {
+	var b strings.Builder
+	b.WriteString(gitScript)
+	if g.HostKey != "" {
+		fmt.Fprintf(&b, "git_tmp \"${TMPDIR:-/tmp}/provision-git.XXXXXX\" && GIT_HOSTS=$git_made || exit 1\n{ %s\n} >\"$GIT_HOSTS\"\n", shell.Printf([]byte(g.HostKey+"\n")))
+	}
+	switch {
+	case g.KeyFile != "":
+		fmt.Fprintf(&b, "GIT_KEY=%s\n", shell.Quote(g.KeyFile))
+	case g.Key != nil && operation:
+		b.WriteString("git_tmp \"${TMPDIR:-/tmp}/provision-git.XXXXXX\" && GIT_KEY=$git_made && cat >\"$GIT_KEY\" && echo >>\"$GIT_KEY\" || exit 1\n")
+	}
+	b.WriteString("git_ssh || exit 1\n")
+	return b.String()
+}
+
+func (g *git) Probe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "dest=%s\n", shell.Quote(g.Dest))
+	b.WriteString(`t=$(path_type "$dest") || exit 1
+if [ "$t" = directory ] && [ ! -e "$dest/.git" ]; then
+	if e=$(ls -A "$dest") && [ -z "$e" ]; then t=empty; elif [ -z "$e" ]; then exit 1; fi
+fi
+have git || { say git missing; exit 0; }
+say dest "$t"
+[ "$t" = directory ] || exit 0
+[ -e "$dest/.git" ] || { say repository no; exit 0; }
+o=$(stat -c '%u %U' "$dest") || exit 1
+[ "${o%% *}" = "$F_UID" ] || { say owner "${o#* }"; exit 0; }
+`)
+	b.WriteString(g.setup(false))
+	b.WriteString(`cd "$dest" || exit 1
+o=$(git config remote.origin.url) || o=-
+say origin "$o"
+h=$(git rev-parse -q --verify HEAD) || h=-
+say head "$h"
+n=$(git symbolic-ref -q HEAD) || n=detached
+say branch "$n"
+if [ -e .git/provision-unfinished ]; then
+	say modified unfinished
+else
+	m=$(git status --porcelain --untracked-files=no --ignore-submodules) || exit 1
+	if [ -n "$m" ]; then say modified yes; else say modified no; fi
+fi
+`)
+	if g.Submodules {
+		b.WriteString(`s=$(git submodule status --recursive) || exit 1
+case "
+$s" in
+*"
+"[-+U]*) say submodules differ ;;
+*) say submodules same ;;
+esac
+`)
+	}
+	if !g.commit() && g.Key == nil {
+		fmt.Fprintf(&b, "r=$(git_remote %s %s) || exit 1\nsay remote \"${r:--}\"\n", shell.Quote(g.Repo), shell.Quote(g.Ref))
+	}
+	return b.String()
+}
+
+func (g *git) Plan(f *Facts, obs Observation) (Change, error) {
+	if _, missing := obs.Get("git"); missing {
+		return Change{
+			Action: Unknown, Need: &Need{What: "command git", Kinds: []string{"package", "source_build"}},
+			Predict: []Observation{Observe("dest absent"), Observe("dest empty")},
+		}, nil
+	}
+	dest, _ := obs.Get("dest")
+	repository, _ := obs.Get("repository")
+	switch {
+	case dest == "absent" || dest == "empty":
+		change := Change{Action: Create, Diff: []Attr{{Name: "dest", BeforeMissing: true, After: g.Dest}}, Reason: "from " + g.shownRef()}
+		change.Ops = []Op{g.run()}
+		if dest == "absent" {
+			change.Predict = []Observation{Observe("dest empty")}
+		}
+		return change, nil
+	case dest != "directory":
+		return Change{}, fmt.Errorf("%s is a %s, not a directory; move it away, or name another path", g.Dest, dest)
+	case repository == "no":
+		return Change{}, fmt.Errorf("%s holds files that are no checkout; move them away, or name another path", g.Dest)
+	}
+	if owner, other := obs.Get("owner"); other {
+		return Change{}, fmt.Errorf("%s belongs to %s: set run_as = %q on the step", g.Dest, owner, owner)
+	}
+	return g.planCheckout(obs)
+}
+
+// planCheckout compares a checkout with the wanted commit.
+func (g *git) planCheckout(obs Observation) (Change, error) {
+	origin, _ := obs.Get("origin")
+	head, _ := obs.Get("head")
+	branch, _ := obs.Get("branch")
+	modified, _ := obs.Get("modified")
+	submodules, _ := obs.Get("submodules")
+	remote, asked := obs.Get("remote")
+	wanted, name, _ := strings.Cut(remote, " ")
+	if g.commit() {
+		wanted, name = g.Ref, ""
+	} else if asked && remote == "-" {
+		return Change{}, fmt.Errorf("%s has no branch or tag %q; an abbreviated commit will not do", g.Repo, g.Ref)
+	}
+	if modified == "yes" && head != "-" && !g.Force {
+		return Change{}, fmt.Errorf("files in %s were modified on the host: keep them by committing them elsewhere, or set force = true to lose them", g.Dest)
+	}
+	change := Change{Action: Update, Reason: "from " + g.shownRef()}
+	if origin != g.Repo {
+		change.Diff = append(change.Diff, Attr{Name: "origin", Before: dash(origin), BeforeMissing: origin == "-", After: g.Repo})
+	}
+	onBranch := strings.HasPrefix(name, "refs/heads/")
+	if wanted != "" && head != wanted {
+		change.Diff = append(change.Diff, Attr{Name: "commit", Before: dash(head), BeforeMissing: head == "-", After: wanted})
+	} else if wanted != "" && onBranch && branch != name {
+		change.Diff = append(change.Diff, Attr{Name: "branch", Before: strings.TrimPrefix(branch, "refs/heads/"), After: strings.TrimPrefix(name, "refs/heads/")})
+	}
+	if modified != "no" && head != "-" {
+		change.Diff = append(change.Diff, Attr{Name: "modified files", Before: modified, After: "no"})
+		if modified == "yes" {
+			change.Dangers = append(change.Dangers, "throws away modified files in "+g.Dest)
+		}
+	}
+	if submodules == "differ" {
+		change.Diff = append(change.Diff, Attr{Name: "submodules", Before: "other commits", After: "checked out"})
+	}
+	if len(change.Diff) == 0 && wanted != "" {
+		return Change{Action: NoOp}, nil
+	}
+	change.Ops = []Op{g.run()}
+	if len(change.Diff) == 0 {
+		change.Action = Execute
+		change.Reason = "fetches " + g.shownRef() + ": without its key nothing tells whether it moved"
+		change.ChangedIf = `case $stdout in *"nothing new"*) exit 1 ;; esac`
+	}
+	return change, nil
+}
+
+func dash(s string) string {
+	if s == "-" {
+		return ""
+	}
+	return s
+}
+
+func (g *git) shownRef() string {
+	if g.Ref == "" {
+		return g.Repo
+	}
+	return g.Repo + " at " + g.Ref
+}
+
+func (g *git) run() Run {
+	run := Run{Script: g.script()}
+	if g.Key != nil {
+		run.Stdin = &Content{Text: *g.Key}
+	}
+	return run
+}
+
+// script brings the checkout to the wanted commit from any state that the plan lets pass: also from
+// one where an earlier run was cut.
+func (g *git) script() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "dest=%s repo=%s ref=%s depth=%d force=%s\n", shell.Quote(g.Dest), shell.Quote(g.Repo), shell.Quote(g.Ref), g.Depth, yesNo(g.Force))
+	b.WriteString(g.setup(true))
+	fmt.Fprintf(&b, "mkdir -p -- %s || exit 1\n", shell.Quote(path.Dir(g.Dest)))
+	b.WriteString(`[ -d "$dest" ] || mkdir -- "$dest" || exit 1
+cd "$dest" || exit 1
+[ -e .git ] || git init -q . || exit 1
+git config remote.origin.url "$repo" && git config remote.origin.fetch '+refs/heads/*:refs/remotes/origin/*' || exit 1
+old=$(git rev-parse -q --verify HEAD) || old=-
+[ "$depth" = 0 ] && depth_option= || depth_option=--depth=$depth
+`)
+	if g.commit() {
+		b.WriteString(`name=
+if ! git rev-parse -q --verify "$ref^{commit}" >/dev/null; then
+	# Servers may refuse to send a single commit; then everything is fetched.
+	{ [ -n "$depth_option" ] && git fetch -q "$depth_option" origin "$ref" 2>/dev/null; } ||
+		git fetch -q --tags origin '+refs/heads/*:refs/remotes/origin/*' || fail "could not fetch from $repo"
+fi
+git rev-parse -q --verify "$ref^{commit}" >/dev/null || fail "$repo does not have the commit $ref"
+new=$ref
+`)
+	} else {
+		b.WriteString(`remote=$(git_remote "$repo" "$ref") || fail "could not ask $repo"
+[ -n "$remote" ] || fail "$repo has no branch or tag '$ref'"
+name=${remote#* }
+case $name in
+refs/heads/*) to=refs/remotes/origin/${name#refs/heads/} ;;
+*) to=$name ;;
+esac
+# shellcheck disable=SC2086
+git fetch -q $depth_option origin "+$name:$to" || fail "could not fetch $name from $repo"
+new=$(git rev-parse -q --verify "$to^{commit}") || exit 1
+`)
+	}
+	b.WriteString(`if [ "$old" != - ] && [ "$force" = no ] && [ ! -e .git/provision-unfinished ]; then
+	modified=$(git status --porcelain --untracked-files=no --ignore-submodules) || exit 1
+	[ -z "$modified" ] || fail "files in $dest were modified on the host; commit them elsewhere, or set force = true"
+	case $name in
+	refs/heads/*)
+		# Commits that only this host has: they are in the local branch and nowhere else. A shallow
+		# history cannot tell.
+		mine=$(git rev-parse -q --verify "$name") || mine=
+		if [ -n "$mine" ] && [ "$depth" = 0 ] && [ ! -e .git/shallow ] && ! git merge-base --is-ancestor "$mine" "$new"; then
+			fail "the branch in $dest has commits that $repo lacks, or its history was rewritten; set force = true to lose them"
+		fi
+		;;
+	esac
+fi
+: >.git/provision-unfinished || exit 1
+case $name in
+refs/heads/*) git checkout -q -f -B "${name#refs/heads/}" "$new" && git branch -q --set-upstream-to="origin/${name#refs/heads/}" >/dev/null ;;
+*) git checkout -q -f --detach "$new" ;;
+esac || fail "could not check out $new"
+`)
+	if g.Submodules {
+		b.WriteString("git submodule sync --quiet --recursive && git submodule update --init --recursive --force || fail \"the submodules could not be checked out\"\n")
+	}
+	b.WriteString("rm -f .git/provision-unfinished\nif [ \"$old\" = \"$new\" ]; then echo 'nothing new'; else printf '%s\\n' \"$old -> $new\"; fi\n")
+	return b.String()
+}
+
+// Outputs implements Outputter.
+func (g *git) Outputs(_ *Facts, obs Observation, _ Result) map[string]cty.Value {
+	head, ok := obs.Get("head")
+	if !ok || head == "-" {
+		return nil
+	}
+	return map[string]cty.Value{"commit": cty.StringVal(head)}
+}

@@ -1,0 +1,150 @@
+package steps
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"provision/internal/shell"
+)
+
+// An ownership is who a file or directory should belong to, and with which mode. What is ""
+// is not looked at.
+type ownership struct {
+	Owner, Group string // names, or ids in decimal
+	Mode         string // canonical, as stat -c %a prints it
+}
+
+// args are the arguments of an ownership; thing is what the manual calls its subject.
+func (o *ownership) args(thing string) Args {
+	return Args{
+		nameArg("owner", &o.Owner, "Name or number of the user that owns the "+thing+". Left out, it is not looked at."),
+		nameArg("group", &o.Group, "Name or number of its group. Left out, it is not looked at."),
+		modeArg("mode", &o.Mode, "Its mode in octal. Left out, it is not looked at."),
+	}
+}
+
+var onlyDigits = regexp.MustCompile(`^[0-9]+$`)
+
+// probe is sh that prints owner, group and mode of $p, which must exist, as far as they
+// matter; and "missing user NAME" or "missing group NAME" for a wanted name that nobody has.
+// Names are looked up only if they are not what stat already found.
+func (o *ownership) probe() string {
+	var format []string
+	var b strings.Builder
+	for _, part := range []struct{ key, wanted, name, number string }{
+		{"owner", o.Owner, "%U", "%u"}, {"group", o.Group, "%G", "%g"}, {"mode", o.Mode, "%a", "%a"},
+	} {
+		switch {
+		case part.wanted == "":
+			continue
+		case onlyDigits.MatchString(part.wanted):
+			format = append(format, part.key+" "+part.number)
+		default:
+			format = append(format, part.key+" "+part.name)
+		}
+	}
+	if len(format) == 0 {
+		return ""
+	}
+	// A line break in the format is printed as it stands, by GNU and busybox alike.
+	fmt.Fprintf(&b, "m=$(stat -c %s -- \"$p\") || exit 1\nprintf '%%s\\n' \"$m\"\n", shell.Quote(strings.Join(format, "\n")))
+	b.WriteString(o.probeNames("$m"))
+	return b.String()
+}
+
+// probeNames is sh that reports wanted names that do not exist. found is sh text that expands
+// to the lines of stat, or "" if there is nothing yet.
+func (o *ownership) probeNames(found string) string {
+	var b strings.Builder
+	for _, part := range []struct{ key, what, database, wanted string }{
+		{"owner", "user", "passwd", o.Owner}, {"group", "group", "group", o.Group},
+	} {
+		if part.wanted == "" || onlyDigits.MatchString(part.wanted) {
+			continue
+		}
+		name := shell.Quote(part.wanted)
+		lookup := fmt.Sprintf("account %s %s >/dev/null\ncase $? in 0) ;; 2) say missing %s ;; *) fail %s ;; esac\n",
+			part.database, name, shell.Quote(part.what+" "+part.wanted), shell.Quote("cannot look up the "+part.what+" "+part.wanted))
+		if found == "" {
+			b.WriteString(lookup)
+			continue
+		}
+		fmt.Fprintf(&b, "case \"\n%s\n\" in *%s*) ;; *)\n%s;; esac\n", found, shell.Quote("\n"+part.key+" "+part.wanted+"\n"), lookup)
+	}
+	return b.String()
+}
+
+// differs is the operand of chown for what differs from the observation, or "".
+func (o *ownership) differs(obs Observation) string {
+	owner, _ := obs.Get("owner")
+	group, _ := obs.Get("group")
+	s := ""
+	if o.Owner != "" && owner != o.Owner {
+		s = o.Owner
+	}
+	if o.Group != "" && group != o.Group {
+		s += ":" + o.Group
+	}
+	return s
+}
+
+// differences compares what probe printed with what is wanted: it adds to the diff and returns
+// the commands for the quoted path.
+func (o *ownership) differences(change *Change, obs Observation, quoted string) []string {
+	owner, _ := obs.Get("owner")
+	group, _ := obs.Get("group")
+	mode, _ := obs.Get("mode")
+	change.compare("owner", owner, o.Owner)
+	change.compare("group", group, o.Group)
+	change.compare("mode", octal(mode), octal(o.Mode))
+	var commands []string
+	chown := o.differs(obs)
+	if chown != "" {
+		commands = append(commands, "chown -h -- "+shell.Quote(chown)+" "+quoted)
+	}
+	// chown clears the bits of setuid and setgid of a file: the mode is set again after it.
+	if o.Mode != "" && (mode != o.Mode || chown != "" && len(o.Mode) == 4) {
+		if len(mode) == 4 && len(o.Mode) < 4 {
+			// chmod(1): a numeric mode does not clear these bits of a directory.
+			commands = append(commands, "chmod ug-s -- "+quoted)
+		}
+		commands = append(commands, "chmod "+o.Mode+" -- "+quoted)
+	}
+	return commands
+}
+
+// missing completes a change for the names and parents that the probe did not find: it needs
+// the first of them, and predicts the state in which all of them are there.
+func (c *Change) missing(obs Observation) {
+	var kept []string
+	for _, line := range strings.Split(obs.State(), "\n") {
+		what, yes := strings.CutPrefix(line, "missing ")
+		if !yes {
+			kept = append(kept, line)
+			continue
+		}
+		if c.Need != nil {
+			continue
+		}
+		kind, _, _ := strings.Cut(what, " ")
+		kinds := []string{kind, "package"}
+		switch kind {
+		case "directory":
+			kinds = []string{"directory", "package", "user", "git", "archive", "sync", "command"}
+		case "file":
+			kinds = []string{"package", "file", "archive", "git", "sync", "command"}
+		case "group":
+			kinds = []string{"group", "user", "package"}
+		}
+		c.Need = &Need{What: what, Kinds: kinds}
+	}
+	if c.Need != nil {
+		c.Predict = append(c.Predict, Observe(kept...))
+	}
+}
+
+// probeParent is sh that reports a directory of $p that is missing.
+const probeParent = `d=${p%/*}
+[ -d "${d:-/}" ] || say missing "directory ${d:-/}"
+`

@@ -1,0 +1,259 @@
+# Changing packages: waiting for the lock, lists, installing, removing. After package_query.sh and
+# package_lists.sh. APT_OPTIONS may hold words for apt-get.
+
+[ "$F_UID" = 0 ] || fail "packages can only be changed as root: set become = true on the step, the play or the host"
+
+# lock_holder: sets holder to "PID COMMAND" of who holds the package manager's lock, or fails.
+lock_holder() {
+	case $F_PACKAGE_MANAGER in
+	apt) set -- /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock ;;
+	dnf | yum) set -- /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock ;;
+	apk) set -- /lib/apk/db/lock /usr/lib/apk/db/lock ;;
+	*) set -- ;;
+	esac
+	for lock_file in "$@"; do
+		[ -e "$lock_file" ] || continue
+		lock_inode=$(stat -c %i "$lock_file") || continue
+		while read -r lock_line; do
+			case $lock_line in
+			*'->'*) continue ;;
+			*":$lock_inode "*) ;;
+			*) continue ;;
+			esac
+			# "1: POSIX  ADVISORY  WRITE 123 00:2d:456 0 EOF": the device is no help, since
+			# overlay file systems show another one, so the open files of the process decide.
+			# shellcheck disable=SC2086
+			set -f && set -- $lock_line && set +f
+			for lock_fd in /proc/"$5"/fd/*; do
+				if [ "$lock_fd" -ef "$lock_file" ]; then
+					name_holder "$5"
+					return 0
+				fi
+			done
+		done </proc/locks
+	done
+	case $F_PACKAGE_MANAGER in
+	dnf | yum) set -- /var/run/yum.pid /var/cache/dnf/metadata_lock.pid /var/cache/dnf/download_lock.pid /var/lib/dnf/rpmdb_lock.pid ;;
+	zypper) set -- /run/zypp.pid ;;
+	*) set -- ;;
+	esac
+	for lock_file in "$@"; do
+		lock_pid=
+		[ -s "$lock_file" ] && read -r lock_pid <"$lock_file"
+		case $lock_pid in '' | *[!0-9]*) continue ;; esac
+		# A file left behind by a process that died holds nothing, whoever has its number now.
+		case $(tr '\0' ' ' </proc/"$lock_pid"/cmdline 2>/dev/null) in
+		*yum* | *dnf* | *PackageKit* | *packagekit* | *zypp* | *YaST*)
+			name_holder "$lock_pid"
+			return 0
+			;;
+		esac
+	done
+	if [ "$F_PACKAGE_MANAGER" = pacman ] && [ -e /var/lib/pacman/db.lck ]; then
+		holder="whoever made /var/lib/pacman/db.lck"
+		return 0
+	fi
+	return 1
+}
+
+name_holder() {
+	holder="process $1 ($(tr '\0' ' ' </proc/"$1"/cmdline 2>/dev/null | cut -c 1-100))"
+}
+
+# wait_for_lock: at most 5 minutes, and says for whom.
+wait_for_lock() {
+	lock_waited=0
+	while lock_holder; do
+		if [ "$lock_waited" -ge 300 ]; then
+			fail "the package manager is locked by $holder, still after 5 minutes; let it finish, or end it, and apply again"
+		fi
+		[ $((lock_waited % 30)) -ne 0 ] || printf 'waiting for the package manager: it is locked by %s\n' "$holder" >&2
+		sleep 2
+		lock_waited=$((lock_waited + 2))
+	done
+}
+
+apt_get() {
+	wait_for_lock
+	# apt itself waits too (since 1.9.11), for whoever comes between. Configuration files that
+	# were changed on the host stay as they are.
+	# shellcheck disable=SC2086
+	apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
+		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold ${APT_OPTIONS:-} "$@"
+}
+
+# mend_dpkg: finishes what an interrupted dpkg left, without which apt refuses to work.
+mend_dpkg() {
+	for mend_file in /var/lib/dpkg/updates/[0-9]*; do
+		[ -e "$mend_file" ] || return 0
+		wait_for_lock
+		echo 'dpkg was interrupted earlier: finishing with dpkg --configure -a' >&2
+		dpkg --force-confdef --force-confold --configure -a
+		return
+	done
+}
+
+# refresh_lists: fetches the lists of all repositories. The stamp is for managers that leave no
+# trace when the lists were new already.
+refresh_lists() {
+	wait_for_lock
+	case $F_PACKAGE_MANAGER in
+	apt) apt_get update ;;
+	dnf | yum) "$F_PACKAGE_MANAGER" -q clean expire-cache && "$F_PACKAGE_MANAGER" -y -q makecache ;;
+	apk) apk update ;;
+	zypper) ZYPP_LOCK_TIMEOUT=300 zypper --non-interactive refresh ;;
+	pacman) pacman -Sy --noconfirm ;;
+	esac || fail "the package lists could not be refreshed; the lines above name the repository"
+	mkdir -p /var/cache/provision && : >/var/cache/provision/package-lists
+}
+
+# lacking NAME...: sets missing to those that are not installed.
+lacking() {
+	missing=$(package_versions "$@") || exit 1
+	missing=$(printf '%s\n' "$missing" | sed -n 's/ -$//p' | tr '\n' ' ')
+	missing=${missing% }
+}
+
+# install_packages NAME...: names as the manager takes them, with versions where wanted.
+install_packages() {
+	case $F_PACKAGE_MANAGER in
+	apt) apt_get install -- "$@" ;;
+	dnf | yum) wait_for_lock && "$F_PACKAGE_MANAGER" -y install -- "$@" ;;
+	apk) apk --wait 300 add -- "$@" ;;
+	zypper) ZYPP_LOCK_TIMEOUT=300 zypper --non-interactive install --auto-agree-with-licenses --oldpackage -- "$@" ;;
+	pacman) wait_for_lock && pacman -S --noconfirm --needed -- "$@" ;;
+	esac
+}
+
+# ensure_installed NAME...: installs what is lacking, refreshing the lists where REFRESH is 1 and
+# they are old or do not know a package. Looks afterwards, since yum of CentOS 7 exits with 0
+# when it finds one of two names.
+ensure_installed() {
+	[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+	ensure_fetched=0
+	case $F_PACKAGE_MANAGER in
+	apt | apk | pacman)
+		if [ "$REFRESH" = 1 ] && ! lists_fresh 1440; then
+			refresh_lists
+			ensure_fetched=1
+		fi
+		;;
+	esac
+	if [ "$REFRESH$ensure_fetched$F_PACKAGE_MANAGER" = 10apt ] && ! apt-get -q -s -o Debug::NoLocking=1 install -- "$@" >/dev/null 2>&1; then
+		refresh_lists
+		ensure_fetched=1
+	fi
+	install_packages "$@"
+	ensure_status=$?
+	if [ "$ensure_status" != 0 ] || [ "$F_PACKAGE_MANAGER" = yum ]; then
+		lacking "$@"
+		if [ -n "$missing" ] && [ "$REFRESH$ensure_fetched" = 10 ]; then
+			case $F_PACKAGE_MANAGER in
+			dnf | yum | zypper | apk)
+				refresh_lists
+				install_packages "$@"
+				ensure_status=$?
+				;;
+			esac
+		fi
+	fi
+	lacking "$@"
+	[ -z "$missing" ] || fail "not installed: $missing. Check the names, and that a repository of this host has them"
+	[ "$ensure_status" = 0 ] || fail "the package manager failed; its last lines say why"
+}
+
+# remove_packages NAME...: what is installed goes, with what depends on it.
+remove_packages() {
+	case $F_PACKAGE_MANAGER in
+	apt)
+		mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+		apt_get remove -- "$@"
+		;;
+	dnf | yum) wait_for_lock && "$F_PACKAGE_MANAGER" -y remove -- "$@" ;;
+	apk) apk --wait 300 del -- "$@" ;;
+	zypper) ZYPP_LOCK_TIMEOUT=300 zypper --non-interactive remove -- "$@" ;;
+	pacman) wait_for_lock && pacman -R --noconfirm -- "$@" ;;
+	esac || fail "the package manager failed; its last lines say why"
+}
+
+# ensure_latest NAME...: refreshes the lists, since the step says that something newer is known or
+# that nothing is known, installs what is lacking and upgrades the rest.
+ensure_latest() {
+	[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+	[ "$REFRESH" = 0 ] || refresh_lists
+	case $F_PACKAGE_MANAGER in
+	dnf | yum)
+		lacking "$@"
+		# shellcheck disable=SC2086
+		[ -z "$missing" ] || install_packages $missing || fail "the package manager failed; its last lines say why"
+		wait_for_lock && "$F_PACKAGE_MANAGER" -y update -- "$@"
+		;;
+	apk) apk --wait 300 add --upgrade -- "$@" ;;
+	*) install_packages "$@" ;;
+	esac || fail "the package manager failed; its last lines say why"
+	lacking "$@"
+	[ -z "$missing" ] || fail "not installed: $missing. Check the names, and that a repository of this host has them"
+}
+
+# version_matches VERSION WANTED: the same but for epoch and release, or what a final * leaves open.
+version_matches() {
+	set -- "$1" "$2" "${1#*:}"
+	case $2 in
+	*'*') case $1 in "${2%?}"*) return 0 ;; esac; case $3 in "${2%?}"*) return 0 ;; esac ;;
+	*) case $1 in "$2" | "$2"-*) return 0 ;; esac; case $3 in "$2" | "$2"-*) return 0 ;; esac ;;
+	esac
+	return 1
+}
+
+# version_present NAME WANTED: is such a version installed?
+version_present() {
+	present_line=$(package_versions "$1") || exit 1
+	for present_version in ${present_line#* }; do
+		version_matches "$present_version" "$2" && return 0
+	done
+	return 1
+}
+
+# apt_candidate NAME WANTED: sets candidate to the first version on offer that matches.
+apt_candidate() {
+	candidate=
+	offered=$(apt-cache madison "$1" | awk -F'|' '{ gsub(/ /, "", $2); print $2 }')
+	for offered_version in $offered; do
+		if version_matches "$offered_version" "$2"; then
+			candidate=$offered_version
+			return 0
+		fi
+	done
+	return 1
+}
+
+# ensure_version NAME WANTED
+ensure_version() {
+	case $F_PACKAGE_MANAGER in
+	apt)
+		mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+		if [ "$REFRESH" = 1 ] && { ! lists_fresh 1440 || ! apt_candidate "$1" "$2"; }; then
+			refresh_lists
+		fi
+		apt_candidate "$1" "$2" || fail "no repository offers $1 in version $2; on offer:" ${offered:-nothing}
+		apt_get --allow-downgrades install -- "$1=$candidate"
+		;;
+	dnf | yum)
+		case $1 in
+		*.x86_64 | *.i[3-6]86 | *.aarch64 | *.noarch) version_spec=${1%.*}-$2.${1##*.} ;;
+		*) version_spec=$1-$2 ;;
+		esac
+		install_packages "$version_spec"
+		# An older version than the installed one counts as "nothing to do" here.
+		version_present "$1" "$2" || "$F_PACKAGE_MANAGER" -y downgrade -- "$version_spec"
+		;;
+	apk)
+		case $2 in
+		*-r[0-9]*) install_packages "$1=$2" ;;
+		*) install_packages "$1~${2%\*}" ;;
+		esac
+		;;
+	zypper) install_packages "$1=$2" ;;
+	esac
+	version_present "$1" "$2" || fail "$1 in version $2 could not be installed; the lines above say why"
+}

@@ -1,0 +1,193 @@
+package steps
+
+import (
+	"fmt"
+	"strings"
+
+	"provision/internal/shell"
+)
+
+var packageUpgradeKind = &Kind{
+	Name: "package_upgrade",
+	Doc: `Installed packages brought up to date.
+
+A plan lists every package with its old and new version, from the lists that the host has: planning
+fetches nothing. Applying refreshes the lists first, so it may find more. Lists that are older than
+max_age, or lacking, make the step run even if nothing newer is known; if nothing came of it, it
+counts as unchanged.
+
+With apt this is "apt-get upgrade --with-new-pkgs": packages may be added, none is removed, and held
+and phased packages stay as they are. With dnf and yum it is "update", with apk and zypper their
+upgrade and update, with pacman -Syu. Changed configuration files are kept, and the lock of another
+package manager is waited for, at most five minutes.
+
+security limits the upgrade to security updates. Repositories must mark them: those of CentOS 7 do
+not, so yum finds none there. apk and pacman know no such mark and refuse. The host is not rebooted:
+a step of the kind reboot does that when it is needed.`,
+	Example: `step "package_upgrade" "all" {}
+`,
+	New: func() (Step, Args) {
+		u := &packageUpgrade{MaxAge: 24 * 3600}
+		return u, Args{
+			packagesArg("only", &u.Only, "Upgrade these packages only. One that is not installed is passed over."),
+			boolArg("security", &u.Security, "Only security updates."),
+			secondsArg("max_age", &u.MaxAge, "How old the lists of packages may be before the step refreshes them to look again."),
+		}
+	},
+}
+
+type packageUpgrade struct {
+	Only     []string
+	Security bool
+	MaxAge   int
+}
+
+func (u *packageUpgrade) Validate() []Problem { return nil }
+
+// list is sh that prints the available updates that the step is about as "update NAME OLD NEW".
+func (u *packageUpgrade) list() string {
+	security := ""
+	if u.Security {
+		security = " security"
+	}
+	only := ""
+	if len(u.Only) > 0 {
+		only = strings.Join(u.Only, " ")
+	}
+	return fmt.Sprintf(`upgrades() {
+	upgrades_all=$(available_updates%s) || return
+	printf '%%s\n' "$upgrades_all" | awk -v only=%s '
+		BEGIN { n = split(only, name, " "); for (i = 1; i <= n; i++) ask[name[i]] = 1 }
+		NF == 3 && (n == 0 || $1 in ask) { print "update", $0 }'
+}
+`, security, shell.Quote(only))
+}
+
+// minutes is the wanted age for find -mmin, which knows no seconds.
+func (u *packageUpgrade) minutes() int { return max(1, u.MaxAge/60) }
+
+func (u *packageUpgrade) Probe() string {
+	return packageLists + packageUpdates + u.list() + fmt.Sprintf(`lines=$(upgrades)
+case $? in
+0) ;;
+3) say lists none; exit 0 ;;
+*) exit 1 ;;
+esac
+if lists_fresh %d; then say lists fresh; else say lists old; fi
+[ -z "$lines" ] || printf '%%s\n' "$lines"
+if [ "${DETAIL:-0}" = 1 ]; then
+	printf '|hours\n|:%%s\n|.\n' "$(lists_hours)"
+fi
+`, u.minutes())
+}
+
+func (u *packageUpgrade) Plan(f *Facts, obs Observation) (Change, error) {
+	switch {
+	case f.PackageManager == "":
+		return Change{}, fmt.Errorf("no package manager was found on this host: apt, dnf, yum, apk, zypper and pacman are known")
+	case u.Security && (f.PackageManager == "apk" || f.PackageManager == "pacman"):
+		return Change{}, fmt.Errorf("%s does not know which updates are about security; leave security out", f.PackageManager)
+	case len(u.Only) > 0 && f.PackageManager == "pacman":
+		return Change{}, fmt.Errorf("pacman upgrades the whole system or nothing; leave only out")
+	}
+	lists, _ := obs.Get("lists")
+	updates := obs.All("update")
+	if len(updates) == 0 && lists == "fresh" {
+		return Change{Action: NoOp}, nil
+	}
+	change := Change{Action: Update, Ops: []Op{Run{Script: u.script()}}}
+	for _, line := range updates {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			return Change{}, fmt.Errorf("the probe printed an update that cannot be read: %q", line)
+		}
+		attr := Attr{Name: fields[0], Before: fields[1], After: fields[2]}
+		if fields[1] == "-" {
+			attr.Before, attr.BeforeMissing = "", true
+		}
+		change.Diff = append(change.Diff, attr)
+	}
+	change.Reason = u.reason(len(updates), lists, obs)
+	if len(updates) == 0 {
+		// The operation says whether it upgraded anything.
+		change.Action = Execute
+		change.ChangedIf = `case $stdout in *"nothing to upgrade"*) exit 1 ;; esac`
+	}
+	return change, nil
+}
+
+func (u *packageUpgrade) reason(count int, lists string, obs Observation) string {
+	age := "older than wanted"
+	if hours, ok := obs.Detail("hours"); ok {
+		age = strings.TrimSpace(hours) + " hours old"
+	}
+	switch {
+	case lists == "none":
+		return "this host has no lists of packages: they are fetched first, so the updates are not known yet"
+	case lists == "old":
+		return fmt.Sprintf("%s known, but the lists of packages are %s: they are refreshed first", counted(count, "update"), age)
+	}
+	return counted(count, "update")
+}
+
+// counted is "1 update" or "3 updates".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (u *packageUpgrade) script() string {
+	words := shell.Words(u.Only...)
+	return packageQuery + packageLists + packageUpdates + packageChange + u.list() + `REFRESH=1
+[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+refresh_lists >&2
+lines=$(upgrades) || fail "the updates could not be listed"
+if [ -z "$lines" ]; then
+	echo 'nothing to upgrade'
+	exit 0
+fi
+printf '%s\n' "$lines"
+names=$(printf '%s\n' "$lines" | awk '{ print $2 }' | tr '\n' ' ')
+only=` + shell.Quote(words) + u.securityFlag() + `
+case $F_PACKAGE_MANAGER in
+apt)
+	# shellcheck disable=SC2086
+	if [ -n "$only$security" ]; then apt_get --only-upgrade install -- $names; else apt_get --with-new-pkgs upgrade; fi
+	;;
+dnf | yum)
+	# shellcheck disable=SC2086
+	wait_for_lock && "$F_PACKAGE_MANAGER" -y ${security:+--security} update ${only:+$names}
+	;;
+apk)
+	# shellcheck disable=SC2086
+	if [ -n "$only" ]; then apk --wait 300 add --upgrade -- $names; else apk --wait 300 upgrade; fi
+	;;
+zypper)
+	export ZYPP_LOCK_TIMEOUT=300
+	# shellcheck disable=SC2086
+	if [ -n "$security" ]; then
+		zypper --non-interactive patch --category security --auto-agree-with-licenses
+	else
+		zypper --non-interactive update --auto-agree-with-licenses -- ${only:+$names}
+	fi
+	upgrade_status=$?
+	# 102: a reboot is advised; 103: zypper itself was updated and wants another run.
+	case $upgrade_status in
+	103) zypper --non-interactive update --auto-agree-with-licenses ;;
+	102) ;;
+	*) [ "$upgrade_status" = 0 ] ;;
+	esac
+	;;
+pacman) wait_for_lock && pacman -Su --noconfirm ;;
+esac || fail "the upgrade failed; the last lines of the package manager say why"
+`
+}
+
+func (u *packageUpgrade) securityFlag() string {
+	if u.Security {
+		return "\nsecurity=1"
+	}
+	return "\nsecurity="
+}

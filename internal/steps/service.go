@@ -1,0 +1,273 @@
+package steps
+
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+)
+
+//go:embed service_probe.sh
+var serviceProbe string
+
+//go:embed service_change.sh
+var serviceChange string
+
+var serviceKind = &Kind{
+	Name: "service",
+	Doc: `A service: running or stopped, and whether it starts at boot.
+
+Works with systemd, OpenRC and SysV. One query tells everything. On systemd the name may be any unit;
+without a suffix it is a .service. Unit files that changed on disk are read anew (daemon-reload)
+before anything else. A unit that does not exist yet must come from an earlier step; a service that does
+not exist counts as stopped.
+
+After a start the step looks again, a second later for services that do not tell when they are
+ready: one that died at once fails the step, with its status and the last lines of its log.
+
+on_change = { restart = [...], reload = [...] } restarts or reloads the service when one of those
+steps changed something; a service that is just being started is left alone, a stopped one is
+started only if state is "started", and one that cannot reload is restarted.
+
+A masked unit was switched off on purpose: it is an error to start or enable it, unless masked is
+false. A unit without an [Install] section (static) cannot be enabled, and a oneshot unit that does
+not remain after exit cannot stay started.`,
+	Example: `step "package" "cron" {
+  name = "cron"
+}
+
+step "file" "job" {
+  path    = "/etc/cron.d/demo"
+  content = "0 4 * * * root true\n"
+}
+
+step "service" "cron" {
+  name      = "cron"
+  state     = "started"
+  enabled   = true
+  on_change = { restart = [step.file.job] }
+}
+`,
+	New: func() (Step, Args) {
+		s := &service{}
+		return s, Args{
+			serviceNameArg("name", &s.Name, "Name of the service or, on systemd, of any unit.").Must(),
+			enumArg("state", &s.State, "Whether it runs now. Left out, it is not looked at.", "started", "stopped"),
+			optBoolArg("enabled", &s.Enabled, "Whether it starts at boot. Left out, it is not looked at."),
+			optBoolArg("masked", &s.Masked, "Whether it is masked, so that nothing can start it (systemd only). Left out, a masked unit is an error."),
+		}
+	},
+}
+
+type service struct {
+	Name, State     string
+	Enabled, Masked *bool
+}
+
+var serviceName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@:\\-]*$`)
+
+func serviceNameArg(name string, to *string, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
+		if !serviceName.MatchString(v.AsString()) {
+			return fmt.Errorf("%q is no name of a service", v.AsString())
+		}
+		*to = v.AsString()
+		return nil
+	}}
+}
+
+var unitSuffix = regexp.MustCompile(`\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$`)
+
+// unit is the name for systemd.
+func (s *service) unit() string {
+	if unitSuffix.MatchString(s.Name) {
+		return s.Name
+	}
+	return s.Name + ".service"
+}
+
+// bare is the name for OpenRC and SysV.
+func (s *service) bare() string { return strings.TrimSuffix(s.Name, ".service") }
+
+// setUnit is sh that puts the name for the host's service manager into $unit.
+func (s *service) setUnit() string {
+	return fmt.Sprintf("if [ \"$F_INIT\" = systemd ]; then unit=%s; else unit=%s; fi\n", shell.Quote(s.unit()), shell.Quote(s.bare()))
+}
+
+func (s *service) Validate() []Problem {
+	var problems []Problem
+	if s.Masked != nil && *s.Masked && (s.State == "started" || s.Enabled != nil && *s.Enabled) {
+		problems = append(problems, Problem{Arg: "masked", Summary: "a masked unit can be neither started nor enabled", Detail: "Set state = \"stopped\" and leave enabled out, or leave masked out."})
+	}
+	return problems
+}
+
+func (s *service) Probe() string { return serviceProbe + s.setUnit() + "service_state \"$unit\"\n" }
+
+// shownName is the name in messages.
+func (s *service) shownName(f *Facts) string {
+	if f.Init == "systemd" {
+		return s.unit()
+	}
+	return s.bare()
+}
+
+func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
+	load, _ := obs.Get("load")
+	active, _ := obs.Get("active")
+	enabled, _ := obs.Get("enabled")
+	reload, _ := obs.Get("reload_daemon")
+	masked := load == "masked" || strings.HasPrefix(enabled, "masked")
+	name := s.shownName(f)
+	wantsUnit := s.State == "started" || s.Enabled != nil && *s.Enabled
+	switch {
+	case load == "not-found" && wantsUnit:
+		kinds := []string{"package", "systemd_unit", "file", "source_build", "download", "command"}
+		return Change{
+			Action: Unknown, Need: &Need{What: s.needed(f), Kinds: kinds}, Predict: s.predict(f, active, enabled),
+		}, nil
+	case masked && wantsUnit && (s.Masked == nil || *s.Masked):
+		return Change{}, fmt.Errorf("%s is masked: someone switched it off on purpose; set masked = false to undo that", name)
+	case load == "error" || load == "bad-setting" || load == "bad":
+		return Change{}, fmt.Errorf("the unit file of %s is wrong (%s); systemd-analyze verify %s says where", name, load, name)
+	case s.Masked != nil && f.Init != "systemd":
+		return Change{}, fmt.Errorf("only systemd can mask a service; leave masked out")
+	}
+	change := Change{Action: NoOp}
+	var script []string
+	if reload == "yes" || load == "unread" {
+		script = append(script, "systemctl daemon-reload || exit 1")
+		change.Diff = append(change.Diff, Attr{Name: "unit file", Before: "changed on disk", After: "read by systemd"})
+	}
+	if s.Masked != nil && *s.Masked != masked && load != "not-found" {
+		verb := map[bool]string{true: "mask", false: "unmask"}[*s.Masked]
+		script = append(script, "systemctl "+verb+" -- \"$unit\" || exit 1")
+		change.Diff = append(change.Diff, Attr{Name: "masked", Before: yesNo(masked), After: yesNo(*s.Masked)})
+	}
+	if s.Enabled != nil {
+		line, err := s.planEnabled(&change, name, enabled)
+		if err != nil {
+			return Change{}, err
+		}
+		script = append(script, line...)
+	}
+	running := active == "active" || active == "reloading" || active == "refreshing"
+	switch {
+	case s.State == "started" && !running:
+		if oneshot, _ := obs.Get("type"); oneshot == "oneshot" {
+			return Change{}, fmt.Errorf("%s runs once and ends (Type=oneshot without RemainAfterExit), so it cannot stay started; enable it, or its timer, and run it by a command step", name)
+		}
+		script = append(script, "service_start \"$unit\"")
+		change.Diff = append(change.Diff, Attr{Name: "state", Before: words(active), After: "started"})
+	case s.State == "stopped" && (running || active == "activating"):
+		script = append(script, "service_stop \"$unit\"")
+		change.Diff = append(change.Diff, Attr{Name: "state", Before: "started", After: "stopped"})
+		change.Dangers = append(change.Dangers, "stops "+name)
+	}
+	// Earlier steps may change the unit file, or start the service by installing its package.
+	change.Predict = s.predict(f, active, enabled)
+	if len(script) == 0 {
+		return change, nil
+	}
+	change.Action = Update
+	change.Ops = []Op{Run{Script: serviceChange + s.setUnit() + strings.Join(script, "\n") + "\n"}}
+	return change, nil
+}
+
+func (s *service) needed(f *Facts) string {
+	if f.Init == "systemd" {
+		return "unit " + s.unit()
+	}
+	return "service " + s.bare()
+}
+
+// planEnabled compares with a UnitFileState; see systemctl(1), is-enabled.
+func (s *service) planEnabled(change *Change, name, found string) ([]string, error) {
+	is := false
+	switch found {
+	case "enabled", "alias", "indirect":
+		is = true
+	case "static", "transient":
+		if *s.Enabled {
+			return nil, fmt.Errorf("%s cannot be enabled: its unit file has no [Install] section (%s), something else starts it; leave enabled out", name, found)
+		}
+	}
+	switch {
+	case *s.Enabled && !is:
+		change.Diff = append(change.Diff, Attr{Name: "enabled", Before: words(found), After: "enabled"})
+		return []string{"service_boot \"$unit\" yes"}, nil
+	case !*s.Enabled && (found == "enabled" || found == "enabled-runtime"):
+		change.Diff = append(change.Diff, Attr{Name: "enabled", Before: words(found), After: "disabled"})
+		return []string{"service_boot \"$unit\" no"}, nil
+	}
+	return nil, nil
+}
+
+// predict lists what an installed package or a rewritten unit file leaves behind: on Debian a
+// service that runs and is enabled, elsewhere one that does neither.
+func (s *service) predict(f *Facts, active, enabled string) []Observation {
+	var predicted []Observation
+	state := func(active, enabled, reload string) {
+		predicted = append(predicted, Observe("load loaded", "active "+active, "enabled "+enabled, "reload_daemon "+reload))
+	}
+	reloads := []string{"no"}
+	if f.Init == "systemd" {
+		reloads = append(reloads, "yes")
+	}
+	for _, reload := range reloads {
+		state("active", "enabled", reload)
+		state("inactive", "disabled", reload)
+		state("inactive", "enabled", reload)
+		state("active", "disabled", reload)
+		if active == "failed" {
+			state(active, enabled, reload)
+		}
+		if enabled == "static" || enabled == "masked" || enabled == "alias" || enabled == "indirect" {
+			state(active, enabled, reload)
+		}
+	}
+	return predicted
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// words shows a state that may be missing.
+func words(s string) string {
+	switch s {
+	case "", "none":
+		return "unknown"
+	case "inactive":
+		return "stopped"
+	}
+	return s
+}
+
+// Events implements Handler.
+func (s *service) Events() []string { return []string{"restart", "reload"} }
+
+// Handle implements Handler. The operation reads changed unit files, and finds out for itself
+// whether the service runs.
+func (s *service) Handle(_ *Facts, event string, change Change) []Op {
+	for _, attr := range change.Diff {
+		if attr.Name == "state" {
+			return nil // just being started with the new configuration, or being stopped
+		}
+	}
+	if s.State == "stopped" {
+		return nil
+	}
+	when := "running"
+	if s.State == "started" {
+		when = "always"
+	}
+	return []Op{Run{Script: serviceChange + s.setUnit() + "service_event " + shell.Words(event) + " \"$unit\" " + when + "\n"}}
+}

@@ -1,0 +1,115 @@
+# Operations on services, the same for systemd, OpenRC and SysV.
+
+# service_show NAME: why it failed, as far as the service manager knows.
+service_show() {
+	case $F_INIT in
+	systemd) systemctl --no-pager -l -n 20 status -- "$1" ;;
+	openrc) rc-service "$1" status ;;
+	*) "/etc/init.d/$1" status ;;
+	esac >&2
+}
+
+# service_do VERB NAME: start, stop, restart or reload.
+service_do() {
+	case $F_INIT in
+	systemd) systemctl "$1" -- "$2" ;;
+	openrc) rc-service "$2" "$1" ;;
+	*) if have service; then service "$2" "$1"; else "/etc/init.d/$2" "$1"; fi ;;
+	esac
+}
+
+# service_start NAME and service_stays NAME: a service of Type=simple counts as started before it
+# has done anything, so a second look tells whether it stays.
+service_start() {
+	service_do start "$1" || {
+		service_show "$1"
+		fail "$1 did not start; the lines above say why"
+	}
+	service_stays "$1"
+}
+
+service_stays() {
+	[ "$F_INIT" = systemd ] || return 0
+	case $(systemctl show -p Type -- "$1") in
+	Type=simple | Type=exec | Type=idle) ;;
+	*) return 0 ;;
+	esac
+	sleep 1
+	case $(systemctl show -p ActiveState -- "$1") in
+	ActiveState=active | ActiveState=reloading) ;;
+	*)
+		service_show "$1"
+		fail "$1 started, but did not stay; the lines above say why"
+		;;
+	esac
+}
+
+service_stop() {
+	service_do stop "$1" || {
+		service_show "$1"
+		fail "$1 could not be stopped"
+	}
+}
+
+# service_boot NAME yes|no: start at boot, or not.
+service_boot() {
+	case $F_INIT$2 in
+	systemdyes) systemctl enable -- "$1" ;;
+	systemdno) systemctl disable -- "$1" ;;
+	openrcyes) rc-update add "$1" default ;;
+	openrcno) rc-update -a del "$1" ;;
+	*)
+		if have update-rc.d; then
+			if [ "$2" = yes ]; then
+				# Links that exist already are kept by defaults, and switched by enable.
+				update-rc.d "$1" defaults && update-rc.d "$1" enable
+			else
+				update-rc.d "$1" disable
+			fi
+		elif have chkconfig; then
+			if [ "$2" = yes ]; then chkconfig --add "$1" && chkconfig "$1" on; else chkconfig "$1" off; fi
+		else
+			fail "neither update-rc.d nor chkconfig is there to say whether $1 starts at boot"
+		fi
+		;;
+	esac || fail "$1 could not be switched for the next boot"
+}
+
+# service_reread NAME: has systemd read its files if they changed?
+service_reread() {
+	[ "$F_INIT" = systemd ] || return 0
+	[ "$(systemctl show -p NeedDaemonReload -- "$1")" != NeedDaemonReload=yes ] || systemctl daemon-reload
+}
+
+# service_event restart|reload NAME always|running: always starts what is stopped too.
+service_event() {
+	service_reread "$2" || fail "systemctl daemon-reload failed"
+	event_running=no
+	case $F_INIT in
+	systemd)
+		case $(systemctl show -p ActiveState -- "$2") in
+		ActiveState=active | ActiveState=activating | ActiveState=reloading) event_running=yes ;;
+		esac
+		;;
+	*) ! service_do status "$2" >/dev/null 2>&1 || event_running=yes ;;
+	esac
+	if [ "$event_running" = no ]; then
+		[ "$3" = always ] || return 0
+		service_start "$2"
+		return
+	fi
+	event_verb=$1
+	if [ "$1" = reload ] && [ "$F_INIT" = systemd ]; then
+		# What cannot reload is restarted.
+		event_verb=reload-or-restart
+	elif [ "$1" = reload ] && ! service_do reload "$2"; then
+		event_verb=restart
+	elif [ "$1" = reload ]; then
+		return 0
+	fi
+	service_do "$event_verb" "$2" || {
+		service_show "$2"
+		fail "$2: $1 failed; the lines above say why"
+	}
+	service_stays "$2"
+}

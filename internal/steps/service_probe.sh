@@ -1,0 +1,88 @@
+# service_state NAME: lines about a service: load, type, active, enabled, reload_daemon, the same
+# words for systemd, OpenRC and SysV. NAME has its suffix on systemd alone.
+service_state() {
+	case $F_INIT in
+	systemd) systemd_state "$1" ;;
+	openrc) openrc_state "$1" ;;
+	sysv) sysv_state "$1" ;;
+	*) fail "no service manager was found on this host: systemd, OpenRC and SysV are known" ;;
+	esac
+}
+
+systemd_state() {
+	unit_lines=$(systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit -- "$1") || exit 1
+	unit_load=not-found unit_active=inactive unit_enabled='' unit_reload=no unit_type='' unit_remain=no
+	while IFS='=' read -r unit_key unit_value; do
+		case $unit_key in
+		LoadState) unit_load=$unit_value ;;
+		ActiveState) unit_active=$unit_value ;;
+		UnitFileState) unit_enabled=$unit_value ;;
+		NeedDaemonReload) unit_reload=$unit_value ;;
+		Type) unit_type=$unit_value ;;
+		RemainAfterExit) unit_remain=$unit_value ;;
+		esac
+	done <<END
+$unit_lines
+END
+	if [ "$unit_load" = not-found ]; then
+		# A file that systemd has not read yet, because something else names the unit.
+		for unit_dir in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+			[ ! -e "$unit_dir/$1" ] || unit_load=unread
+		done
+	fi
+	# Scripts of SysV have no state of their own before systemd 220; is-enabled asks chkconfig.
+	case $unit_load$unit_enabled in
+	loaded | loadedgenerated)
+		if systemctl is-enabled "$1" >/dev/null 2>&1; then unit_enabled=enabled; else unit_enabled=disabled; fi
+		;;
+	esac
+	say load "$unit_load"
+	# A oneshot that does not remain is inactive once it is done.
+	[ "$unit_type$unit_remain" != oneshotno ] || say type oneshot
+	say active "$unit_active"
+	say enabled "${unit_enabled:-none}"
+	say reload_daemon "$unit_reload"
+}
+
+openrc_state() {
+	if [ ! -e "/etc/init.d/$1" ]; then
+		unit_load=not-found unit_active=inactive unit_enabled=none
+	else
+		unit_load=loaded unit_enabled=disabled
+		rc-service "$1" status >/dev/null 2>&1
+		case $? in
+		0) unit_active=active ;;
+		32) unit_active=failed ;;
+		*) unit_active=inactive ;;
+		esac
+		for unit_file in /etc/runlevels/*/"$1"; do
+			[ ! -e "$unit_file" ] || unit_enabled=enabled
+		done
+	fi
+	say load "$unit_load"
+	say active "$unit_active"
+	say enabled "$unit_enabled"
+	say reload_daemon no
+}
+
+sysv_state() {
+	if [ ! -e "/etc/init.d/$1" ]; then
+		unit_load=not-found unit_active=inactive unit_enabled=none
+	else
+		unit_load=loaded unit_enabled=disabled
+		# 0 runs, 1 and 2 died, 3 is stopped (LSB).
+		if have service; then service "$1" status >/dev/null 2>&1; else "/etc/init.d/$1" status >/dev/null 2>&1; fi
+		case $? in
+		0) unit_active=active ;;
+		1 | 2) unit_active=failed ;;
+		*) unit_active=inactive ;;
+		esac
+		for unit_file in /etc/rc[2345].d/S[0-9][0-9]"$1"; do
+			[ ! -e "$unit_file" ] || unit_enabled=enabled
+		done
+	fi
+	say load "$unit_load"
+	say active "$unit_active"
+	say enabled "$unit_enabled"
+	say reload_daemon no
+}

@@ -1,0 +1,286 @@
+// Package steps holds the kinds of steps that a playbook can name, and the contract between
+// them and the engine.
+//
+// A step never talks to a host. Its probe is text for sh that only looks; its plan is a pure
+// function from what was observed to a Change: a diff for the person and operations, as data,
+// for the machine. Adding a kind takes one file, its test data and one line in kinds.go.
+package steps
+
+import (
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A Kind describes one kind of step.
+type Kind struct {
+	Name    string // the block label: step "directory" "logs" { … }
+	Doc     string // the manual; its first line is the summary
+	Example string // a playbook that shows the kind at work; a test applies it twice
+	Outputs []Output
+
+	// New returns a step that holds the defaults, and the arguments bound to it.
+	New func() (Step, Args)
+}
+
+// An Output is a value that later steps can use as step.KIND.NAME.OUTPUT. Every step also has
+// the output "changed", a bool.
+type Output struct {
+	Name string
+	Type cty.Type
+	Doc  string
+}
+
+// A Step is one step of one host with every argument decoded. Its methods do no I/O.
+type Step interface {
+	// Validate reports what the arguments cannot tell one by one.
+	Validate() []Problem
+
+	// Probe returns read-only sh that prints the state as lines "KEY VALUE", or "" if there is
+	// nothing to look at. The fragment runs in a subshell after shell.Prelude and FactsScript
+	// (variables F_…), with the step's privileges. It prints only what Plan needs, in an order
+	// that is always the same, since the program compares states as text. A status other than
+	// 0 means "could not tell", with the reason on stderr; it never means absent.
+	Probe() string
+
+	// Plan returns what has to change for the observed state to become the wanted one. It is
+	// called only for observations whose Exit is 0.
+	Plan(*Facts, Observation) (Change, error)
+}
+
+// A Problem is a mistake in the arguments of a step. Arg names the argument that it is about;
+// if it is empty, the whole step is meant.
+type Problem struct {
+	Arg     string
+	Summary string
+	Detail  string // what to do about it
+	Warning bool   // worth a word, but the step can be planned
+}
+
+// Optional powers of a Step.
+type (
+	// A Handler reacts to events of on_change = { EVENT = [...] }, such as a service that
+	// restarts. Handle returns the operations for an event; change is what the step itself is
+	// about to do, so that a service which is just being started is not restarted too.
+	Handler interface {
+		Events() []string
+		Handle(f *Facts, event string, change Change) []Op
+	}
+
+	// An Outputter gives the values of the kind's outputs once the step is in its state.
+	// Outputs left out are null.
+	Outputter interface {
+		Outputs(*Facts, Observation, Result) map[string]cty.Value
+	}
+
+	// A Repeater says whether the operations may run again when nobody knows if they ran
+	// already (the host died between begin and end). Steps without the method may.
+	Repeater interface {
+		Repeatable() bool
+	}
+)
+
+// An Observation is what a probe printed.
+type Observation struct {
+	Stdout, Stderr string
+	Exit           int
+}
+
+// State returns the observed state: the output without the lines of detail (those that begin
+// with "|"), which only serve the diff. Two equal states mean that the same operations apply.
+func (o Observation) State() string {
+	if !strings.Contains(o.Stdout, "|") {
+		return strings.TrimRight(o.Stdout, "\n")
+	}
+	var kept []string
+	for _, line := range strings.Split(o.Stdout, "\n") {
+		if !strings.HasPrefix(line, "|") && line != "" {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// Get returns the value of the first state line "KEY VALUE", and whether there is one.
+func (o Observation) Get(key string) (string, bool) {
+	for _, line := range strings.Split(o.State(), "\n") {
+		if rest, ok := strings.CutPrefix(line, key); ok {
+			if rest == "" {
+				return "", true
+			}
+			if rest[0] == ' ' {
+				return rest[1:], true
+			}
+		}
+	}
+	return "", false
+}
+
+// All returns the values of all state lines "KEY VALUE", in order.
+func (o Observation) All(key string) []string {
+	var values []string
+	for _, line := range strings.Split(o.State(), "\n") {
+		if rest, ok := strings.CutPrefix(line, key+" "); ok {
+			values = append(values, rest)
+		}
+	}
+	return values
+}
+
+// Detail returns the content that the shell function detail sent under a name.
+func (o Observation) Detail(name string) (string, bool) {
+	_, rest, ok := strings.Cut("\n"+o.Stdout, "\n|"+name+"\n")
+	if !ok {
+		return "", false
+	}
+	body, _, ok := strings.Cut("\n"+rest, "\n|.")
+	if !ok {
+		return "", false
+	}
+	body = strings.TrimPrefix(body, "\n")
+	// The function ends the content with a newline of its own: a text without a final newline
+	// and one with it are still told apart by the empty line before the end mark.
+	lines := strings.Split(body, "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(line, "|:")
+	}
+	return strings.Join(lines, "\n"), true
+}
+
+// Observe is a convenience for predictions and tests: the observation whose state is the given
+// lines.
+func Observe(lines ...string) Observation {
+	if len(lines) == 0 {
+		return Observation{}
+	}
+	return Observation{Stdout: strings.Join(lines, "\n") + "\n"}
+}
+
+// An Action says what a change does to its subject.
+type Action string
+
+// The actions, in the order in which a summary lists them.
+const (
+	NoOp    Action = "no-op"
+	Create  Action = "create"
+	Update  Action = "update"
+	Delete  Action = "delete"
+	Execute Action = "run"
+	Unknown Action = "unknown" // known only after an earlier step has run
+)
+
+// A Change says what differs, and the operations that remove the difference.
+type Change struct {
+	Action  Action
+	Reason  string   // one line for the person, such as "3.7.17 → 3.29.0"
+	Diff    []Attr   // what differs
+	Ops     []Op     // in order; the first that fails ends the step
+	Dangers []string // what a person must not miss: "deletes user bob and its home"
+
+	// AnyState says that the operations are right whatever the state is when the step's turn comes, such as those
+	// that wait for something.
+	AnyState bool
+
+	// ChangedIf is sh that runs after the operations with the output of the last Run in $stdout; a status other
+	// than 0 means that nothing changed after all. "" means that the operations change something.
+	ChangedIf string
+
+	// Need names something that the step requires and that is not there now, such as a user or
+	// a unit. If an earlier step of the plan changes something it may yet appear; otherwise the
+	// plan is wrong, and says so.
+	Need *Need
+
+	// Predict lists states that the step may find when its turn comes, because earlier steps
+	// change what it looks at: a user that does not exist yet will exist then. The engine asks
+	// Plan about each and takes the operations along, so that no round trip is needed. A state
+	// that was not predicted is planned anew.
+	Predict []Observation
+}
+
+// A Need is something that must exist before a step can do its work.
+type Need struct {
+	What  string   // "user deploy", "unit nginx.service"
+	Kinds []string // the kinds of steps that usually bring it, the likeliest first
+}
+
+// An Attr is an attribute that differs. Before and After of a sensitive one are empty. A value
+// with a line break in it is shown as a unified diff.
+type Attr struct {
+	Name          string `json:"name"`
+	Before        string `json:"before,omitempty"`
+	After         string `json:"after,omitempty"`
+	Sensitive     bool   `json:"sensitive,omitempty"`
+	BeforeMissing bool   `json:"before_missing,omitempty"` // there was no value at all
+	AfterMissing  bool   `json:"after_missing,omitempty"`  // there will be none
+}
+
+// An Op is one operation on the host: a Run, a Put or a Reboot.
+type Op interface{ op() }
+
+// A Run executes a script of sh: with the step's privileges, after shell.Prelude and
+// FactsScript, in a subshell, without input unless Stdin is set. Only Env and Stdin may carry secrets:
+// they travel apart from the program.
+type Run struct {
+	Script string
+	Env    []Variable
+	Stdin  *Content
+}
+
+// A Put writes a regular file atomically: a temporary file in the directory of Path, owner and
+// mode, Validate, then rename. An existing file's access list, extended attributes and SELinux
+// label stay. Parents must exist.
+type Put struct {
+	Path         string // absolute, on the host
+	Content      Content
+	Owner, Group string // "" keeps those of an existing file, or takes the step's user
+	Mode         string // octal; "" keeps that of an existing file, or 0644 (0600 for a secret)
+	Validate     string // a command; %s in it is the temporary file. It fails: nothing is written
+	Backup       bool   // keep the old content as PATH.~TIMESTAMP~
+}
+
+// A Reboot restarts the host and waits until it is back with a new boot id.
+type Reboot struct{ Message string }
+
+func (Run) op()    {}
+func (Put) op()    {}
+func (Reboot) op() {}
+
+// A Result is what the operations of a step left behind.
+type Result struct {
+	Ran    bool   // the operations ran in this run
+	Exit   int    // status of the last Run
+	Stdout string // of the last Run, at most 64 KiB
+	Stderr string // likewise
+}
+
+// An Instance is one step as it stands in a playbook, evaluated for one host.
+type Instance struct {
+	Addr   string // step.file.motd, step.file.conf["a"], module.python.step.package.deps
+	Play   string // "" for the play that top-level steps form
+	Kind   *Kind
+	Step   Step     // nil while an argument is unknown
+	Waits  []string // what unknown arguments or conditions wait for: "fact", "step.user.app"
+	Skip   bool     // its when is false
+	Source Source
+
+	Become  bool
+	RunAs   string // user name; "" is root if Become, the login user otherwise
+	Tags    []string
+	Timeout int // seconds; 0 is no limit
+	Retries int
+	Proceed bool // continue_on_error
+
+	// OnChange maps an event to the addresses of the steps that raise it. The event "" makes
+	// the step run only then; other events are those of a Handler.
+	OnChange map[string][]string
+
+	// Check marks a check block: it runs at the end, and changes nothing.
+	Check bool
+}
+
+// A Source is the place of a step in a playbook.
+type Source struct {
+	File string // as the user wrote the path
+	Line int    // from 1
+	Text string // that line
+}

@@ -1,0 +1,257 @@
+package steps
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+)
+
+func (u *user) Plan(f *Facts, obs Observation) (Change, error) {
+	exists := isYes(obs, "exists")
+	switch {
+	case u.State == "absent" && !exists:
+		return Change{Action: NoOp}, nil
+	case u.State == "absent":
+		return u.planAbsent(), nil
+	case !exists:
+		return u.planNew(obs), nil
+	}
+	change := Change{Action: NoOp}
+	var script []string
+	script = append(script, u.modify(&change, obs)...)
+	script = append(script, u.join(&change, obs)...)
+	var ops []Op
+	if len(script) > 0 {
+		ops = append(ops, Run{Script: strings.Join(script, "\n")})
+	}
+	ops = append(ops, u.password(&change, f, obs)...)
+	if len(ops) == 0 {
+		return change, nil
+	}
+	change.Action, change.Ops = Update, ops
+	change.missing(obs)
+	return change, nil
+}
+
+func (u *user) planAbsent() Change {
+	name := shell.Quote(u.Name)
+	shadow, busybox, danger := "userdel "+name, "deluser "+name, "deletes user "+u.Name
+	if u.RemoveHome {
+		shadow, busybox, danger = "userdel -r "+name, "deluser --remove-home "+name, danger+" and its home"
+	}
+	return Change{
+		Action:  Delete,
+		Diff:    []Attr{{Name: "name", Before: u.Name, AfterMissing: true}},
+		Ops:     []Op{Run{Script: fmt.Sprintf("if have userdel; then %s; else %s; fi", shadow, busybox)}},
+		Dangers: []string{danger},
+	}
+}
+
+func (u *user) planNew(obs Observation) Change {
+	change := Change{Action: Create, Diff: []Attr{{Name: "name", BeforeMissing: true, After: u.Name}}}
+	if u.UID != nil {
+		change.compare("uid", "", strconv.Itoa(*u.UID))
+	}
+	change.compare("group", "", u.Group)
+	change.compare("groups", "", strings.Join(u.Groups, ", "))
+	change.compare("shell", "", u.Shell)
+	change.compare("home", "", u.Home)
+	if u.Comment != nil {
+		change.compare("comment", "", *u.Comment)
+	}
+	change.Ops = []Op{Run{Script: u.add()}}
+	if u.PasswordHash != nil {
+		change.Diff = append(change.Diff, Attr{Name: "password_hash", Sensitive: true, BeforeMissing: true})
+		change.Ops = append(change.Ops, u.setPassword())
+	}
+	// A new account has no password, which is as good as locked.
+	if u.Lock != nil && *u.Lock && u.PasswordHash != nil {
+		change.compare("lock", "", "true")
+		change.Ops = append(change.Ops, Run{Script: u.setLock(true)})
+	}
+	change.missing(obs)
+	return change
+}
+
+// add is sh that makes the account, without its password.
+func (u *user) add() string {
+	shadow, busybox := []string{"useradd"}, []string{"adduser", "-D"}
+	both := func(flag, busyboxFlag, value string) {
+		shadow, busybox = append(shadow, flag), append(busybox, busyboxFlag)
+		if value != "" {
+			shadow, busybox = append(shadow, value), append(busybox, value)
+		}
+	}
+	if u.System {
+		both("-r", "-S", "")
+	}
+	if u.UID != nil {
+		both("-u", "-u", strconv.Itoa(*u.UID))
+	}
+	if u.Shell != "" {
+		both("-s", "-s", u.Shell)
+	}
+	if u.Home != "" {
+		both("-d", "-h", u.Home)
+	}
+	if u.Comment != nil {
+		shadow, busybox = append(shadow, "-c", *u.Comment), append(busybox, "-g", *u.Comment)
+	}
+	if u.CreateHome {
+		shadow = append(shadow, "-m")
+	} else {
+		both("-M", "-H", "")
+	}
+	name := shell.Quote(u.Name)
+	group := shell.Quote(u.Group)
+	var b strings.Builder
+	if u.Group == "" {
+		// useradd refuses to make the user's own group if there is one of the name already.
+		fmt.Fprintf(&b, "g=\nif account group %s >/dev/null; then g=%s; fi\n", name, name)
+	} else {
+		fmt.Fprintf(&b, "g=%s\n", group)
+	}
+	fmt.Fprintf(&b, "if have useradd; then\n\t%s ${g:+-g \"$g\"} %s || exit 1\nelse\n", shell.Words(shadow...), name)
+	if u.System && u.Group == "" {
+		// adduser -S alone would take the group nogroup.
+		fmt.Fprintf(&b, "\t[ -n \"$g\" ] || addgroup -S %s || exit 1\n\tg=%s\n", name, name)
+	}
+	fmt.Fprintf(&b, "\t%s ${g:+-G \"$g\"} %s || exit 1\n", shell.Words(busybox...), name)
+	if u.PasswordHash == nil {
+		// adduser -D leaves "!", with which an sshd without PAM, as Alpine's is, refuses keys too.
+		fmt.Fprintf(&b, "\tprintf '%%s:*\\n' %s | chpasswd -e || exit 1\n", name)
+	}
+	b.WriteString("fi\n")
+	b.WriteString(strings.Join(u.joinAll(u.Groups), "\n"))
+	return strings.TrimRight(b.String(), "\n")
+}
+
+// modify returns the sh for the attributes in passwd(5).
+func (u *user) modify(change *Change, obs Observation) []string {
+	words := []string{"usermod"}
+	set := func(name, key, flag, wanted string) {
+		observed, _ := obs.Get(key)
+		if wanted == "" || observed == wanted {
+			return
+		}
+		change.Diff = append(change.Diff, Attr{Name: name, Before: observed, After: wanted})
+		words = append(words, flag, wanted)
+	}
+	if u.UID != nil {
+		set("uid", "uid", "-u", strconv.Itoa(*u.UID))
+		if len(words) > 1 {
+			change.Dangers = append(change.Dangers, "changes the number of user "+u.Name+"; files outside of its home keep the old one")
+		}
+	}
+	set("group", "group", "-g", u.Group)
+	set("shell", "shell", "-s", u.Shell)
+	set("home", "home", "-d", u.Home)
+	if u.Comment != nil {
+		if observed, _ := obs.Get("comment"); observed != *u.Comment {
+			change.Diff = append(change.Diff, Attr{Name: "comment", Before: observed, After: *u.Comment})
+			words = append(words, "-c", *u.Comment)
+		}
+	}
+	if len(words) == 1 {
+		return nil
+	}
+	return []string{
+		"have usermod || fail 'usermod is missing: install the package shadow'",
+		shell.Words(append(words, u.Name)...) + " || exit 1",
+	}
+}
+
+// join returns the sh for the further groups.
+func (u *user) join(change *Change, obs Observation) []string {
+	outside, extra := obs.All("not_in"), obs.All("extra")
+	if len(outside)+len(extra) == 0 {
+		return nil
+	}
+	inside := obs.All("in")
+	before := append(slices.Clone(inside), extra...)
+	after := append(slices.Clone(inside), outside...)
+	slices.Sort(before)
+	slices.Sort(after)
+	change.Diff = append(change.Diff, Attr{
+		Name: "groups", Before: strings.Join(before, ", "), BeforeMissing: len(before) == 0,
+		After: strings.Join(after, ", "), AfterMissing: len(after) == 0,
+	})
+	if len(extra) == 0 {
+		return u.joinAll(outside)
+	}
+	change.Dangers = append(change.Dangers, fmt.Sprintf("removes user %s from %s", u.Name, strings.Join(extra, ", ")))
+	name := shell.Quote(u.Name)
+	lines := []string{"if have usermod; then", "\tusermod -G " + shell.Quote(strings.Join(u.Groups, ",")) + " " + name + " || exit 1", "else"}
+	for _, g := range extra {
+		lines = append(lines, "\tdelgroup "+name+" "+shell.Quote(g)+" || exit 1")
+	}
+	for _, g := range outside {
+		lines = append(lines, "\taddgroup "+name+" "+shell.Quote(g)+" || exit 1")
+	}
+	return append(lines, "fi")
+}
+
+// joinAll returns the sh that adds the user to groups.
+func (u *user) joinAll(groups []string) []string {
+	if len(groups) == 0 {
+		return nil
+	}
+	name := shell.Quote(u.Name)
+	lines := []string{"if have usermod; then", "\tusermod -a -G " + shell.Quote(strings.Join(groups, ",")) + " " + name + " || exit 1", "else"}
+	for _, g := range groups {
+		lines = append(lines, "\taddgroup "+name+" "+shell.Quote(g)+" || exit 1")
+	}
+	return append(lines, "fi")
+}
+
+// password returns the operations for the hash and the lock.
+func (u *user) password(change *Change, f *Facts, obs Observation) []Op {
+	var ops []Op
+	lock, _ := obs.Get("lock")
+	if u.PasswordHash != nil {
+		// The sum is salted by the probe whether the hash is marked as sensitive or not.
+		if sum, _ := obs.Get("password"); sum != Secret(u.PasswordHash.Reveal()).Sum(f) {
+			change.Diff = append(change.Diff, Attr{Name: "password_hash", Sensitive: true})
+			ops = append(ops, u.setPassword())
+			if lock != "" && u.PasswordHash.Reveal() != "*" {
+				lock = "no" // chpasswd replaces the whole field, with its lock
+			}
+		}
+	}
+	if u.Lock == nil || lock == "none" || (lock == "yes") == *u.Lock {
+		return ops
+	}
+	observed, _ := obs.Get("lock")
+	if (observed == "yes") != *u.Lock {
+		change.Diff = append(change.Diff, Attr{Name: "lock", Before: fmt.Sprint(observed == "yes"), After: fmt.Sprint(*u.Lock)})
+	}
+	return append(ops, Run{Script: u.setLock(*u.Lock)})
+}
+
+func (u *user) setPassword() Op {
+	return Run{Script: "chpasswd -e", Stdin: &Content{Text: Secret(u.Name + ":" + u.PasswordHash.Reveal() + "\n")}}
+}
+
+func (u *user) setLock(lock bool) string {
+	name := shell.Quote(u.Name)
+	shadow, busybox := "usermod -U "+name, "passwd -u "+name
+	if lock {
+		shadow, busybox = "usermod -L "+name, "passwd -l "+name
+	}
+	return fmt.Sprintf("if have usermod; then %s; else %s; fi", shadow, busybox)
+}
+
+// Outputs implements Outputter.
+func (u *user) Outputs(_ *Facts, obs Observation, _ Result) map[string]cty.Value {
+	home, ok := obs.Get("home")
+	out := map[string]cty.Value{"uid": idOutput(obs, "uid"), "gid": idOutput(obs, "gid"), "home": cty.NullVal(cty.String)}
+	if ok {
+		out["home"] = cty.StringVal(home)
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+package steps
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"provision/internal/shell"
+)
+
+var waitForKind = &Kind{
+	Name: "wait_for",
+	Doc: `Waiting until a port accepts connections, a path exists, or a command succeeds.
+
+Planning looks once. If the condition holds, there is nothing to do; otherwise the step waits, looking
+again every interval, and fails after the time-out. Waiting never counts as a change.
+
+A port of the host itself is looked up in the kernel's list of listening sockets, so nothing is
+connected to and no tool is needed. A port of another host is connected to from the host that the
+step runs on, with bash, nc or python3, whichever is there. With absent the step waits until the port
+is closed, the path is gone, or the command fails. The command runs while planning too and must
+only look.`,
+	Example: `step "wait_for" "boot" {
+  path = "/proc/1/stat"
+}
+
+step "wait_for" "quiet" {
+  port   = 59999
+  absent = true
+}
+`,
+	New: func() (Step, Args) {
+		w := &waitFor{Host: "127.0.0.1", Timeout: 300, Interval: 2}
+		return w, Args{
+			optIntArg("port", &w.Port, 1, 65535, "A TCP port. One of port, path and command is required, and only one."),
+			stringArg("host", &w.Host, "Name or address of the host that has the port.").With("127.0.0.1"),
+			pathArg("path", &w.Path, "A path on the host."),
+			scriptArg("command", &w.Command, "Text for sh that exits with 0 once the wait is over. It runs while planning too."),
+			boolArg("absent", &w.Absent, "Wait for the opposite."),
+			secondsArg("timeout", &w.Timeout, "How long to wait at most."),
+			secondsArg("interval", &w.Interval, "How long to pause between two looks."),
+		}
+	},
+}
+
+type waitFor struct {
+	Port                *int
+	Host, Path, Command string
+	Absent              bool
+	Timeout, Interval   int
+}
+
+func (w *waitFor) Validate() []Problem {
+	given := 0
+	for _, yes := range []bool{w.Port != nil, w.Path != "", w.Command != ""} {
+		if yes {
+			given++
+		}
+	}
+	var problems []Problem
+	if given != 1 {
+		problems = append(problems, Problem{Summary: "one of port, path and command is required, and only one", Detail: "Write one step for each thing to wait for."})
+	}
+	if w.Port != nil && !hostPattern.MatchString(w.Host) {
+		problems = append(problems, Problem{Arg: "host", Summary: fmt.Sprintf("%q is no name or address of a host", w.Host), Detail: "Give it without a scheme and without the port."})
+	}
+	return problems
+}
+
+// local tells whether the port is one of the host itself.
+func (w *waitFor) local() bool {
+	return w.Host == "" || w.Host == "localhost" || w.Host == "::1" || strings.HasPrefix(w.Host, "127.")
+}
+
+func (w *waitFor) subject() string {
+	switch {
+	case w.Path != "":
+		return w.Path
+	case w.Command != "":
+		return "the command"
+	case w.local():
+		return fmt.Sprintf("port %d", *w.Port)
+	}
+	return fmt.Sprintf("%s port %d", w.Host, *w.Port)
+}
+
+// look defines the function look, whose status is 0 if the subject is there and 1 if it is not.
+func (w *waitFor) look() string {
+	switch {
+	case w.Path != "":
+		return fmt.Sprintf("look() { [ -e %s ]; }\n", shell.Quote(w.Path))
+	case w.Command != "":
+		return fmt.Sprintf("look() { ( eval %s ) >/dev/null 2>&1; }\n", shell.Quote(w.Command))
+	case w.local():
+		// In state 0A a socket listens; addresses and ports are hexadecimal (proc(5)).
+		return fmt.Sprintf(`look() {
+	set -- /proc/net/tcp
+	[ ! -r /proc/net/tcp6 ] || set -- "$@" /proc/net/tcp6
+	awk '$4 == "0A" && $2 ~ /:%04X$/ { found = 1; exit } END { exit !found }' "$@"
+}
+`, *w.Port)
+	}
+	return portOpen + fmt.Sprintf("look() { port_open %s %d; }\n", shell.Quote(w.Host), *w.Port)
+}
+
+func (w *waitFor) Probe() string {
+	// 127 is what a missing tool gives: that is not an answer.
+	return w.look() + `look
+case $? in
+0) say there yes ;;
+126 | 127) exit 1 ;;
+*) say there no ;;
+esac
+`
+}
+
+func (w *waitFor) Plan(_ *Facts, obs Observation) (Change, error) {
+	there, _ := obs.Get("there")
+	wanted, other := "yes", "no"
+	if w.Absent {
+		wanted, other = other, wanted
+	}
+	if there == wanted {
+		// An earlier step may restart what is there now: then it is waited for.
+		return Change{Action: NoOp, Predict: []Observation{Observe("there " + other)}}, nil
+	}
+	state, instead := "is there", "is not there"
+	if w.Absent {
+		state, instead = "is gone", "is still there"
+	}
+	script := w.look() + fmt.Sprintf(`waited=0
+while :; do
+	look
+	look_status=$?
+	case $look_status in 126 | 127) exit 1 ;; esac
+	%s && exit 0
+	[ "$waited" -lt %d ] || fail %s
+	sleep %d
+	waited=$((waited + %d))
+done
+`, map[bool]string{false: `[ "$look_status" = 0 ]`, true: `[ "$look_status" != 0 ]`}[w.Absent],
+		w.Timeout, shell.Quote(fmt.Sprintf("%s %s after %s; look at what should bring it, or raise timeout", w.subject(), instead, seconds(w.Timeout))),
+		w.Interval, w.Interval)
+	return Change{
+		Action:    Execute,
+		Reason:    fmt.Sprintf("waits until %s %s, at most %s", w.subject(), state, seconds(w.Timeout)),
+		Ops:       []Op{Run{Script: script}},
+		ChangedIf: "false",
+		Predict:   []Observation{Observe("there " + wanted)},
+	}, nil
+}
