@@ -1,0 +1,161 @@
+package ssh_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"provision/internal/ssh"
+)
+
+func writeConfig(t testing.TB, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func loadConfig(t testing.TB, text string) *ssh.Config {
+	t.Helper()
+	c, err := ssh.LoadConfig(writeConfig(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestResolve(t *testing.T) {
+	t.Setenv("HOME", "/home/someone")
+	t.Setenv("KEYS", "/keys")
+	config := `
+Host web*
+  HostName %h.example.org
+  User deploy
+  Port 2222
+  IdentityFile ~/.ssh/%r_%n
+  IdentityFile ${KEYS}/%h
+  IdentitiesOnly yes
+  UserKnownHostsFile "/known hosts" ~/.ssh/hosts_%k
+  GlobalKnownHostsFile none
+  HostKeyAlias alias
+  ConnectTimeout 7
+  ServerAliveInterval 1m30s
+  IdentityAgent none
+  ProxyJump inner:2200
+Host inner
+  HostName 10.0.0.1
+  ProxyJump admin@outer
+Host outer
+  IdentityFile none
+Host *
+  User nobody
+  Port 99
+`
+	got, err := loadConfig(t, config).Resolve(t.Context(), "web1", ssh.Target{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ssh.Target{
+		Name: "web1", Address: "web1.example.org", Port: 2222, User: "deploy",
+		IdentityFiles: []string{"/home/someone/.ssh/deploy_web1", "/keys/web1.example.org"}, IdentitiesOnly: true,
+		AgentSocket:     "none",
+		KnownHostsFiles: []string{"/known hosts", "/home/someone/.ssh/hosts_alias"}, HostKeyAlias: "alias",
+		ConnectTimeout: 7 * time.Second, KeepAlive: 90 * time.Second,
+		Jumps: []ssh.Target{{
+			Name: "inner", Address: "10.0.0.1", Port: 2200, User: "nobody", AgentSocket: "none",
+			Jumps: []ssh.Target{{Name: "outer", Address: "outer", Port: 99, User: "admin", AgentSocket: "none"}},
+		}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOverridesWin(t *testing.T) {
+	config := loadConfig(t, "Host *\n User a\n Port 1\n HostName h\n IdentityFile k\n ProxyJump j\n")
+	got, err := config.Resolve(t.Context(), "web", ssh.Target{
+		Address: "addr", User: "b", Port: 2, IdentityFiles: []string{"mine"}, Jumps: []ssh.Target{},
+	})
+	want := ssh.Target{Name: "web", Address: "addr", User: "b", Port: 2, IdentityFiles: []string{"mine"}}
+	got.Jumps = slices.Clip(got.Jumps)
+	if err != nil || cmp.Diff(want, got) != "" {
+		t.Errorf("error %v, %s", err, cmp.Diff(want, got))
+	}
+}
+
+func TestWithoutConfigTheNameIsTheAddress(t *testing.T) {
+	var none *ssh.Config
+	got, err := none.Resolve(t.Context(), "web", ssh.Target{})
+	if want := (ssh.Target{Name: "web", Address: "web", Port: 22}); err != nil || cmp.Diff(want, got) != "" {
+		t.Errorf("error %v, %s", err, cmp.Diff(want, got))
+	}
+}
+
+func TestJumpOfEveryoneDoesNotApplyToItself(t *testing.T) {
+	got, err := loadConfig(t, "Host *\n ProxyJump bastion\n").Resolve(t.Context(), "web", ssh.Target{})
+	if err != nil || len(got.Jumps) != 1 || len(got.Jumps[0].Jumps) != 0 {
+		t.Errorf("jumps %+v, error %v", got.Jumps, err)
+	}
+}
+
+func TestConfigMistakesAreErrors(t *testing.T) {
+	for _, config := range []string{
+		"Host web\n Port http\n", "Host web\n ConnectTimeout soon\n", "Host web\n IdentityFile %z\n",
+		"Host web\n IdentityFile ${NOT_SET_ANYWHERE}/key\n", "Host web\n ProxyJump host:port\n", "Host web\n ProxyCommand nc %h %p\n",
+	} {
+		if got, err := loadConfig(t, config).Resolve(t.Context(), "web", ssh.Target{}); err == nil {
+			t.Errorf("%q: no error but %+v", config, got)
+		}
+	}
+}
+
+func TestMatchFormsAreLeftToSSH(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("there is no ssh")
+	}
+	config := loadConfig(t, "Match originalhost web exec \"true\"\n  HostName 10.1.2.3\n  Port 2200\n  User deploy\n")
+	got, err := config.Resolve(t.Context(), "web", ssh.Target{})
+	if err != nil || got.Address != "10.1.2.3" || got.Port != 2200 || got.User != "deploy" || len(got.IdentityFiles) > 0 {
+		t.Errorf("got %+v, error %v", got, err)
+	}
+}
+
+func TestMatchFormsWithoutSSHAreAClearError(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	file := writeConfig(t, "Match exec \"true\"\n  Port 2200\n")
+	if _, err := ssh.LoadConfig(file); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "install") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add("Host a b*\n HostName %h%%\n Port 22\n IdentityFile ~/${X}\n", "a")
+	f.Add("ProxyJump a,b@c:1,ssh://[::1]:22/\n", "b")
+	f.Add("ConnectTimeout 1h2m\nUserKnownHostsFile \"a b\" c", "x")
+	f.Fuzz(func(t *testing.T, text, name string) {
+		if strings.Contains(strings.ToLower(text), "include") || strings.Contains(strings.ToLower(text), "match") {
+			t.Skip("reads other files, or runs ssh")
+		}
+		file := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", "")
+		c, err := ssh.LoadConfig(file)
+		if err != nil {
+			return
+		}
+		got, err := c.Resolve(t.Context(), name, ssh.Target{})
+		if err == nil && (got.Port < 1 || got.Port > 65535) {
+			t.Errorf("port %d", got.Port)
+		}
+	})
+}

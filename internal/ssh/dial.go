@@ -1,0 +1,170 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Dial connects to t, through its jumps, and logs in. Every phase of every hop ends within that hop's ConnectTimeout or
+// with ctx. The error is an *Error that names the hop. Once connected, ctx no longer matters.
+func Dial(ctx context.Context, t Target) (*Client, error) {
+	var via *Client
+	for _, hop := range t.hops() {
+		next, err := dialHop(ctx, hop, via)
+		if err != nil {
+			if via != nil {
+				via.Close()
+			}
+			return nil, err
+		}
+		via = next
+	}
+	return via, nil
+}
+
+// dialHop connects to one host: directly, or through via, which the new client then owns.
+func dialHop(ctx context.Context, t Target, via *Client) (*Client, error) {
+	t, err := t.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := loadHostKeys(t)
+	if err != nil {
+		return nil, err
+	}
+	nc, err := connect(ctx, t, via)
+	if err != nil {
+		return nil, err
+	}
+	l := newLink(nc)
+	conn, err := handshake(ctx, t, l, keys)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(t, conn, l, via), nil
+}
+
+// connect opens the byte stream to t.
+func connect(ctx context.Context, t Target, via *Client) (net.Conn, error) {
+	dctx, cancel := context.WithTimeout(ctx, t.ConnectTimeout)
+	defer cancel()
+	if via != nil {
+		nc, err := via.conn.DialContext(dctx, "tcp", t.addr())
+		if err != nil {
+			return nil, t.connectError(ctx, via, err)
+		}
+		return nc, nil
+	}
+	var d net.Dialer
+	nc, err := d.DialContext(dctx, "tcp", t.addr())
+	if err != nil {
+		return nil, t.connectError(ctx, nil, err)
+	}
+	return nc, nil
+}
+
+// connectError tells the reasons apart for which a connection does not come about.
+func (t Target) connectError(ctx context.Context, via *Client, err error) error {
+	if ctx.Err() != nil {
+		return t.fail(PhaseConnect, ctx.Err(), "")
+	}
+	var refused *ssh.OpenChannelError
+	var dns *net.DNSError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
+		return t.fail(PhaseConnect, fmt.Errorf("jump host %s does not forward connections: %w", via.target.Name, err), "set AllowTcpForwarding in its sshd_config")
+	case errors.As(err, &refused):
+		return t.fail(PhaseConnect, fmt.Errorf("jump host %s cannot connect: %w", via.target.Name, err), "are the address and the port right as seen from there?")
+	case errors.As(err, &dns) && dns.IsTimeout:
+		return t.fail(PhaseResolve, fmt.Errorf("%w from the name server: %w", ErrTimeout, err), "check the network, or give an IP address")
+	case errors.As(err, &dns):
+		return t.fail(PhaseResolve, err, "check the address, or give the host an IP address")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return t.fail(PhaseConnect, err, "is sshd running there, and is the port right?")
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return t.fail(PhaseConnect, fmt.Errorf("%w (%s)", ErrTimeout, t.ConnectTimeout), "is the host up, and does a firewall let port "+fmt.Sprint(t.Port)+" through?")
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return t.fail(PhaseConnect, err, "check the address and this machine's network")
+	}
+	return t.fail(PhaseConnect, err, "")
+}
+
+// handshake exchanges keys and logs in over l, which it closes on failure.
+func handshake(ctx context.Context, t Target, l *link, keys hostKeys) (*ssh.Client, error) {
+	watch := newWatchdog(PhaseHandshake, t.ConnectTimeout, func() { l.Close() })
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	login := &login{ctx: ctx, target: t, watch: watch}
+	defer login.close()
+	var keyErr error
+	config := clientConfig(t, keys.algorithms(t.Legacy))
+	config.HostKeyCallback = func(_ string, remote net.Addr, key ssh.PublicKey) error {
+		if keyErr = keys.check(remote, key); keyErr == nil {
+			watch.enter(PhaseAuthenticate)
+		}
+		return keyErr
+	}
+	config.AuthCallback = login.next
+
+	conn, channels, requests, err := ssh.NewClientConn(l, t.addr(), config)
+	phase, ranOut := watch.end()
+	switch {
+	case err == nil && !ranOut && ctx.Err() == nil:
+		return ssh.NewClient(conn, channels, requests), nil
+	case err == nil:
+		conn.Close()
+		ssh.NewClient(conn, channels, requests)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, t.fail(phase, ctx.Err(), "")
+	case ranOut:
+		return nil, t.fail(phase, fmt.Errorf("%w (%s)", ErrTimeout, t.ConnectTimeout), "the port is open but the host does not go on: is it overloaded, or is that no SSH server?")
+	case keyErr != nil:
+		return nil, t.fail(PhaseHostKey, keyErr, hostKeyHint(keyErr))
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // the library's "ssh: handshake failed" is said by the phase
+	}
+	if phase == PhaseAuthenticate {
+		authErr, hint := login.failure(err)
+		return nil, t.fail(phase, authErr, hint)
+	}
+	return nil, t.fail(phase, err, handshakeHint(err))
+}
+
+// clientConfig lists what is negotiated. Nothing is left to the library's choice.
+func clientConfig(t Target, hostKeyAlgorithms []string) *ssh.ClientConfig {
+	return &ssh.ClientConfig{
+		Config: ssh.Config{
+			KeyExchanges: keyExchanges(t.Legacy), Ciphers: ciphers(t.Legacy), MACs: macs(t.Legacy),
+		},
+		User:              t.User,
+		HostKeyAlgorithms: hostKeyAlgorithms,
+		ClientVersion:     "SSH-2.0-provision",
+	}
+}
+
+// handshakeHint says what to do about a key exchange that failed.
+func handshakeHint(err error) string {
+	var mismatch *ssh.AlgorithmNegotiationError
+	switch {
+	case errors.As(err, &mismatch) && strings.Contains(err.Error(), "host key"):
+		return "if the host has only an ECDSA key, `provision trust` records it; for an old host set legacy = true"
+	case errors.As(err, &mismatch):
+		return "for an old host that knows no better, set legacy = true"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return "the host hung up before the key exchange: too many connections at once (MaxStartups), or this address is banned"
+	case strings.Contains(err.Error(), "version string"):
+		return "is that an SSH server?"
+	}
+	return ""
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package ssh
+
+import "net"
+
+// quickAck has no counterpart outside Linux.
+func quickAck(net.Conn) func() { return nil }

@@ -1,0 +1,133 @@
+package ssh
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	defaultPort           = 22
+	defaultConnectTimeout = 15 * time.Second
+	defaultKeepAlive      = 10 * time.Second
+	// keepAliveMisses is how many intervals without a single byte from the host mean that the link is dead, as
+	// ssh_config's ServerAliveCountMax.
+	keepAliveMisses = 3
+)
+
+// A Target is one host and how to reach and enter it. Empty fields mean what ssh would do.
+type Target struct {
+	// Name is what the user calls the host; it appears in messages.
+	Name string
+	// Address is a DNS name or an IP address without a port; empty: Name.
+	Address string
+	// Port is the TCP port; 0: 22.
+	Port int
+	// User is who to log in as; empty: the local user.
+	User string
+	// IdentityFiles are the private keys to offer, or public keys whose private half the agent holds. They are
+	// offered before what else the agent has. Empty: ssh's default names in ~/.ssh, after the agent's keys.
+	IdentityFiles []string
+	// IdentitiesOnly offers no key of the agent that is not among IdentityFiles.
+	IdentitiesOnly bool
+	// AgentSocket is the agent's socket; empty: $SSH_AUTH_SOCK; "none": no agent.
+	AgentSocket string
+	// KnownHostsFiles hold the trusted host keys; a missing file is an empty one. Empty: the user's and the system's.
+	KnownHostsFiles []string
+	// HostKeyAlias is the name to look up in KnownHostsFiles instead of the address and port.
+	HostKeyAlias string
+	// Password is asked once, when the server wants a password and no key was accepted; nil: there is none.
+	Password func(ctx context.Context) (string, error)
+	// Passphrase is asked when the server accepted a key whose file is encrypted; nil: such keys are skipped.
+	Passphrase func(ctx context.Context, file string) (string, error)
+	// Jumps are the hosts to go through, the nearest first. A hop's own Jumps come before it.
+	Jumps []Target
+	// ConnectTimeout bounds each phase by itself: resolving and connecting, key exchange, authentication, opening a
+	// channel. Waiting for a person to type does not count. 0: 15 seconds.
+	ConnectTimeout time.Duration
+	// KeepAlive is how long the link may be silent before the host is asked for a sign of life; after three such
+	// spans of silence the link is dropped. 0: 10 seconds; negative: never.
+	KeepAlive time.Duration
+	// Legacy also allows algorithms with known weaknesses (SHA-1, CBC), for hosts that know no others.
+	Legacy bool
+}
+
+// withDefaults fills the empty fields that have one value for everyone.
+func (t Target) withDefaults() (Target, error) {
+	if t.Address == "" {
+		t.Address = t.Name
+	}
+	if t.Name == "" {
+		t.Name = t.Address
+	}
+	if t.Address == "" {
+		return t, &Error{Phase: PhaseResolve, Err: errors.New("the host has no address"), Hint: "give it one"}
+	}
+	if t.Port == 0 {
+		t.Port = defaultPort
+	}
+	if t.ConnectTimeout <= 0 {
+		t.ConnectTimeout = defaultConnectTimeout
+	}
+	if t.KeepAlive == 0 {
+		t.KeepAlive = defaultKeepAlive
+	}
+	if t.User == "" {
+		u, err := user.Current()
+		if err != nil {
+			return t, &Error{Phase: PhaseResolve, Host: t.Name, Err: err, Hint: "name the user to log in as"}
+		}
+		t.User = u.Username
+	}
+	if t.AgentSocket == "" {
+		t.AgentSocket = os.Getenv("SSH_AUTH_SOCK")
+	}
+	if t.AgentSocket == "none" {
+		t.AgentSocket = ""
+	}
+	if len(t.KnownHostsFiles) == 0 {
+		t.KnownHostsFiles = []string{
+			inHome(".ssh/known_hosts"), inHome(".ssh/known_hosts2"),
+			"/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2",
+		}
+	}
+	return t, nil
+}
+
+// addr is the address with the port, as net.Dial wants it.
+func (t Target) addr() string { return net.JoinHostPort(t.Address, strconv.Itoa(t.Port)) }
+
+// knownHostsAddr is what the host is called in known_hosts files, with a port. ssh looks an alias up without one.
+func (t Target) knownHostsAddr() string {
+	if t.HostKeyAlias != "" {
+		if strings.HasPrefix(t.HostKeyAlias, "[") && strings.Contains(t.HostKeyAlias, "]:") {
+			return t.HostKeyAlias // written as known_hosts has it
+		}
+		return net.JoinHostPort(t.HostKeyAlias, strconv.Itoa(defaultPort))
+	}
+	return t.addr()
+}
+
+// hops lists the hosts on the way, the nearest first and the target itself last.
+func (t Target) hops() []Target {
+	var all []Target
+	for _, j := range t.Jumps {
+		all = append(all, j.hops()...)
+	}
+	return append(all, t)
+}
+
+// inHome is a path below the home directory; without a home it is one that does not exist.
+func inHome(name string) string {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return filepath.Join("/nonexistent", name)
+	}
+	return filepath.Join(home, name)
+}
