@@ -1,0 +1,347 @@
+package playbook
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+	"provision/internal/suggest"
+)
+
+// build decodes the arguments of a step. It is false if one is wrong; what is not known yet is
+// added to waits.
+func (s *scope) build(it *item, inst *each, waits *[]string) (steps.Step, bool) {
+	step, args := it.kind.New()
+	ok, complete := true, true
+	interpreter := ""
+	scripts := map[int]cty.Value{}
+	for i, a := range it.args {
+		spec := args.Get(a.spec.Name)
+		res := s.argument(it, a, spec, inst)
+		switch {
+		case res.failed:
+			ok = false
+		case !res.value.IsWhollyKnown():
+			complete = false
+			*waits = append(*waits, res.waits...)
+			ok = s.checkType(a, spec, res.value) && ok
+		default:
+			ok = s.set(a, spec, res.value) && ok
+		}
+		if a.spec.Name == "interpreter" {
+			interpreter = firstWord(res.value)
+		}
+		if spec.Shell && !res.failed {
+			scripts[i] = res.value
+		}
+	}
+	for i, v := range scripts {
+		s.checkShell(it.args[i], v, interpreter)
+	}
+	if !ok || !complete || it.lacking {
+		return nil, ok && !it.lacking
+	}
+	for _, p := range step.Validate() {
+		summary := p.Summary
+		if word, _, _ := strings.Cut(summary, " "); it.kind.args.Get(word) == nil {
+			summary = strings.TrimSuffix(sentence(summary), ".")
+		}
+		d := problem(s.place(it, p.Arg), summary, sentence(p.Detail))
+		if p.Warning {
+			d.Severity = hcl.DiagWarning
+		} else {
+			ok = false
+		}
+		s.run.found.add(d)
+	}
+	return step, ok
+}
+
+// place is where an argument is written, or the block if it is not.
+func (s *scope) place(it *item, arg string) hcl.Range {
+	for _, a := range it.args {
+		if a.spec.Name == arg {
+			return a.expr.Range()
+		}
+	}
+	return it.rng
+}
+
+// argument evaluates one argument, and renders it if it is a template.
+func (s *scope) argument(it *item, a argument, spec *steps.Arg, inst *each) result {
+	res := s.eval(a.expr, inst)
+	if res.failed {
+		return res
+	}
+	if a.words {
+		if res = s.commandText(a, res); res.failed {
+			return res
+		}
+	}
+	if spec.Origin == steps.Template && res.value.IsWhollyKnown() && !res.value.IsNull() {
+		if name, ok := s.localPath(a, res.value); ok {
+			res = s.template(it, a, name, inst)
+		} else {
+			return failure
+		}
+	}
+	if len(a.expr.refs) > 0 || spec.Origin == steps.Template {
+		s.run.pb.secrets.note(res.value)
+	}
+	return res
+}
+
+// commandText turns the words of a check's command into text for sh.
+func (s *scope) commandText(a argument, res result) result {
+	list, err := convert.Convert(res.value, cty.List(cty.String))
+	if err == nil {
+		list, err = shellQuoteFunc.Call([]cty.Value{list})
+	}
+	if err != nil {
+		s.run.found.error(a.expr.Range(), "Invalid value for command", "A list of words is required, such as [\"nginx\", \"-t\"]. For text, write script.")
+		return failure
+	}
+	return result{value: list, waits: res.waits}
+}
+
+// localPath is the value of an argument that names something on the control machine.
+func (s *scope) localPath(a argument, v cty.Value) (string, bool) {
+	if sensitive(v) {
+		s.invalid(a, v, "the path of a local file cannot be sensitive")
+		return "", false
+	}
+	v, err := convert.Convert(v, cty.String)
+	if err != nil || v.AsString() == "" {
+		s.invalid(a, v, "the path of a local file is required")
+		return "", false
+	}
+	return v.AsString(), true
+}
+
+func (s *scope) invalid(a argument, v cty.Value, text string) {
+	for _, secret := range sensitiveStrings(v) {
+		if strings.Contains(text, secret) {
+			text = "the sensitive value is not of the form that is required"
+			break
+		}
+	}
+	name := a.spec.Name
+	if a.words {
+		name = "command"
+	}
+	s.run.found.error(a.expr.Range(), "Invalid value for "+name, sentence(text))
+}
+
+// checkType reports a value that can never fit, whatever its unknown parts become.
+func (s *scope) checkType(a argument, spec *steps.Arg, v cty.Value) bool {
+	v, _ = v.UnmarkDeep()
+	if _, err := convert.Convert(v, spec.Type); err != nil {
+		s.invalid(a, v, wrongType(spec.Type, v, err))
+		return false
+	}
+	return true
+}
+
+// wrongType says what was wanted and what is there.
+func wrongType(want cty.Type, v cty.Value, err error) string {
+	if want.IsPrimitiveType() || v.Type().IsPrimitiveType() {
+		return fmt.Sprintf("%s is required, and this is %s", withArticle(want.FriendlyName()), withArticle(v.Type().FriendlyName()))
+	}
+	return fmt.Sprintf("%s is required: %s", withArticle(want.FriendlyName()), err)
+}
+
+// set hands a known value to the step.
+func (s *scope) set(a argument, spec *steps.Arg, v cty.Value) bool {
+	err := s.setValue(a, spec, v)
+	if err == nil {
+		return true
+	}
+	var enum *steps.EnumError
+	if errors.As(err, &enum) {
+		err = fmt.Errorf("%w.%s", err, suggest.DidYouMean(enum.Got, enum.Values))
+	}
+	if !errors.Is(err, errReported) {
+		s.invalid(a, v, err.Error())
+	}
+	return false
+}
+
+var errReported = errors.New("reported")
+
+func (s *scope) setValue(a argument, spec *steps.Arg, v cty.Value) error {
+	if plain, _ := v.UnmarkDeep(); !plain.IsNull() {
+		if _, err := convert.Convert(plain, spec.Type); err != nil {
+			return errors.New(wrongType(spec.Type, plain, err))
+		}
+	}
+	local, here := s.run.pb.local, s.mod.place
+	if spec.Origin == steps.Value || spec.Origin == steps.Template || v.IsNull() {
+		return spec.Set(v)
+	}
+	name, ok := s.localPath(a, v)
+	if !ok {
+		return errReported
+	}
+	switch spec.Origin {
+	case steps.File:
+		file, err := local.hash(here, name)
+		if err == nil {
+			spec.SetFile(file)
+		}
+		return err
+	case steps.FileText:
+		data, err := local.read(here, name)
+		if err != nil {
+			return err
+		}
+		text := cty.StringVal(string(data)).Mark(steps.Sensitive)
+		s.run.pb.secrets.note(text)
+		return spec.Set(text)
+	case steps.Dir:
+		dir, err := local.directory(here, name)
+		if err != nil {
+			return err
+		}
+		return spec.Set(cty.StringVal(dir))
+	default:
+		return spec.Set(v)
+	}
+}
+
+// template renders a local template in the scope of the step.
+func (s *scope) template(it *item, a argument, name string, inst *each) result {
+	t := s.parsedTemplate(it, a, name)
+	if t == nil {
+		return failure
+	}
+	res := s.eval(t, inst)
+	if res.failed {
+		return failure
+	}
+	v, err := convert.Convert(res.value, cty.String)
+	if err != nil {
+		s.run.found.error(t.Range(), "Invalid template", "The template gives "+withArticle(res.value.Type().FriendlyName())+", and a text is required.")
+		return failure
+	}
+	return result{value: v, waits: res.waits}
+}
+
+// templateKey tells templates apart: the same file means other things to another block.
+type templateKey struct {
+	item *item
+	name string
+}
+
+// parsedTemplate parses and links a template, once for each block that uses it.
+func (s *scope) parsedTemplate(it *item, a argument, name string) *expression {
+	pb := s.run.pb
+	type parsed struct {
+		expr  *expression
+		diags hcl.Diagnostics
+	}
+	key := templateKey{it, name}
+	if done, ok := pb.templates.Load(key); ok {
+		s.run.found.add(done.(parsed).diags...)
+		return done.(parsed).expr
+	}
+	var p parsed
+	data, err := pb.local.read(s.mod.place, name)
+	if err != nil {
+		p.diags = hcl.Diagnostics{problem(a.expr.Range(), "Invalid value for "+a.spec.Name, sentence(err.Error()))}
+	} else {
+		shown := s.mod.place.showing(name)
+		pb.addFile(shown, &hcl.File{Bytes: data})
+		expr, diags := hclsyntax.ParseTemplate(data, shown, hcl.InitialPos)
+		p.diags = diags
+		if !diags.HasErrors() {
+			p.expr = newExpression(expr)
+			sub := &Playbook{}
+			sub.linkExpression(s.mod, p.expr, surroundings{roots: stepRoots, item: it, each: it.meta.forEach != nil})
+			p.diags = append(p.diags, sub.loading.diags...)
+		}
+	}
+	pb.templates.Store(key, p)
+	s.run.found.add(p.diags...)
+	return p.expr
+}
+
+// firstWord is the program of an interpreter argument, without its directory.
+func firstWord(v cty.Value) string {
+	v, _ = v.UnmarkDeep()
+	if !v.IsWhollyKnown() || v.IsNull() || !v.CanIterateElements() || v.LengthInt() == 0 {
+		return ""
+	}
+	it := v.ElementIterator()
+	it.Next()
+	_, word := it.Element()
+	if word.IsNull() || word.Type() != cty.String {
+		return ""
+	}
+	return path.Base(word.AsString())
+}
+
+// checkShell reports text that no shell could parse. The argument script of a step with an
+// interpreter is in that interpreter's language.
+func (s *scope) checkShell(a argument, v cty.Value, interpreter string) {
+	v, marks := v.UnmarkDeep()
+	if !v.IsKnown() || v.IsNull() || v.Type() != cty.String || len(marks) > 0 {
+		return
+	}
+	bash := false
+	if a.spec.Name == "script" {
+		switch interpreter {
+		case "", "sh", "dash", "ash":
+		case "bash":
+			bash = true
+		default:
+			return
+		}
+	}
+	text := v.AsString()
+	key := fmt.Sprint(bash, "\x00", text)
+	done, ok := s.run.pb.scripts.Load(key)
+	if !ok {
+		done, _ = s.run.pb.scripts.LoadOrStore(key, scriptCheck{shell.Check(text, bash)})
+	}
+	var syntax *shell.SyntaxError
+	if err := done.(scriptCheck).err; errors.As(err, &syntax) {
+		s.run.found.error(shellRange(a.expr.Expression, text, syntax.Line), "Shell text that does not parse",
+			sentence(fmt.Sprintf("line %d of the text, column %d: %s", syntax.Line, syntax.Column, syntax.Text)))
+	}
+}
+
+type scriptCheck struct{ err error }
+
+// shellRange is the place of a line of the text in the source: for a heredoc that holds the
+// text line for line, that line; else the whole expression.
+func shellRange(e hcl.Expression, text string, line int) hcl.Range {
+	whole := e.Range()
+	t, ok := e.(*hclsyntax.TemplateExpr)
+	if !ok || whole.End.Line-whole.Start.Line < 2 {
+		return whole
+	}
+	// A heredoc begins on the line after its mark, and ends on the line before the second mark.
+	lines := strings.Count(strings.TrimSuffix(text, "\n"), "\n") + 1
+	inside := t.Parts[len(t.Parts)-1].Range().End.Line - whole.Start.Line
+	if begin := t.Parts[0].Range().Start.Line; begin != whole.Start.Line+1 || lines > inside {
+		return whole
+	}
+	at := whole.Start.Line + min(line, lines)
+	for _, part := range t.Parts {
+		r := part.Range()
+		if r.Start.Line <= at && at <= r.End.Line {
+			if r.Start.Line == r.End.Line || r.End.Column == 1 && r.End.Line == at+1 {
+				return r
+			}
+		}
+	}
+	return whole
+}

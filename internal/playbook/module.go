@@ -1,0 +1,290 @@
+package playbook
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty/function"
+
+	"provision/internal/steps"
+	"provision/internal/suggest"
+)
+
+// maxDepth bounds how deep modules nest.
+const maxDepth = 16
+
+// A module is a parsed directory: the playbook itself, or what a module block names. Each block
+// has a module of its own, since its expressions are linked to their surroundings.
+type module struct {
+	place     *place
+	parent    *module // nil for the playbook itself
+	depth     int
+	variables map[string]*variable
+	varOrder  []*variable
+	locals    map[string]*local
+	outputs   map[string]*output
+	items     []*item // steps and module blocks in order, of all plays
+	steps     map[string]*item
+	calls     map[string]*item
+	funcs     map[string]function.Function
+
+	root *rootBlocks // of the playbook itself
+}
+
+// rootBlocks are the blocks that only the playbook itself may have.
+type rootBlocks struct {
+	ssh, hosts, groups, inventories []*hcl.Block
+	rollout                         *hcl.Block
+	plays                           []*play
+	checks                          []*check
+}
+
+type local struct {
+	name    string
+	expr    *expression
+	visited bool // while linking
+	closure *closure
+}
+
+type output struct {
+	name string
+	expr *expression
+}
+
+// An item is a step block or a module block.
+type item struct {
+	addr  string // within the module: step.KIND.NAME, module.NAME
+	name  string
+	order int
+	rng   hcl.Range
+	play  *play
+	meta  meta
+
+	kind    *kindInfo // of a step; nil if there is no such kind
+	args    []argument
+	lacking bool // arguments are missing or unknown, which is reported
+
+	module *module // of a module block; nil if it could not be read
+	inputs map[string]*expression
+
+	source steps.Source
+}
+
+// usable is false for a step of an unknown kind and for a module that could not be read.
+func (it *item) usable() bool { return it.kind != nil || it.module != nil }
+
+func (it *item) isStep() bool { return strings.HasPrefix(it.addr, "step.") }
+
+type argument struct {
+	words bool // a list of words becomes text for sh
+	spec  *steps.Arg
+	expr  *expression
+}
+
+// readModule parses the files of a module and collects its blocks. What is in error is reported
+// and left out.
+func (pb *Playbook) readModule(src *source, parent *module) *module {
+	m := &module{
+		place: src.place, parent: parent,
+		variables: map[string]*variable{}, locals: map[string]*local{}, outputs: map[string]*output{},
+		steps: map[string]*item{}, calls: map[string]*item{},
+	}
+	m.funcs = pb.functions(m.place)
+	schema := moduleSchema
+	if parent == nil {
+		m.root = &rootBlocks{}
+		schema = rootSchema
+	} else {
+		m.depth = parent.depth + 1
+	}
+	var blocks []*hcl.Block
+	for _, name := range src.files {
+		f := pb.parse(src.place, name)
+		if f == nil {
+			continue
+		}
+		content, diags := f.Body.Content(&schema)
+		pb.loading.add(diags...)
+		sortBlocks(content.Blocks)
+		blocks = append(blocks, content.Blocks...)
+	}
+	for _, b := range blocks {
+		pb.readBlock(m, b)
+	}
+	return m
+}
+
+func (pb *Playbook) readBlock(m *module, b *hcl.Block) {
+	switch b.Type {
+	case "variable":
+		pb.readVariable(m, b)
+	case "locals":
+		pb.readLocals(m, b)
+	case "output":
+		pb.readOutput(m, b)
+	case "step", "module":
+		var p *play
+		if m.root != nil {
+			p = pb.openPlay(m, b)
+		}
+		pb.readItem(m, p, b)
+	case "play":
+		pb.readPlay(m, b)
+	case "check":
+		pb.readCheck(m, b)
+	case "ssh":
+		m.root.ssh = append(m.root.ssh, b)
+	case "host":
+		m.root.hosts = append(m.root.hosts, b)
+	case "group":
+		m.root.groups = append(m.root.groups, b)
+	case "inventory":
+		m.root.inventories = append(m.root.inventories, b)
+	case "rollout":
+		if m.root.rollout != nil {
+			pb.duplicate(b, "rollout block", m.root.rollout.DefRange)
+			return
+		}
+		m.root.rollout = b
+	}
+}
+
+func (pb *Playbook) duplicate(b *hcl.Block, what string, first hcl.Range) {
+	pb.loading.error(b.DefRange, "Duplicate "+what, fmt.Sprintf("It is already at %s, line %d. Remove one of them.", first.Filename, first.Start.Line))
+}
+
+// validName reports a label that cannot be used in expressions.
+func (pb *Playbook) validName(b *hcl.Block, label int) bool {
+	if hclsyntax.ValidIdentifier(b.Labels[label]) {
+		return true
+	}
+	pb.loading.error(b.LabelRanges[label], "Invalid name", fmt.Sprintf("%q is no name: letters, digits, _ and - are, and no digit or dash at the beginning.", b.Labels[label]))
+	return false
+}
+
+func (pb *Playbook) readLocals(m *module, b *hcl.Block) {
+	attrs, diags := b.Body.JustAttributes()
+	pb.loading.add(diags...)
+	for _, a := range inOrder(attrs) {
+		if first := m.locals[a.Name]; first != nil {
+			pb.loading.error(a.NameRange, "Duplicate local value", fmt.Sprintf("local.%s is already at %s, line %d. Remove one of them.", a.Name, first.expr.Range().Filename, first.expr.Range().Start.Line))
+			continue
+		}
+		m.locals[a.Name] = &local{name: a.Name, expr: newExpression(a.Expr)}
+	}
+}
+
+func (pb *Playbook) readOutput(m *module, b *hcl.Block) {
+	content, diags := b.Body.Content(&outputSchema)
+	pb.loading.add(diags...)
+	name := b.Labels[0]
+	if !pb.validName(b, 0) {
+		return
+	}
+	if first := m.outputs[name]; first != nil {
+		pb.duplicate(b, "output", first.expr.Range())
+		return
+	}
+	if a := content.Attributes["value"]; a != nil {
+		m.outputs[name] = &output{name: name, expr: newExpression(a.Expr)}
+	}
+}
+
+func (pb *Playbook) readItem(m *module, p *play, b *hcl.Block) {
+	it := &item{order: len(m.items), rng: b.DefRange, play: p, source: pb.sourceLine(b.DefRange)}
+	it.name = b.Labels[len(b.Labels)-1]
+	if !pb.validName(b, len(b.Labels)-1) {
+		return
+	}
+	index := m.steps
+	if b.Type == "step" {
+		it.addr = "step." + b.Labels[0] + "." + it.name
+	} else {
+		it.addr = "module." + it.name
+		index = m.calls
+	}
+	key := it.addr[strings.IndexByte(it.addr, '.')+1:]
+	if first := index[key]; first != nil {
+		pb.loading.error(b.DefRange, "Duplicate "+b.Type, fmt.Sprintf("%s is already at %s, line %d. Give this one another name.", it.addr, first.rng.Filename, first.rng.Start.Line))
+		return
+	}
+	index[key] = it
+	m.items = append(m.items, it)
+	if b.Type == "step" {
+		pb.readStep(it, b)
+	} else {
+		pb.readCall(m, it, b)
+	}
+}
+
+func (pb *Playbook) readStep(it *item, b *hcl.Block) {
+	it.kind = pb.kinds[b.Labels[0]]
+	if it.kind == nil {
+		var names []string
+		for name := range pb.kinds {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		pb.loading.error(b.LabelRanges[0], "Unknown kind of step", fmt.Sprintf("There is no kind %q.%s Run \"provision steps\" for the list.", b.Labels[0], suggest.DidYouMean(b.Labels[0], names)))
+		return
+	}
+	schema := hcl.BodySchema{}
+	for _, name := range it.kind.names {
+		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
+	}
+	for _, a := range metaSchema {
+		if it.kind.args.Get(a.Name) == nil {
+			schema.Attributes = append(schema.Attributes, a)
+		}
+	}
+	content, diags := b.Body.Content(&schema)
+	pb.loading.add(diags...)
+	var missing []string
+	for i := range it.kind.args {
+		spec := &it.kind.args[i]
+		if a := content.Attributes[spec.Name]; a != nil {
+			it.args = append(it.args, argument{spec: spec, expr: newExpression(a.Expr)})
+			delete(content.Attributes, spec.Name)
+		} else if spec.Required {
+			missing = append(missing, spec.Name)
+		}
+	}
+	it.lacking = len(missing) > 0 || diags.HasErrors()
+	if len(missing) > 0 {
+		pb.loading.error(b.DefRange, "Missing argument", fmt.Sprintf("A step of the kind %s requires %s.", it.kind.Name, listing(missing, "and")))
+	}
+	it.meta = pb.readMeta(content.Attributes)
+}
+
+// sourceLine is the line of a block's header as written.
+func (pb *Playbook) sourceLine(at hcl.Range) steps.Source {
+	src := steps.Source{File: at.Filename, Line: at.Start.Line}
+	pb.mu.Lock()
+	f := pb.files[at.Filename]
+	pb.mu.Unlock()
+	if f == nil || at.Start.Byte > len(f.Bytes) {
+		return src
+	}
+	begin := strings.LastIndexByte(string(f.Bytes[:at.Start.Byte]), '\n') + 1
+	line, _, _ := strings.Cut(string(f.Bytes[begin:min(len(f.Bytes), at.Start.Byte+4096)]), "\n")
+	src.Text = strings.TrimRight(line, "\r")
+	return src
+}
+
+// inOrder returns attributes as they are written.
+func inOrder(attrs hcl.Attributes) []*hcl.Attribute {
+	var list []*hcl.Attribute
+	for _, a := range attrs {
+		list = append(list, a)
+	}
+	slices.SortFunc(list, func(a, b *hcl.Attribute) int { return a.Range.Start.Byte - b.Range.Start.Byte })
+	return list
+}
+
+// sortBlocks puts blocks of mixed types into the order of the source: JSON groups them by type.
+func sortBlocks(blocks hcl.Blocks) {
+	slices.SortStableFunc(blocks, func(a, b *hcl.Block) int { return a.DefRange.Start.Byte - b.DefRange.Start.Byte })
+}

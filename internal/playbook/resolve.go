@@ -1,0 +1,330 @@
+package playbook
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"provision/internal/inventory"
+	"provision/internal/steps"
+)
+
+// Steps returns the steps of a host in the order in which they run: those of every play that
+// selects it, and then the checks. facts is nil as long as they are not known. results holds,
+// by address, an object with the outputs of each step that ran and with "changed". What depends on
+// other things than these is in Instance.Waits: "fact", or the address of a step.
+//
+// Steps is pure: it may be called again whenever more is known, and for several hosts at once.
+// If there are errors, the steps are of no use.
+func (pb *Playbook) Steps(host *inventory.Host, facts *steps.Facts, results map[string]cty.Value) ([]steps.Instance, hcl.Diagnostics) {
+	if pb.loading.diags.HasErrors() {
+		return nil, pb.loading.sorted()
+	}
+	return pb.resolve(host, facts, results, false)
+}
+
+// resolve is Steps; thorough evaluates also what no step uses.
+func (pb *Playbook) resolve(host *inventory.Host, facts *steps.Facts, results map[string]cty.Value, thorough bool) ([]steps.Instance, hcl.Diagnostics) {
+	r := &run{pb: pb, host: host, object: host.Value(), facts: facts.Value(), results: results}
+	s := newScope(r, pb.root)
+	var list []steps.Instance
+	top := settings{become: host.Settings.Become != nil && *host.Settings.Become}
+	for _, p := range pb.plays {
+		if !p.selects(host) {
+			continue
+		}
+		around := s.inherit(top, &p.meta, condition{}, nil)
+		around.play = p.name
+		for _, it := range pb.root.items {
+			if it.play == p {
+				list = s.expand(list, it, around)
+			}
+		}
+	}
+	for _, c := range pb.checks {
+		if c.item.play.selects(host) {
+			list = s.expand(list, c.item, top)
+		}
+	}
+	if thorough {
+		s.evalUnused()
+	}
+	return list, r.found.sorted()
+}
+
+// evalUnused evaluates the local values and outputs of a module and of those inside it, so that
+// their mistakes are found even where nothing uses them.
+func (s *scope) evalUnused() {
+	runs := func(it *item) bool { return it.play == nil || it.play.selects(s.run.host) }
+	for _, l := range s.mod.locals {
+		if l.closure != nil && !slices.ContainsFunc(l.closure.items, func(it *item) bool { return !runs(it) || !it.usable() }) {
+			s.local(l.name)
+		}
+	}
+	for _, it := range s.mod.items {
+		if it.isStep() || !it.usable() || !runs(it) {
+			continue
+		}
+		for _, child := range s.modules(it) {
+			if !child.moduleState().skip {
+				for name := range child.mod.outputs {
+					child.output(name)
+				}
+				child.evalUnused()
+			}
+		}
+	}
+}
+
+// Validate checks everything that can be known without asking a host: every step of every host,
+// with the facts unknown. Each mistake is reported once, with the names of the hosts where it
+// is not one of all. It may be asked after Load found errors too, for those that Load could not see.
+func (pb *Playbook) Validate() hcl.Diagnostics {
+	if pb.root == nil || len(pb.plays)+len(pb.checks) == 0 {
+		return nil
+	}
+	hosts := pb.inv.Hosts()
+	if len(hosts) == 0 {
+		hosts = []*inventory.Host{pb.inv.Sandbox("sandbox")}
+	}
+	found := make([]hcl.Diagnostics, len(hosts))
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range min(runtime.GOMAXPROCS(0), len(hosts)) {
+		wg.Go(func() {
+			for i := range next {
+				_, found[i] = pb.resolve(hosts[i], nil, nil, true)
+			}
+		})
+	}
+	for i := range hosts {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return mergeHosts(hosts, found)
+}
+
+// mergeHosts joins what was found for each host.
+func mergeHosts(hosts []*inventory.Host, found []hcl.Diagnostics) hcl.Diagnostics {
+	var all collector
+	where := map[diagKey][]string{}
+	for i, diags := range found {
+		all.add(diags...)
+		for _, d := range diags {
+			where[keyOf(d)] = append(where[keyOf(d)], hosts[i].Name)
+		}
+	}
+	for i, d := range all.diags {
+		names := where[keyOf(d)]
+		if len(names) == len(hosts) {
+			continue
+		}
+		text := listing(names, "and")
+		if len(names) > 3 {
+			text = fmt.Sprintf("%s, %s and %d more", names[0], names[1], len(names)-2)
+		}
+		c := *d
+		c.Detail += fmt.Sprintf(" (This is so for %s.)", text)
+		all.diags[i] = &c
+	}
+	return all.sorted()
+}
+
+// settings are what a step takes over from the blocks around it.
+type settings struct {
+	play   string
+	become bool
+	runAs  string
+	tags   []string
+	state  condition // of when
+	waits  []string  // a setting, or the instance itself, is not known yet
+}
+
+// inherit puts the meta-arguments of a block over those around it.
+func (s *scope) inherit(around settings, mt *meta, state condition, inst *each) settings {
+	in := around
+	in.state = around.state.and(state)
+	in.waits = slices.Clone(around.waits)
+	if inst != nil && inst.open {
+		in.waits = append(in.waits, inst.waits...)
+	}
+	if v, ok := s.setting(mt.become, inst, cty.Bool, "become", &in.waits); ok {
+		in.become = v.True()
+	}
+	if v, ok := s.setting(mt.runAs, inst, cty.String, "run_as", &in.waits); ok {
+		in.runAs = v.AsString()
+		if in.runAs == "" {
+			s.run.found.error(mt.runAs.Range(), "Invalid value for run_as", "The name of the user is empty. Leave run_as out for root, or for the login user without become.")
+		}
+	}
+	if v, ok := s.setting(mt.tags, inst, cty.List(cty.String), "tags", &in.waits); ok {
+		in.tags = slices.Clone(around.tags)
+		for it := v.ElementIterator(); it.Next(); {
+			if _, tag := it.Element(); tag.IsNull() || tag.AsString() == "" {
+				s.run.found.error(mt.tags.Range(), "Invalid value for tags", "The list holds an empty tag.")
+			} else if !slices.Contains(in.tags, tag.AsString()) {
+				in.tags = append(in.tags, tag.AsString())
+			}
+		}
+	}
+	return in
+}
+
+// setting evaluates one meta-argument. It is false where none is written, where it is null or
+// not known yet, and where it is wrong.
+func (s *scope) setting(e *expression, inst *each, ty cty.Type, name string, waits *[]string) (cty.Value, bool) {
+	if e == nil {
+		return cty.NilVal, false
+	}
+	res := s.eval(e, inst)
+	if res.failed {
+		return cty.NilVal, false
+	}
+	if sensitive(res.value) {
+		s.run.found.error(e.Range(), "Invalid value for "+name, "It is shown to people and cannot be sensitive.")
+		return cty.NilVal, false
+	}
+	v, err := convert.Convert(res.value, ty)
+	if err != nil {
+		s.run.found.error(e.Range(), "Invalid value for "+name, sentence(withArticle(ty.FriendlyName())+" is required"))
+		return cty.NilVal, false
+	}
+	if !v.IsWhollyKnown() {
+		*waits = append(*waits, res.waits...)
+		return cty.NilVal, false
+	}
+	return v, !v.IsNull()
+}
+
+// expand appends the instances of an item: those of a step, or all steps of a module.
+func (s *scope) expand(list []steps.Instance, it *item, around settings) []steps.Instance {
+	if !it.usable() {
+		return list
+	}
+	if !it.isStep() {
+		for _, child := range s.modules(it) {
+			in := s.inherit(around, &it.meta, s.when(it.meta.when, child.each), child.each)
+			for _, inner := range it.module.items {
+				list = child.expand(list, inner, in)
+			}
+			if len(child.mod.varOrder) > 0 && !in.state.skip {
+				child.checkVariables()
+			}
+		}
+		return list
+	}
+	if it.meta.forEach == nil {
+		return append(list, s.instance(it, nil, around))
+	}
+	set := s.forEach(it)
+	for i := range set.list {
+		list = append(list, s.instance(it, &set.list[i], around))
+	}
+	return list
+}
+
+// checkVariables evaluates the variables that no step uses too, for their types and validations.
+func (s *scope) checkVariables() {
+	for _, v := range s.mod.varOrder {
+		s.variable(v.name)
+	}
+}
+
+// instance resolves one step.
+func (s *scope) instance(it *item, inst *each, around settings) steps.Instance {
+	in := s.inherit(around, &it.meta, s.when(it.meta.when, inst), inst)
+	out := steps.Instance{
+		Addr: s.address(it, inst), Play: in.play, Kind: it.kind.Kind, Source: it.source,
+		Become: in.become, RunAs: in.runAs, Tags: in.tags, Skip: in.state.skip, Check: it.order == checkOrder,
+	}
+	out.OnChange = s.onChange(it)
+	if out.Skip {
+		return out
+	}
+	waits := in.waits
+	s.limits(it, inst, &out, &waits)
+	step, ok := s.build(it, inst, &waits)
+	if ok && len(waits) == 0 {
+		out.Step = step
+	}
+	out.Waits = unique(append(waits, in.state.waits...))
+	return out
+}
+
+// limits evaluates timeout, retries and continue_on_error.
+func (s *scope) limits(it *item, inst *each, out *steps.Instance, waits *[]string) {
+	if v, ok := s.setting(it.meta.timeout, inst, cty.String, "timeout", waits); ok {
+		seconds, err := steps.ParseSeconds(v.AsString())
+		if err != nil {
+			s.run.found.error(it.meta.timeout.Range(), "Invalid value for timeout", sentence(err.Error()))
+		}
+		out.Timeout = seconds
+	}
+	if v, ok := s.setting(it.meta.retries, inst, cty.Number, "retries", waits); ok {
+		n, accuracy := v.AsBigFloat().Int64()
+		if accuracy != 0 || n < 0 || n > 1000 {
+			s.run.found.error(it.meta.retries.Range(), "Invalid value for retries", "A whole number from 0 to 1000 is required.")
+		}
+		out.Retries = int(n)
+	}
+	if v, ok := s.setting(it.meta.proceed, inst, cty.Bool, "continue_on_error", waits); ok {
+		out.Proceed = v.True()
+	}
+}
+
+// onChange returns the addresses that raise each event.
+func (s *scope) onChange(it *item) map[string][]string {
+	if len(it.meta.events) == 0 {
+		return nil
+	}
+	events := make(map[string][]string, len(it.meta.events))
+	for _, e := range it.meta.events {
+		addresses := []string{}
+		for _, r := range e.refs {
+			addresses = s.raisers(addresses, r.item, r)
+		}
+		if events[e.event] == nil {
+			events[e.event] = []string{}
+		}
+		for _, a := range addresses {
+			if !slices.Contains(events[e.event], a) {
+				events[e.event] = append(events[e.event], a)
+			}
+		}
+	}
+	return events
+}
+
+// raisers appends the addresses of a step, of each of its instances, or of all steps of a module.
+func (s *scope) raisers(list []string, it *item, r raiser) []string {
+	if !it.usable() || it.play != nil && !it.play.selects(s.run.host) {
+		return list // it does not run on this host and cannot change anything here
+	}
+	if it.isStep() {
+		if it.meta.forEach == nil {
+			return append(list, s.address(it, nil))
+		}
+		set := s.forEach(it)
+		for i := range set.list {
+			if inst := &set.list[i]; !r.keys || inst.open || inst.key == r.key {
+				list = append(list, s.address(it, inst))
+			}
+		}
+	} else {
+		for _, child := range s.modules(it) {
+			if r.keys && child.each != nil && !child.each.open && child.each.key != r.key {
+				continue
+			}
+			for _, inner := range it.module.items {
+				list = child.raisers(list, inner, raiser{})
+			}
+		}
+	}
+	return list
+}
