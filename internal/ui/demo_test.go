@@ -1,0 +1,38 @@
+package ui
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"provision/internal/engine"
+)
+
+// TestDemo shows a person what all of it looks like: DEMO=1 with the compiled test on a
+// terminal (go test -c), DEMO=v for -v.
+func TestDemo(t *testing.T) {
+	if os.Getenv("DEMO") == "" {
+		t.Skip("set DEMO=1 to see it")
+	}
+	term := NewTerminal(os.Stdout, false, os.Getenv)
+	plan := NewPlan()
+	feed(plan, fleetEvents()...)
+	if err := plan.Text(os.Stdout, term.Style, false); err != nil {
+		t.Fatal(err)
+	}
+	hosts := 20
+	events := applyOf(hosts)
+	sink := engine.Tee(
+		NewProgress(term, ProgressOptions{Verbose: os.Getenv("DEMO") == "v"}), NewSummary(os.Stdout, term.Style),
+	)
+	for _, e := range events {
+		if e.RunEnd != nil {
+			e.RunEnd = &engine.RunEnd{
+				Status: "failed", Exit: 1, Duration: ms(62000), Next: "provision resume 20240517-093000-ab12",
+				Totals: map[engine.HostStatus]int{engine.HostOK: hosts - 1, engine.HostFailed: 1},
+			}
+		}
+		sink.Event(e)
+		time.Sleep(80 * time.Millisecond)
+	}
+}

@@ -1,0 +1,93 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"provision/internal/engine"
+)
+
+const failureLines = 20 // of output, in a failure block
+
+// failure is the block that says all about a step that went wrong: where it stands, what ran,
+// what it printed, and what to do next.
+func (s Style) failure(host string, e *engine.StepEnd) []string {
+	verdict := strings.ReplaceAll(string(e.Status), "_", " ")
+	if e.Status == engine.StepNotConverged {
+		verdict = "did not converge"
+	}
+	lines := []string{
+		s.paint(bad, s.cross()+" "+Line(host)+"  "+Line(e.Addr)+"  "+verdict) + "  " +
+			s.paint(faint, "after "+short(time.Duration(e.Duration))),
+	}
+	field := func(name, text string) {
+		if text != "" {
+			lines = append(lines, "    "+s.paint(faint, pad(name, 9))+text)
+		}
+	}
+	if at := place(e.Source); at != "" {
+		field("at", at+"  "+s.paint(faint, strings.TrimSpace(Line(e.Source.Text))))
+	}
+	if e.Error == nil {
+		field("why", Line(e.Reason))
+	} else {
+		field("why", Line(e.Error.Message))
+		for i, command := range strings.Split(strings.TrimRight(Clean(e.Error.Command), "\n"), "\n") {
+			if i == 5 {
+				field("", s.dots())
+				break
+			}
+			name := "command"
+			if i > 0 {
+				name = ""
+			}
+			field(name, command)
+		}
+		if e.Error.Exit != 0 {
+			field("exit", fmt.Sprintf("status %d", e.Error.Exit))
+		}
+	}
+	for _, l := range s.diffOf(e) {
+		var b strings.Builder
+		s.writeDetail(&b, l)
+		lines = append(lines, strings.TrimRight(b.String(), "\n"))
+	}
+	if e.Error != nil {
+		lines = append(lines, s.tail(e.Error.Output)...)
+		field("next", Line(e.Error.Hint))
+	}
+	return lines
+}
+
+// diffOf is what still differs after a step that did not converge.
+func (s Style) diffOf(e *engine.StepEnd) []line {
+	names := 0
+	for _, a := range e.Diff {
+		names = max(names, width(Line(a.Name)))
+	}
+	var lines []line
+	for _, a := range e.Diff {
+		lines = append(lines, s.attrLines(a, names, false)...)
+	}
+	return lines
+}
+
+// tail is the end of what a step printed.
+func (s Style) tail(output string) []string {
+	output = strings.TrimRight(output, "\r\n")
+	if output == "" {
+		return nil
+	}
+	all := strings.Split(output, "\n")
+	title := "output"
+	if len(all) > failureLines {
+		title = fmt.Sprintf("output, the last %d lines", failureLines)
+		all = all[len(all)-failureLines:]
+	}
+	lines := []string{"    " + s.paint(faint, title)}
+	for _, l := range all {
+		lines = append(lines, "    "+s.paint(faint, s.rail())+" "+tabs(Clean(lastState(l))))
+	}
+	return lines
+}

@@ -1,0 +1,43 @@
+package ui
+
+import (
+	"encoding/json"
+	"io"
+	"sync"
+
+	"provision/internal/engine"
+)
+
+// JSON is a Sink that writes each event as one line, as described in docs/events.md.
+type JSON struct {
+	mu  sync.Mutex
+	w   io.Writer
+	err error
+}
+
+// NewJSON returns a JSON that writes to w, each line with one call of Write.
+func NewJSON(w io.Writer) *JSON { return &JSON{w: w} }
+
+// Event implements engine.Sink. After an error of the writer it does nothing.
+func (j *JSON) Event(e engine.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err == nil {
+		_, j.err = j.w.Write(eventLine(e))
+	}
+}
+
+// Err returns the first error of the writer.
+func (j *JSON) Err() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
+}
+
+func eventLine(e engine.Event) []byte {
+	data, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // an Event holds nothing that JSON cannot
+	}
+	return append(data, '\n')
+}

@@ -1,0 +1,202 @@
+package ui
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"provision/internal/engine"
+)
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestLog(t *testing.T) {
+	root := filepath.Join(t.TempDir(), ".provision", "runs")
+	l := NewLog(root, LogOptions{})
+	if l.Dir() != "" {
+		t.Error("a log without events has a directory")
+	}
+	events := applyOf(2)
+	feed(l, events...)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "log_web02.txt", readFile(t, filepath.Join(l.Dir(), "web02.log")))
+	golden(t, "log_summary.json", readFile(t, filepath.Join(l.Dir(), "summary.json")))
+
+	// What was kept can be shown again as it was.
+	next := &record{}
+	if err := Replay(strings.NewReader(readFile(t, filepath.Join(l.Dir(), "events.jsonl"))), next); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(events, next.events); diff != "" {
+		t.Errorf("replay differs (-was +is):\n%s", diff)
+	}
+	runs, err := Runs(root)
+	if err != nil || len(runs) != 1 || runs[0].ID != events[0].Run || runs[0].Status != "ok" {
+		t.Errorf("runs: %+v, %v", runs, err)
+	}
+
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		want := fs.FileMode(0o600)
+		if d.IsDir() {
+			want = 0o700
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v, want %v", path, info.Mode().Perm(), want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Names of hosts come from inventories that programs write. They must not lead out of the
+// directory, nor into each other's file.
+func TestLogNames(t *testing.T) {
+	dir := t.TempDir()
+	root := filepath.Join(dir, "a", "runs")
+	l := NewLog(root, LogOptions{})
+	hosts := []string{
+		"../../evil", "..", ".", "/etc/passwd", "a/b", "a_b", "A_b", "events", "host\nx", "", "日本",
+		strings.Repeat("x", 300), strings.Repeat("x", 301), "events.jsonl", "summary.json", "\x00",
+	}
+	for _, h := range hosts {
+		l.Event(event(h, engine.Warning{Message: "hello " + h}))
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
+		if !d.IsDir() {
+			files = append(files, path)
+			if filepath.Dir(path) != l.Dir() {
+				t.Errorf("%s is outside of the run", path)
+			}
+		}
+		return nil
+	})
+	if want := len(hosts) - 1 + 2; len(files) != want {
+		t.Errorf("%d files, want %d: one for each host with a name, and two:\n%s", len(files), want, strings.Join(files, "\n"))
+	}
+}
+
+func TestLogIsBounded(t *testing.T) {
+	l := NewLog(t.TempDir(), LogOptions{MaxOutput: 1000})
+	line := strings.Repeat("x", 99) + "\n"
+	for range 100 {
+		l.Event(printed("web1", "step.a.b", "stdout", line))
+	}
+	l.Event(printed("web2", "step.a.b", "stdout", line))
+	l.Event(event("web1", engine.StepEnd{Addr: "step.a.b", Status: engine.StepChanged}))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	one := readFile(t, filepath.Join(l.Dir(), "web1.log"))
+	if n := strings.Count(one, "xxx\n"); n != 10 {
+		t.Errorf("%d lines of output kept, want 10", n)
+	}
+	if n := strings.Count(one, "[more than 1000 bytes of output: the rest is not kept]"); n != 1 {
+		t.Errorf("the note is there %d times", n)
+	}
+	if !strings.Contains(one, "step.a.b  changed") {
+		t.Errorf("the verdict after it is missing:\n%s", one)
+	}
+	if two := readFile(t, filepath.Join(l.Dir(), "web2.log")); !strings.Contains(two, "xxx") {
+		t.Error("one host's output cost another's")
+	}
+	if n := strings.Count(readFile(t, filepath.Join(l.Dir(), "events.jsonl")), "step_output\","); n != 11 {
+		t.Errorf("%d outputs in events.jsonl, want 11", n)
+	}
+}
+
+func TestLogKeepsTheLastRuns(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "not-a-run"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 6 {
+		l := NewLog(root, LogOptions{Keep: 3})
+		l.Event(engine.Event{Type: engine.EventRunStart, Run: fmt.Sprintf("run%d", i), Time: epoch, RunStart: &engine.RunStart{}})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// File times are too coarse to tell runs apart that follow each other at once.
+		when := epoch.Add(time.Duration(i) * time.Hour)
+		if err := os.Chtimes(filepath.Join(l.Dir(), "events.jsonl"), when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if got, want := strings.Join(names, " "), "not-a-run run3 run4 run5"; got != want {
+		t.Errorf("kept %q, want %q", got, want)
+	}
+}
+
+// A log directory that cannot be made is told, and stops nothing.
+func TestLogThatCannotBeWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := NewLog(filepath.Join(file, "runs"), LogOptions{})
+	feed(l, applyOf(1)...)
+	if err := l.Close(); err == nil || !strings.Contains(err.Error(), "no log of this run") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestReplayRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"{}\nnot json\n": "line 2 is not an event",
+		`{"type":"run_start","run_start":{"schema":99,"command":"plan"}}` + "\n": "later provision",
+	} {
+		if err := Replay(strings.NewReader(text), &record{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", text, err, want)
+		}
+	}
+	next := &record{}
+	if err := Replay(strings.NewReader(`{"type":"warning"}`+"\n"+`{"type":"ru`), next); err != nil || len(next.events) != 1 {
+		t.Errorf("a line cut short by a crash: %v, %d events", err, len(next.events))
+	}
+}
+
+func TestJSONGolden(t *testing.T) {
+	var buf bytes.Buffer
+	j := NewJSON(&buf)
+	feed(j, sampleStream("x")...)
+	if err := j.Err(); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "events.jsonl", buf.String())
+}

@@ -1,0 +1,60 @@
+package ui
+
+import (
+	"strings"
+
+	"provision/internal/engine"
+)
+
+// maxLine bounds what is kept of a line that does not end; a program may print gigabytes
+// without a line break.
+const maxLine = 8 << 10
+
+// lineSplitter turns chunks of output into whole lines, each stream of each step by itself.
+type lineSplitter struct{ open map[chunkKey]string }
+
+func newLineSplitter() *lineSplitter { return &lineSplitter{open: map[chunkKey]string{}} }
+
+// feed returns the lines that a chunk completes, without their ends. Of a line that was written
+// over by carriage returns, as progress bars do, the last state is kept.
+func (l *lineSplitter) feed(key chunkKey, text string) []string {
+	text = l.open[key] + text
+	var lines []string
+	for {
+		one, rest, ok := strings.Cut(text, "\n")
+		if !ok {
+			break
+		}
+		lines = append(lines, lastState(one))
+		text = rest
+	}
+	for len(text) > maxLine {
+		at := runeStart(text[:maxLine])
+		lines = append(lines, lastState(text[:at]))
+		text = text[at:]
+	}
+	if text == "" {
+		delete(l.open, key)
+	} else {
+		l.open[key] = strings.Clone(text)
+	}
+	return lines
+}
+
+// end returns what a step printed without a line break at the end, on both streams.
+func (l *lineSplitter) end(host, addr string) []string {
+	var lines []string
+	for _, stream := range []string{engine.StreamStdout, engine.StreamStderr} {
+		key := chunkKey{host, addr, stream}
+		if text := l.open[key]; text != "" {
+			lines = append(lines, lastState(text))
+			delete(l.open, key)
+		}
+	}
+	return lines
+}
+
+func lastState(text string) string {
+	text = strings.TrimRight(text, "\r")
+	return text[strings.LastIndexByte(text, '\r')+1:]
+}

@@ -1,0 +1,251 @@
+package ui
+
+import (
+	"encoding/json"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"provision/internal/engine"
+	"provision/internal/steps"
+)
+
+// A Plan is a Sink that collects what the hosts' plans say, to be shown by Text or Markdown
+// once the planning is over.
+type Plan struct {
+	mu       sync.Mutex
+	playbook string
+	hosts    map[string]*hostPlan
+	duration time.Duration
+}
+
+type hostPlan struct {
+	name    string
+	steps   []*engine.PlanStep // in playbook order, no-ops too
+	done    bool               // all steps are there
+	trouble string             // why there is no plan: "unreachable: connection refused"
+}
+
+// NewPlan returns a Plan without hosts.
+func NewPlan() *Plan { return &Plan{hosts: map[string]*hostPlan{}} }
+
+// Event implements engine.Sink.
+func (p *Plan) Event(e engine.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.RunStart != nil {
+		p.playbook = e.RunStart.Playbook
+	}
+	if e.RunEnd != nil && e.RunEnd.Duration > 0 {
+		p.duration = time.Duration(e.RunEnd.Duration)
+	}
+	if e.Host == "" {
+		return
+	}
+	h := p.hosts[e.Host]
+	if h == nil {
+		h = &hostPlan{name: e.Host}
+		p.hosts[e.Host] = h
+	}
+	switch {
+	case e.PlanStep != nil:
+		h.add(e.PlanStep)
+	case e.HostPlanned != nil:
+		h.done, h.trouble = true, ""
+		if d := time.Duration(e.HostPlanned.Duration); d > p.duration {
+			p.duration = d
+		}
+	case e.HostUnreachable != nil:
+		h.trouble = "unreachable: " + Line(e.HostUnreachable.Message)
+	case e.HostLocked != nil:
+		h.trouble = "locked by " + Line(e.HostLocked.Owner)
+	case e.HostEnd != nil && !h.done && h.trouble == "":
+		h.trouble = strings.ReplaceAll(string(e.HostEnd.Status), "_", " ")
+		if e.HostEnd.Message != "" {
+			h.trouble += ": " + Line(e.HostEnd.Message)
+		}
+	}
+}
+
+// add takes a step in; one that is planned anew replaces what it was.
+func (h *hostPlan) add(s *engine.PlanStep) {
+	for i := range h.steps {
+		if h.steps[i].Addr == s.Addr {
+			h.steps[i] = s
+			return
+		}
+	}
+	h.steps = append(h.steps, s)
+}
+
+// Changes returns how many steps of all hosts would change something or cannot be known yet.
+func (p *Plan) Changes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, h := range p.hosts {
+		n += len(h.listed(false))
+	}
+	return n
+}
+
+// listed returns the steps that a plan lists: those that are not no-ops, or all of them.
+func (h *hostPlan) listed(all bool) []*engine.PlanStep {
+	if all {
+		return h.steps
+	}
+	var some []*engine.PlanStep
+	for _, s := range h.steps {
+		if s.Action != steps.NoOp || len(s.Events) > 0 {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+// A group is a set of hosts that a plan changes in the same way.
+type group struct {
+	hosts []string
+	steps []*engine.PlanStep
+	keys  map[string]bool // of the steps: what they come to, in full
+	alike *group          // an earlier group that this one is told by, or nil
+}
+
+// groups puts together the hosts with the same plan: the largest group first, and each further
+// one told by the differences to the most similar one before it if they share most steps.
+func (p *Plan) groups(all bool) []*group {
+	bySignature := map[string]*group{}
+	var groups []*group
+	names := make([]string, 0, len(p.hosts))
+	for name, h := range p.hosts {
+		if h.done || len(h.steps) > 0 {
+			names = append(names, name)
+		}
+	}
+	natural(names)
+	for _, name := range names {
+		listed := p.hosts[name].listed(all)
+		var signature strings.Builder
+		for _, s := range listed {
+			signature.WriteString(stepKey(s) + "\n")
+		}
+		g := bySignature[signature.String()]
+		if g == nil {
+			g = &group{steps: listed, keys: map[string]bool{}}
+			for _, s := range listed {
+				g.keys[stepKey(s)] = true
+			}
+			bySignature[signature.String()] = g
+			groups = append(groups, g)
+		}
+		g.hosts = append(g.hosts, name)
+	}
+	sort.SliceStable(groups, func(i, j int) bool {
+		if a, b := len(groups[i].steps) == 0, len(groups[j].steps) == 0; a != b {
+			return b // what needs nothing comes last
+		}
+		return len(groups[i].hosts) > len(groups[j].hosts)
+	})
+	for i, g := range groups {
+		best := 0
+		for _, other := range groups[:i] {
+			if n := g.shared(other); n > best && other.alike == nil {
+				best, g.alike = n, other
+			}
+		}
+		if g.alike != nil && (best*2 < len(g.steps) || best*2 < len(g.alike.steps)) {
+			g.alike = nil
+		}
+	}
+	return groups
+}
+
+func (g *group) shared(other *group) int {
+	n := 0
+	for key := range g.keys {
+		if other.keys[key] {
+			n++
+		}
+	}
+	return n
+}
+
+// stepKey holds everything that is shown of a step, so that two steps with the same key look
+// the same.
+func stepKey(s *engine.PlanStep) string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a struct of strings
+	}
+	return string(data)
+}
+
+// counts adds up the actions of all steps, and the hosts that have any.
+func (p *Plan) counts() (byAction map[steps.Action]int, dirty int) {
+	byAction = map[steps.Action]int{}
+	for _, h := range p.hosts {
+		for _, s := range h.steps {
+			action := s.Action
+			if action == steps.NoOp && len(s.Events) > 0 {
+				action = steps.Execute // it is as wanted, and restarts all the same
+			}
+			byAction[action]++
+		}
+		if len(h.listed(false)) > 0 {
+			dirty++
+		}
+	}
+	return byAction, dirty
+}
+
+// planned returns the names of the hosts that have a plan, and of those that have none.
+func (p *Plan) planned() (names, troubled []string) {
+	for name, h := range p.hosts {
+		switch {
+		case h.trouble != "":
+			troubled = append(troubled, name)
+		case h.done || len(h.steps) > 0:
+			names = append(names, name)
+		}
+	}
+	natural(names)
+	natural(troubled)
+	return names, troubled
+}
+
+// dangers returns what must not be missed, each with the hosts that it is about, in the order
+// of the steps.
+func (p *Plan) dangers() (texts []string, hosts map[string][]string) {
+	hosts = map[string][]string{}
+	names, _ := p.planned()
+	for _, name := range names {
+		for _, s := range p.hosts[name].steps {
+			for _, text := range stepDangers(s) {
+				if hosts[text] == nil {
+					texts = append(texts, text)
+				}
+				hosts[text] = append(hosts[text], name)
+			}
+		}
+	}
+	return texts, hosts
+}
+
+// stepDangers names what a step breaks: what its kind warns of, and every deletion, restart
+// and reboot, whether or not the kind said so.
+func stepDangers(s *engine.PlanStep) []string {
+	var texts []string
+	for _, d := range s.Dangers {
+		texts = append(texts, Line(s.Addr)+": "+Line(d))
+	}
+	if len(texts) == 0 && s.Action == steps.Delete {
+		texts = append(texts, Line(s.Addr)+": deletes")
+	}
+	for _, event := range s.Events {
+		if (event == "restart" || event == "reboot") && len(s.Dangers) == 0 {
+			texts = append(texts, Line(s.Addr)+": "+event+"s")
+		}
+	}
+	return texts
+}

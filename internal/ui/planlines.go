@@ -1,0 +1,193 @@
+package ui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	udiff "github.com/aymanbagabas/go-udiff"
+
+	"provision/internal/engine"
+	"provision/internal/steps"
+)
+
+// A line of a plan before it is laid out for a screen or for Markdown.
+type line struct {
+	depth int // 0 a step, 1 an attribute, 2 the text of a diff
+	sign  string
+	tone  tone
+	text  string // cleaned
+	word  string // of a step: what happens
+	tail  string // of a step: its place in the playbook
+}
+
+// What one plan shows at most without --detail: enough to judge a change, not to read a file.
+const (
+	maxDiffLines = 40
+	maxValue     = 120     // columns of a value on one line
+	maxDiffBytes = 1 << 18 // beyond it, texts are not compared line by line
+)
+
+// stepLines lays out one step of a plan. With detail nothing is cut short; without, the diff of
+// a text that is in seen already is not shown again.
+func (s Style) stepLines(p *engine.PlanStep, detail bool, seen map[string]bool) []line {
+	sign, tone := s.sign(p.Action)
+	head := line{sign: sign, tone: tone, text: Line(p.Addr), word: s.word(p), tail: place(p.Source)}
+	lines := []line{head}
+	if reason := Line(p.Reason); reason != "" {
+		if width(reason) <= 40 {
+			lines[0].word += "  " + reason
+		} else {
+			lines = append(lines, line{depth: 1, text: reason, tone: faint})
+		}
+	}
+	names := 0
+	for _, a := range p.Diff {
+		names = max(names, width(Line(a.Name)))
+	}
+	for _, a := range p.Diff {
+		own := s.attrLines(a, names, detail)
+		key := "text\n" + p.Addr + "\n" + a.Name + "\n" + a.Before + "\x00" + a.After
+		if len(own) > 1 && seen[key] && !detail {
+			own = own[:1]
+			own[0].text += "  (as above)"
+		}
+		seen[key] = true
+		lines = append(lines, own...)
+	}
+	for _, d := range p.Dangers {
+		lines = append(lines, line{depth: 1, sign: "!", tone: bad, text: Line(d)})
+	}
+	return lines
+}
+
+// word says what happens to a step.
+func (s Style) word(p *engine.PlanStep) string {
+	word := string(p.Action)
+	switch {
+	case p.Skipped:
+		word = "skipped"
+	case p.Action == steps.Unknown:
+		word = "known after"
+		var after []string
+		for _, a := range p.After {
+			after = append(after, Line(a))
+		}
+		if len(after) == 0 {
+			after = []string{"an earlier step"}
+		}
+		word += " " + list(after)
+	case p.Action == steps.NoOp:
+		word = "unchanged"
+	}
+	var events []string
+	for _, e := range p.Events {
+		events = append(events, Line(e))
+	}
+	switch {
+	case len(events) > 0 && p.Action == steps.NoOp:
+		word = list(events)
+	case len(events) > 0:
+		word += ", then " + list(events)
+	}
+	return word
+}
+
+func place(s engine.Source) string {
+	if s.File == "" {
+		return ""
+	}
+	return Line(s.File) + ":" + strconv.Itoa(s.Line)
+}
+
+func (s Style) attrLines(a steps.Attr, names int, detail bool) []line {
+	l := line{depth: 1, sign: "~", tone: changed}
+	switch {
+	case a.BeforeMissing:
+		l.sign, l.tone = "+", good
+	case a.AfterMissing:
+		l.sign, l.tone = "-", bad
+	}
+	name := Line(a.Name)
+	if a.Sensitive {
+		l.text = pad(name, names) + "  (sensitive)"
+		return []line{l}
+	}
+	if strings.Contains(a.Before+a.After, "\n") {
+		l.text = name
+		return append([]line{l}, s.textDiff(a.Before, a.After, detail)...)
+	}
+	before, after := s.value(a.Before, detail), s.value(a.After, detail)
+	l.text = pad(name, names) + "  "
+	switch {
+	case a.BeforeMissing:
+		l.text += after
+	case a.AfterMissing:
+		l.text += before
+	default:
+		l.text += before + " " + s.arrow() + " " + after
+	}
+	return []line{l}
+}
+
+// value quotes a value, and cuts a long one.
+func (s Style) value(v string, detail bool) string {
+	if q := Line(strconv.Quote(v)); detail || width(q) <= maxValue {
+		return q
+	}
+	return cut(Line(strconv.Quote(v)), maxValue-16, s.dots()+`"`) + " (" + size(len(v)) + ")"
+}
+
+func size(n int) string {
+	switch {
+	case n < 1<<10:
+		return count(n, "byte")
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+// textDiff is the unified diff of two texts, with three lines of context.
+func (s Style) textDiff(before, after string, detail bool) []line {
+	if len(before)+len(after) > maxDiffBytes {
+		text := size(len(before)) + " " + s.arrow() + " " + size(len(after)) + ", too long to compare here"
+		return []line{{depth: 2, text: text, tone: faint}}
+	}
+	diff, err := udiff.ToUnified("", "", before, udiff.Lines(before, after), udiff.DefaultContextLines)
+	if err != nil {
+		panic(err) // the edits are udiff's own
+	}
+	// The first two lines name the files, which are nothing here.
+	_, diff, _ = strings.Cut(diff, "\n")
+	_, diff, _ = strings.Cut(diff, "\n")
+	var lines []line
+	for _, text := range strings.Split(strings.TrimSuffix(diff, "\n"), "\n") {
+		l := line{depth: 2, sign: " ", text: tabs(Clean(text))}
+		switch {
+		case strings.HasPrefix(text, "+"):
+			l.sign, l.tone, l.text = "+", good, l.text[1:]
+		case strings.HasPrefix(text, "-"):
+			l.sign, l.tone, l.text = "-", bad, l.text[1:]
+		case strings.HasPrefix(text, "@@"):
+			l.sign, l.tone = "", faint
+		case strings.HasPrefix(text, `\`):
+			l.sign, l.tone, l.text = "", faint, `\ no newline at the end`
+		default:
+			l.text = strings.TrimPrefix(l.text, " ")
+		}
+		lines = append(lines, l)
+	}
+	if before == "" || after == "" {
+		lines = lines[1:] // "@@ -0,0 +1,9 @@" tells nothing
+	}
+	if !detail && len(lines) > maxDiffLines {
+		rest := len(lines) - maxDiffLines + 1
+		more := fmt.Sprintf("%s %d more lines (all with --detail)", s.dots(), rest)
+		lines = append(lines[:maxDiffLines-1], line{depth: 2, text: more, tone: faint})
+	}
+	return lines
+}
+
+// tabs makes the indentation of a diff the same wherever it stands on the screen.
+func tabs(s string) string { return strings.ReplaceAll(s, "\t", "    ") }

@@ -1,0 +1,162 @@
+package ui
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"provision/internal/engine"
+	"provision/internal/steps"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// golden compares a text with a file under testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s differs (-want +got); if it is as it should be, run with -update:\n%s", name, diff)
+	}
+}
+
+var unicodeStyle = Style{Unicode: true}
+
+var epoch = time.Date(2024, 5, 17, 9, 30, 0, 0, time.UTC)
+
+// event makes an event of a payload.
+func event(host string, payload any) engine.Event {
+	e := engine.Event{Time: epoch, Run: "20240517-093000-ab12", Host: host}
+	switch p := payload.(type) {
+	case engine.EventType:
+		e.Type = p
+	case engine.RunStart:
+		e.Type, e.RunStart = engine.EventRunStart, &p
+	case engine.HostConnected:
+		e.Type, e.HostConnected = engine.EventHostConnected, &p
+	case engine.HostUnreachable:
+		e.Type, e.HostUnreachable = engine.EventHostUnreachable, &p
+	case engine.HostRetry:
+		e.Type, e.HostRetry = engine.EventHostRetry, &p
+	case engine.HostLocked:
+		e.Type, e.HostLocked = engine.EventHostLocked, &p
+	case engine.PlanStep:
+		e.Type, e.PlanStep = engine.EventPlanStep, &p
+	case engine.HostPlanned:
+		e.Type, e.HostPlanned = engine.EventHostPlanned, &p
+	case engine.StepStart:
+		e.Type, e.StepStart = engine.EventStepStart, &p
+	case engine.StepOutput:
+		e.Type, e.StepOutput = engine.EventStepOutput, &p
+	case engine.StepEnd:
+		e.Type, e.StepEnd = engine.EventStepEnd, &p
+	case engine.CheckEnd:
+		e.Type, e.CheckEnd = engine.EventCheckEnd, &p
+	case engine.HostEnd:
+		e.Type, e.HostEnd = engine.EventHostEnd, &p
+	case engine.Warning:
+		e.Type, e.Warning = engine.EventWarning, &p
+	case engine.RunEnd:
+		e.Type, e.RunEnd = engine.EventRunEnd, &p
+	default:
+		panic(fmt.Sprintf("no event has a %T", payload))
+	}
+	return e
+}
+
+func at(n int, text string) engine.Source {
+	return engine.Source{File: "server.hcl", Line: n, Text: text}
+}
+
+// serverSteps is the plan of a small server, with one of everything.
+func serverSteps() []engine.PlanStep {
+	return []engine.PlanStep{
+		{
+			Addr: "step.group.wheel", Kind: "group", Source: at(3, `step "group" "wheel" {`), Action: steps.NoOp,
+		},
+		{
+			Addr: "step.user.app", Kind: "user", Source: at(9, `step "user" "app" {`), Action: steps.Create,
+			Diff: []steps.Attr{
+				{Name: "groups", After: "wheel", BeforeMissing: true},
+				{Name: "password_hash", Sensitive: true, BeforeMissing: true},
+				{Name: "shell", After: "/bin/bash", BeforeMissing: true},
+			},
+		},
+		{
+			Addr: "step.file.motd", Kind: "file", Source: at(20, `step "file" "motd" {`), Action: steps.Update,
+			Diff: []steps.Attr{
+				{Name: "mode", Before: "0644", After: "0755"},
+				{
+					Name:   "content",
+					Before: "one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n",
+					After:  "one\ntwo\nthree\nfour\n5\nsix\nseven\neight\nnine\nten\n",
+				},
+			},
+		},
+		{
+			Addr: "step.service.nginx", Kind: "service", Source: at(31, `step "service" "nginx" {`),
+			Action: steps.Update, Events: []string{"restart"},
+			Diff: []steps.Attr{{Name: "enabled", Before: "false", After: "true"}},
+		},
+		{
+			Addr: "module.python.step.source_build.python", Kind: "source_build", Source: at(40, `module "python" {`),
+			Action: steps.Execute, Reason: "3.6.8 → 3.7.4",
+		},
+		{
+			Addr: "step.user.bob", Kind: "user", Source: at(52, `step "user" "bob" {`), Action: steps.Delete,
+			Dangers: []string{"deletes user bob and /home/bob"},
+		},
+		{
+			Addr: "step.compose.site", Kind: "compose", Source: at(60, `step "compose" "site" {`),
+			Action: steps.Unknown, After: []string{"step.package.docker", "step.user.app"},
+		},
+	}
+}
+
+func plannedHost(host string, list []engine.PlanStep) []engine.Event {
+	counts := engine.Counts{}
+	var events []engine.Event
+	for _, s := range list {
+		counts[string(s.Action)]++
+		events = append(events, event(host, s))
+	}
+	return append(events, event(host, engine.HostPlanned{
+		Counts: counts, Exchanges: 1, Duration: engine.Millis(400 * time.Millisecond),
+	}))
+}
+
+func feed(to engine.Sink, events ...engine.Event) {
+	for _, e := range events {
+		to.Event(e)
+	}
+}
+
+// planText renders a plan of hosts in a style.
+func planText(t *testing.T, s Style, detail bool, events ...engine.Event) string {
+	t.Helper()
+	p := NewPlan()
+	feed(p, events...)
+	var buf bytes.Buffer
+	if err := p.Text(&buf, s, detail); err != nil {
+		t.Fatal(err)
+	}
+	return buf.String()
+}

@@ -1,0 +1,215 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"provision/internal/engine"
+)
+
+// A Summary is a Sink that says at the end of a run how it went for every host: those that did
+// equally well on one line, failed apart from unreachable, and the command that goes on. It is
+// silent about plans, which have a summary of their own.
+type Summary struct {
+	w     io.Writer
+	style Style
+
+	mu       sync.Mutex
+	start    engine.RunStart
+	ends     map[string]*engine.HostEnd
+	failures map[string][]string // by host, in order
+	checks   int
+	err      error
+}
+
+// NewSummary returns a Summary that writes to w.
+func NewSummary(w io.Writer, s Style) *Summary {
+	return &Summary{w: w, style: s, ends: map[string]*engine.HostEnd{}, failures: map[string][]string{}}
+}
+
+// Err returns the first error of the writer.
+func (s *Summary) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Event implements engine.Sink.
+func (s *Summary) Event(e engine.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case e.RunStart != nil:
+		s.start = *e.RunStart
+	case e.StepEnd != nil:
+		if reason := failed(e.StepEnd); reason != "" {
+			s.failures[e.Host] = append(s.failures[e.Host], reason)
+		}
+	case e.CheckEnd != nil && e.CheckEnd.OK:
+		s.checks++
+	case e.CheckEnd != nil:
+		reason := "check " + Line(e.CheckEnd.Name) + ": " + Line(e.CheckEnd.Message)
+		s.failures[e.Host] = append(s.failures[e.Host], reason)
+	case e.HostEnd != nil:
+		s.ends[e.Host] = e.HostEnd
+	case e.RunEnd != nil && s.start.Command != engine.CommandPlan:
+		_, err := io.WriteString(s.w, strings.Join(s.lines(e.RunEnd), "\n")+"\n")
+		if s.err == nil {
+			s.err = err
+		}
+	}
+}
+
+// failed says in one line what went wrong with a step, "" if nothing did.
+func failed(e *engine.StepEnd) string {
+	text := ""
+	switch e.Status {
+	case engine.StepFailed:
+		text = "failed"
+	case engine.StepNotConverged:
+		text = "did not converge"
+	case engine.StepStale:
+		text = "stale"
+	case engine.StepInterrupted:
+		text = "interrupted"
+	default:
+		return ""
+	}
+	why := Line(e.Reason)
+	if e.Error != nil {
+		why = Line(e.Error.Message)
+	}
+	if why != "" {
+		text += ": " + why
+	}
+	if at := place(e.Source); at != "" {
+		text += " (" + at + ")"
+	}
+	return Line(e.Addr) + " " + text
+}
+
+func (s *Summary) lines(end *engine.RunEnd) []string {
+	lines := []string{""}
+	groups := s.groups()
+	names := 0
+	for _, g := range groups {
+		names = max(names, width(g.title(s.style)))
+	}
+	names = min(names, 40)
+	for _, g := range groups {
+		lines = append(lines, s.groupLines(g, names)...)
+	}
+	if len(groups) > 0 {
+		lines = append(lines, "")
+	}
+	return append(lines, s.verdict(end)...)
+}
+
+// A verdictGroup is a set of hosts for which a run ended in the same way.
+type verdictGroup struct {
+	hosts   []string
+	end     *engine.HostEnd
+	reasons []string
+	longest time.Duration
+}
+
+func (g *verdictGroup) title(s Style) string {
+	if len(g.hosts) == 1 {
+		return Line(g.hosts[0])
+	}
+	return count(len(g.hosts), "host") + ": " + s.hostList(g.hosts, 4)
+}
+
+// groups orders the hosts: what went well first, so that what did not is next to the prompt.
+func (s *Summary) groups() []*verdictGroup {
+	names := make([]string, 0, len(s.ends))
+	for name := range s.ends {
+		names = append(names, name)
+	}
+	natural(names)
+	var groups []*verdictGroup
+	for _, status := range []engine.HostStatus{
+		engine.HostOK, engine.HostNotReached, engine.HostInterrupted, engine.HostIsLocked,
+		engine.HostStale, engine.HostUnreached, engine.HostFailed,
+	} {
+		byKey := map[string]*verdictGroup{}
+		for _, name := range names {
+			end := s.ends[name]
+			if end.Status != status {
+				continue
+			}
+			key := tally(end.Counts) + "\n" + end.Message + "\n" + strings.Join(s.failures[name], "\n")
+			g := byKey[key]
+			if g == nil {
+				g = &verdictGroup{end: end, reasons: s.failures[name]}
+				byKey[key] = g
+				groups = append(groups, g)
+			}
+			g.hosts = append(g.hosts, name)
+			g.longest = max(g.longest, time.Duration(end.Duration))
+		}
+	}
+	return groups
+}
+
+func (s *Summary) groupLines(g *verdictGroup, names int) []string {
+	symbol, tone := s.style.cross(), bad
+	switch g.end.Status {
+	case engine.HostOK:
+		symbol, tone = s.style.tick(), good
+	case engine.HostNotReached, engine.HostInterrupted, engine.HostIsLocked:
+		symbol, tone = "!", unsure
+	}
+	status := strings.ReplaceAll(string(g.end.Status), "_", " ")
+	text := s.style.paint(tone, symbol) + " " + s.style.paint(strong, pad(g.title(s.style), names)) +
+		"  " + s.style.paint(tone, status)
+	for _, part := range []string{tally(g.end.Counts), short(g.longest)} {
+		if part != "" && g.end.Status != engine.HostNotReached {
+			text += "  " + part
+		}
+	}
+	lines := []string{text}
+	for _, reason := range g.reasons {
+		lines = append(lines, "    "+reason)
+	}
+	if len(g.reasons) == 0 && g.end.Message != "" {
+		lines = append(lines, "    "+Line(g.end.Message))
+	}
+	return lines
+}
+
+// verdict is the last word: how many hosts ended in which way, and what to do now.
+func (s *Summary) verdict(end *engine.RunEnd) []string {
+	word, tone := "Done", good
+	switch end.Status {
+	case "ok":
+	case "interrupted":
+		word, tone = "Interrupted", unsure
+	default:
+		word, tone = "Not done", bad
+	}
+	var parts []string
+	for _, status := range []engine.HostStatus{
+		engine.HostOK, engine.HostFailed, engine.HostUnreached, engine.HostIsLocked,
+		engine.HostStale, engine.HostInterrupted, engine.HostNotReached,
+	} {
+		if n := end.Totals[status]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(string(status), "_", " ")))
+		}
+	}
+	if s.checks > 0 {
+		parts = append(parts, count(s.checks, "check")+" passed")
+	}
+	text := s.style.paint(tone, word) + " in " + short(time.Duration(end.Duration))
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	lines := []string{text + "."}
+	if end.Next != "" {
+		lines = append(lines, "Go on with: "+s.style.paint(strong, Line(end.Next)))
+	}
+	return lines
+}

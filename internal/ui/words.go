@@ -1,0 +1,136 @@
+package ui
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// short writes a duration for people: 0.4 s, 12 s, 3m05s, 2h07m.
+func short(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0.0 s"
+	case d < 9950*time.Millisecond:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// count writes a number with its noun: 1 host, 12 hosts.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+// natural sorts names as people count: web2 before web10.
+func natural(names []string) {
+	sort.SliceStable(names, func(i, j int) bool { return naturalLess(names[i], names[j]) })
+}
+
+func naturalLess(a, b string) bool {
+	x, y := a, b
+	for x != "" && y != "" {
+		nx, ny := digits(x), digits(y)
+		if nx > 0 && ny > 0 {
+			dx, dy := strings.TrimLeft(x[:nx], "0"), strings.TrimLeft(y[:ny], "0")
+			if len(dx) != len(dy) {
+				return len(dx) < len(dy)
+			}
+			if dx != dy {
+				return dx < dy
+			}
+			x, y = x[nx:], y[ny:]
+			continue
+		}
+		if x[0] != y[0] {
+			return x[0] < y[0]
+		}
+		x, y = x[1:], y[1:]
+	}
+	if len(x) != len(y) {
+		return len(x) < len(y)
+	}
+	return a < b // web1 and web01
+}
+
+// digits returns the length of the number at the beginning of s.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// hostList names hosts in the order in which people count. Three or more in a row stand as
+// "web01 … web12"; of more than max entries (0 is all of them) the rest is counted.
+func (s Style) hostList(hosts []string, max int) string {
+	hosts = append([]string(nil), hosts...)
+	natural(hosts)
+	var entries []string
+	var sizes []int
+	for i := 0; i < len(hosts); {
+		j := i + 1
+		for j < len(hosts) && follows(hosts[j-1], hosts[j]) {
+			j++
+		}
+		if j-i >= 3 {
+			entries = append(entries, Line(hosts[i])+" "+s.dots()+" "+Line(hosts[j-1]))
+			sizes = append(sizes, j-i)
+			i = j
+			continue
+		}
+		entries = append(entries, Line(hosts[i]))
+		sizes = append(sizes, 1)
+		i++
+	}
+	if max > 0 && len(entries) > max {
+		rest := 0
+		for _, n := range sizes[max-1:] {
+			rest += n
+		}
+		entries = append(entries[:max-1], fmt.Sprintf("%d more", rest))
+	}
+	return strings.Join(entries, ", ")
+}
+
+// follows reports whether b is a with its last number one higher, written in the same way.
+func follows(a, b string) bool {
+	end := len(a)
+	for end > 0 && (a[end-1] < '0' || a[end-1] > '9') {
+		end--
+	}
+	start := end
+	for start > 0 && a[start-1] >= '0' && a[start-1] <= '9' {
+		start--
+	}
+	n, err := strconv.ParseUint(a[start:end], 10, 63)
+	if err != nil {
+		return false
+	}
+	return b == fmt.Sprintf("%s%0*d%s", a[:start], end-start, n+1, a[end:])
+}
+
+// list joins words: a, b and c.
+func list(words []string) string {
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
+	}
+	return strings.Join(words, "")
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
