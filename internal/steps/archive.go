@@ -59,10 +59,10 @@ step "archive" "demo" {
 }
 
 type archive struct {
-	Source                                          *Local
+	Source                                         *Local
 	URL, File, Dest, Creates, SHA256, Owner, Group string
-	Strip, Timeout                                  int
-	Headers                                         []header
+	Strip, Timeout                                 int
+	Headers                                        []header
 }
 
 func (a *archive) Validate() []Problem {

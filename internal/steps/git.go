@@ -31,7 +31,7 @@ they are lost. Files that git does not know stay. A checkout that belongs to ano
 
 Over ssh the keys and known hosts of the user who runs the step are used, or key_file and host_key; key is
 the text of a private key, which travels with the operation only: then planning cannot ask, and a
-branch is fetched in every apply. git never asks a question. Works with git 1.8 of CentOS 7.`,
+branch is fetched whenever the last fetch is more than a minute ago. git never asks a question. Works with git 1.8 of CentOS 7.`,
 	Example: `step "package" "git" {
   name = "git"
 }
@@ -181,6 +181,19 @@ $s" in
 esac
 `)
 	}
+	if !g.commit() && g.Key != nil {
+		fmt.Fprintf(&b, `ref=%s
+if [ -z "$ref" ]; then r="$h $n"
+elif r=$(git rev-parse -q --verify "refs/remotes/origin/$ref"); then r="$r refs/heads/$ref"
+elif r=$(git rev-parse -q --verify "refs/tags/$ref^{commit}"); then r="$r refs/tags/$ref"
+else r=-; fi
+say remote "$r"
+case $r in
+*' refs/tags/'*) ;;
+*) if [ -n "$(find .git/FETCH_HEAD -mmin -1 2>/dev/null)" ]; then say fetched recently; else say fetched earlier; fi ;;
+esac
+`, shell.Quote(g.Ref))
+	}
 	if !g.commit() && g.Key == nil {
 		fmt.Fprintf(&b, "r=$(git_remote %s %s) || exit 1\nsay remote \"${r:--}\"\n", shell.Quote(g.Repo), shell.Quote(g.Ref))
 	}
@@ -226,6 +239,10 @@ func (g *git) planCheckout(obs Observation) (Change, error) {
 	wanted, name, _ := strings.Cut(remote, " ")
 	if g.commit() {
 		wanted, name = g.Ref, ""
+	} else if remote == "-" && g.Key != nil {
+		wanted = ""
+	} else if asked && remote == "-" && g.Ref == "" {
+		return Change{}, fmt.Errorf("%s has no default branch; set ref", g.Repo)
 	} else if asked && remote == "-" {
 		return Change{}, fmt.Errorf("%s has no branch or tag %q; an abbreviated commit will not do", g.Repo, g.Ref)
 	}
@@ -251,7 +268,8 @@ func (g *git) planCheckout(obs Observation) (Change, error) {
 	if submodules == "differ" {
 		change.Diff = append(change.Diff, Attr{Name: "submodules", Before: "other commits", After: "checked out"})
 	}
-	if len(change.Diff) == 0 && wanted != "" {
+	fetched, _ := obs.Get("fetched")
+	if len(change.Diff) == 0 && fetched != "earlier" {
 		return Change{Action: NoOp}, nil
 	}
 	change.Ops = []Op{g.run()}
@@ -311,12 +329,13 @@ new=$ref
 `)
 	} else {
 		b.WriteString(`remote=$(git_remote "$repo" "$ref") || fail "could not ask $repo"
-[ -n "$remote" ] || fail "$repo has no branch or tag '$ref'"
+[ -n "$remote" ] || fail "$repo has no ${ref:+branch or tag }${ref:-default branch; set ref}"
 name=${remote#* }
 case $name in
 refs/heads/*) to=refs/remotes/origin/${name#refs/heads/} ;;
 *) to=$name ;;
 esac
+seen=$(git rev-parse -q --verify "$to^{commit}") || seen=
 # shellcheck disable=SC2086
 git fetch -q $depth_option origin "+$name:$to" || fail "could not fetch $name from $repo"
 new=$(git rev-parse -q --verify "$to^{commit}") || exit 1
@@ -327,11 +346,11 @@ new=$(git rev-parse -q --verify "$to^{commit}") || exit 1
 	[ -z "$modified" ] || fail "files in $dest were modified on the host; commit them elsewhere, or set force = true"
 	case $name in
 	refs/heads/*)
-		# Commits that only this host has: they are in the local branch and nowhere else. A shallow
-		# history cannot tell.
-		mine=$(git rev-parse -q --verify "$name") || mine=
-		if [ -n "$mine" ] && [ "$depth" = 0 ] && [ ! -e .git/shallow ] && ! git merge-base --is-ancestor "$mine" "$new"; then
-			fail "the branch in $dest has commits that $repo lacks, or its history was rewritten; set force = true to lose them"
+		# Commits that only this host has are neither in the branch of origin as it is now, nor in
+		# the one that was seen last (origin may have rewritten it).
+		mine=$(git rev-parse -q --verify "$name") || mine=$new
+		if ! git merge-base --is-ancestor "$mine" "$new" && ! git merge-base --is-ancestor "$mine" "${seen:-$new}"; then
+			fail "the branch in $dest has commits that $repo lacks; push them elsewhere, or set force = true to lose them"
 		fi
 		;;
 	esac

@@ -3,13 +3,24 @@ package steps
 // Kinds returns every kind of step, sorted by name.
 func Kinds() []*Kind {
 	return []*Kind{
+		archiveKind,
 		authorizedKeyKind,
 		commandKind,
 		directoryKind,
+		downloadKind,
 		fileKind,
+		gitKind,
 		groupKind,
+		httpCheckKind,
+		iniKind,
+		lineKind,
+		packageKind,
+		packageUpgradeKind,
+		repositoryKind,
+		serviceKind,
 		symlinkKind,
 		userKind,
+		waitForKind,
 	}
 }
 

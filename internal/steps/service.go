@@ -106,7 +106,11 @@ func (s *service) Validate() []Problem {
 	return problems
 }
 
-func (s *service) Probe() string { return serviceProbe + s.setUnit() + "service_state \"$unit\"\n" }
+// Probe leaves out what the step does not ask for: a service that comes up just now must not make the
+// plan stale.
+func (s *service) Probe() string {
+	return serviceProbe + s.setUnit() + fmt.Sprintf("service_state \"$unit\" %s %s\n", yesNo(s.State != ""), yesNo(s.Enabled != nil))
+}
 
 // shownName is the name in messages.
 func (s *service) shownName(f *Facts) string {
@@ -210,24 +214,35 @@ func (s *service) planEnabled(change *Change, name, found string) ([]string, err
 // predict lists what an installed package or a rewritten unit file leaves behind: on Debian a
 // service that runs and is enabled, elsewhere one that does neither.
 func (s *service) predict(f *Facts, active, enabled string) []Observation {
-	var predicted []Observation
-	state := func(active, enabled, reload string) {
-		predicted = append(predicted, Observe("load loaded", "active "+active, "enabled "+enabled, "reload_daemon "+reload))
+	actives, enableds := []string{""}, []string{""}
+	if s.State != "" {
+		if actives = []string{"active", "inactive"}; active == "failed" {
+			actives = append(actives, active)
+		}
+	}
+	if s.Enabled != nil {
+		switch enableds = []string{"enabled", "disabled"}; enabled {
+		case "static", "alias", "indirect":
+			enableds = append(enableds, enabled)
+		}
 	}
 	reloads := []string{"no"}
 	if f.Init == "systemd" {
 		reloads = append(reloads, "yes")
 	}
+	var predicted []Observation
 	for _, reload := range reloads {
-		state("active", "enabled", reload)
-		state("inactive", "disabled", reload)
-		state("inactive", "enabled", reload)
-		state("active", "disabled", reload)
-		if active == "failed" {
-			state(active, enabled, reload)
-		}
-		if enabled == "static" || enabled == "masked" || enabled == "alias" || enabled == "indirect" {
-			state(active, enabled, reload)
+		for _, active := range actives {
+			for _, enabled := range enableds {
+				lines := []string{"load loaded"}
+				if active != "" {
+					lines = append(lines, "active "+active)
+				}
+				if enabled != "" {
+					lines = append(lines, "enabled "+enabled)
+				}
+				predicted = append(predicted, Observe(append(lines, "reload_daemon "+reload)...))
+			}
 		}
 	}
 	return predicted

@@ -1,6 +1,8 @@
-# service_state NAME: lines about a service: load, type, active, enabled, reload_daemon, the same
-# words for systemd, OpenRC and SysV. NAME has its suffix on systemd alone.
+# service_state NAME ACTIVE ENABLED: lines about a service: load, type, active, enabled, reload_daemon,
+# the same words for systemd, OpenRC and SysV. NAME has its suffix on systemd alone. ACTIVE and ENABLED
+# are yes if those lines are wanted.
 service_state() {
+	want_active=$2 want_enabled=$3
 	case $F_INIT in
 	systemd) systemd_state "$1" ;;
 	openrc) openrc_state "$1" ;;
@@ -31,16 +33,24 @@ END
 		done
 	fi
 	# Scripts of SysV have no state of their own before systemd 220; is-enabled asks chkconfig.
-	case $unit_load$unit_enabled in
-	loaded | loadedgenerated)
+	case $unit_load$unit_enabled$want_enabled in
+	loadedyes | loadedgeneratedyes)
 		if systemctl is-enabled "$1" >/dev/null 2>&1; then unit_enabled=enabled; else unit_enabled=disabled; fi
 		;;
 	esac
-	say load "$unit_load"
 	# A oneshot that does not remain is inactive once it is done.
-	[ "$unit_type$unit_remain" != oneshotno ] || say type oneshot
-	say active "$unit_active"
-	say enabled "${unit_enabled:-none}"
+	if [ "$unit_type$unit_remain" = oneshotno ]; then unit_type=oneshot; else unit_type=; fi
+	say_service
+}
+
+# say_service prints what the others found.
+say_service() {
+	say load "$unit_load"
+	if [ "$want_active" = yes ]; then
+		[ -z "$unit_type" ] || say type "$unit_type"
+		say active "$unit_active"
+	fi
+	[ "$want_enabled" = no ] || say enabled "${unit_enabled:-none}"
 	say reload_daemon "$unit_reload"
 }
 
@@ -59,10 +69,8 @@ openrc_state() {
 			[ ! -e "$unit_file" ] || unit_enabled=enabled
 		done
 	fi
-	say load "$unit_load"
-	say active "$unit_active"
-	say enabled "$unit_enabled"
-	say reload_daemon no
+	unit_type='' unit_reload=no
+	say_service
 }
 
 sysv_state() {
@@ -81,8 +89,6 @@ sysv_state() {
 			[ ! -e "$unit_file" ] || unit_enabled=enabled
 		done
 	fi
-	say load "$unit_load"
-	say active "$unit_active"
-	say enabled "$unit_enabled"
-	say reload_daemon no
+	unit_type='' unit_reload=no
+	say_service
 }

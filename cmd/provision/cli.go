@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"provision/internal/ui"
+)
+
+// A cli is what all commands share: the streams, and what the user asked of the whole program.
+type cli struct {
+	stdin          *os.File
+	stdout, stderr io.Writer
+	out, err       ui.Terminal // what is known of stdout and stderr
+	noColor        bool
+	getenv         func(string) string
+
+	mu     sync.Mutex
+	gentle func() // what the first interrupt does; nil: it ends the command at once
+}
+
+func newCLI() *cli {
+	return &cli{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
+}
+
+func (c *cli) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "provision",
+		Short: "Turn fresh servers into running deployments, over SSH",
+		Long: `provision makes servers what an HCL playbook says, over SSH, with nothing installed on them but sh.
+
+  provision plan     shows exactly what differs, and changes nothing
+  provision apply    shows it, asks, and makes it so
+  provision apply --sandbox PATH    does it to a throw-away copy of this machine`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version(),
+		PersistentPreRun: func(*cobra.Command, []string) {
+			c.out = ui.NewTerminal(os.Stdout, c.noColor, c.getenv)
+			c.err = ui.NewTerminal(os.Stderr, c.noColor, c.getenv)
+		},
+	}
+	root.PersistentFlags().BoolVar(&c.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w\nSee 'provision %s --help'", err, cmd.Name())
+	})
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(
+		c.validateCommand(), c.planCommand(), c.applyCommand(), c.testCommand(), c.sandboxCommand(), c.trustCommand(),
+		c.hostsCommand(), c.stepsCommand(), c.initCommand(), c.fmtCommand(),
+		c.completionCommand(), c.versionCommand(),
+	)
+	return root
+}
+
+// clean makes an error fit for the screen.
+func (c *cli) clean(s string) string { return ui.Clean(s) }
+
+// diagnose prints diagnostics on stderr and returns the status that errors among them stand for.
+func (c *cli) diagnose(diags hcl.Diagnostics, files map[string]*hcl.File) error {
+	if len(diags) == 0 {
+		return nil
+	}
+	if err := ui.Diagnostics(c.stderr, diags, files, c.err.Style); err != nil {
+		return err
+	}
+	if diags.HasErrors() {
+		return exitStatus(statusFailed)
+	}
+	return nil
+}
+
+// interrupts returns a context that ends at an interrupt; while a command has set gentle, at the second. The third
+// ends the program where it stands.
+func (c *cli) interrupts(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	finished := make(chan struct{})
+	go func() {
+		for cancelled := false; ; {
+			select {
+			case <-finished:
+				return
+			case <-signals:
+			}
+			c.mu.Lock()
+			gentle := c.gentle
+			c.gentle = nil
+			c.mu.Unlock()
+			switch {
+			case gentle != nil:
+				gentle()
+			case !cancelled:
+				cancelled = true
+				cancel()
+			default:
+				os.Exit(statusInterrupted)
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(finished)
+		cancel()
+	}
+}
+
+// onInterrupt sets what the next interrupt does in place of ending the command.
+func (c *cli) onInterrupt(gentle func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gentle = gentle
+}
+
+// confirm asks a question on the terminal.
+func (c *cli) confirm(ctx context.Context, question string) (bool, error) {
+	return ui.Confirm(ctx, c.stdin, c.stderr, question)
+}
+
+// password asks for a password on the terminal.
+func (c *cli) password(ctx context.Context, question string) (string, error) {
+	answer, err := ui.Password(ctx, c.stdin, c.stderr, question)
+	if errors.Is(err, ui.ErrNoTerminal) {
+		return "", fmt.Errorf("%s: %w", question, err)
+	}
+	return answer, err
+}

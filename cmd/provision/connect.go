@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/engine"
+	"provision/internal/inventory"
+	"provision/internal/playbook"
+	"provision/internal/sandbox"
+	"provision/internal/ssh"
+	"provision/internal/steps"
+)
+
+// A reacher knows how to reach the hosts of a run.
+type reacher struct {
+	cli     *cli
+	config  *ssh.Config
+	inv     *inventory.Inventory
+	targets map[string]ssh.Target
+	become  func(context.Context) (string, error) // asks for the password of sudo once; nil: it was not asked for
+
+	mu      sync.Mutex
+	answers map[string]string // to questions, so that each is asked once
+}
+
+// newReacher resolves every host through the settings of the playbook and ~/.ssh/config.
+func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*inventory.Host, box *sandbox.Sandbox, o *options) (*reacher, error) {
+	r := &reacher{cli: c, inv: pb.Inventory(), targets: map[string]ssh.Target{}, answers: map[string]string{}}
+	if o.askBecomePass {
+		r.become = func(ctx context.Context) (string, error) { return r.ask(ctx, "Password for sudo: ") }
+		// Asked before anything else, so that nobody has to wait beside the terminal.
+		if _, err := r.become(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if box != nil {
+		r.targets[hosts[0].Name] = sandboxTarget(hosts[0].Name, box)
+		return r, nil
+	}
+	config, err := ssh.LoadConfig()
+	if err != nil {
+		return nil, err
+	}
+	r.config = config
+	for _, h := range hosts {
+		target, err := r.target(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		r.targets[h.Name] = target
+	}
+	return r, nil
+}
+
+func sandboxTarget(name string, box *sandbox.Sandbox) ssh.Target {
+	return ssh.Target{
+		Name: name, Address: box.Address, Port: box.Port, User: box.User, IdentityFiles: []string{box.IdentityFile},
+		IdentitiesOnly: true, AgentSocket: "none", KnownHostsFiles: []string{box.KnownHostsFile},
+	}
+}
+
+func (r *reacher) target(ctx context.Context, h *inventory.Host) (ssh.Target, error) {
+	s := h.Settings
+	over := ssh.Target{Name: h.Name, Address: h.Address, Port: s.Port, User: s.User, ConnectTimeout: s.ConnectTimeout}
+	if s.IdentityFile != "" {
+		over.IdentityFiles = []string{s.IdentityFile}
+	}
+	if s.KnownHostsFile != "" {
+		over.KnownHostsFiles = []string{s.KnownHostsFile}
+	}
+	if s.Legacy != nil {
+		over.Legacy = *s.Legacy
+	}
+	if s.Password != nil {
+		over.Password = func(context.Context) (string, error) { return s.Password.Reveal(), nil }
+	}
+	over.Passphrase = func(ctx context.Context, file string) (string, error) {
+		return r.ask(ctx, "Passphrase for "+file+": ")
+	}
+	if s.Jump != nil {
+		over.Jumps = []ssh.Target{}
+		for _, name := range s.Jump {
+			hop := ssh.Target{Name: name}
+			if jump := r.inv.Host(name); jump != nil && jump != h {
+				resolved, err := r.target(ctx, jump)
+				if err != nil {
+					return hop, err
+				}
+				hop = resolved
+			}
+			over.Jumps = append(over.Jumps, hop)
+		}
+	}
+	name := h.Name
+	if h.Address != "" {
+		name = h.Address
+	}
+	target, err := r.config.Resolve(ctx, name, over)
+	target.Name = h.Name
+	return target, err
+}
+
+// ask asks each question once, one at a time.
+func (r *reacher) ask(ctx context.Context, question string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if answer, ok := r.answers[question]; ok {
+		return answer, nil
+	}
+	answer, err := r.cli.password(ctx, question)
+	if err == nil {
+		r.answers[question] = answer
+	}
+	return answer, err
+}
+
+// host describes a host to the engine.
+func (r *reacher) host(pb *playbook.Playbook, h *inventory.Host, o *options) engine.Host {
+	target := r.targets[h.Name]
+	become := engine.Become{Method: h.Settings.BecomeMethod, Password: r.become}
+	if h.Settings.BecomePassword != nil {
+		become.Password = func(context.Context) (string, error) { return h.Settings.BecomePassword.Reveal(), nil }
+	}
+	return engine.Host{
+		Name: h.Name, Address: fmt.Sprintf("%s:%d", target.Address, target.Port), User: target.User, Become: become,
+		Source: hostSource{pb: pb, host: h, options: o},
+	}
+}
+
+// Dial implements engine.Dialer.
+func (r *reacher) Dial(ctx context.Context, name string) (engine.Conn, error) {
+	client, err := ssh.Dial(ctx, r.targets[name])
+	if err != nil {
+		return nil, sshError{err}
+	}
+	return conn{client}, nil
+}
+
+// An sshError is an error of the connection as the engine sees it.
+type sshError struct{ error }
+
+func (e sshError) Is(target error) bool {
+	return target == engine.ErrUnreachable && ssh.Unreachable(e.error)
+}
+
+func (e sshError) Unwrap() error { return e.error }
+
+// Unreachable gives the parts of the message to the engine's event.
+func (e sshError) Unreachable() (phase, message, hint string) {
+	var err *ssh.Error
+	if errors.As(e.error, &err) {
+		return string(err.Phase), err.Err.Error(), err.Hint
+	}
+	return string(ssh.PhaseSession), e.Error(), ""
+}
+
+// conn is an SSH connection as the engine wants it.
+type conn struct{ client *ssh.Client }
+
+func (c conn) Start(ctx context.Context, command string) (*engine.Process, error) {
+	p, err := c.client.Start(ctx, command)
+	if err != nil {
+		return nil, sshError{err}
+	}
+	wait := func() (int, error) {
+		status, err := p.Wait()
+		if err != nil {
+			return status, sshError{err}
+		}
+		return status, nil
+	}
+	return &engine.Process{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Wait: wait, Close: p.Close}, nil
+}
+
+func (c conn) Upload(ctx context.Context, path string, mode os.FileMode, size int64, r io.Reader) error {
+	return c.client.Upload(ctx, path, mode, size, r)
+}
+
+func (c conn) Close() error { return c.client.Close() }
+
+// A hostSource yields the steps of one host to the engine.
+type hostSource struct {
+	pb      *playbook.Playbook
+	host    *inventory.Host
+	options *options
+}
+
+func (s hostSource) Steps(facts *steps.Facts, results map[string]cty.Value) ([]steps.Instance, hcl.Diagnostics) {
+	instances, diags := s.pb.Steps(s.host, facts, results)
+	for i := range instances {
+		if !instances[i].Check && !s.options.tagged(&instances[i]) {
+			instances[i].Skip = true
+		}
+	}
+	return instances, diags
+}
+
+// reconnectFor is how long a run tries to come back to a host whose link dropped in the middle of a program.
+const reconnectFor = 10 * time.Minute

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/spf13/cobra"
+
+	"provision/internal/playbook"
+)
+
+func (c *cli) fmtCommand() *cobra.Command {
+	var check bool
+	cmd := &cobra.Command{
+		Use:   "fmt [PATH...]",
+		Short: "Write playbooks in their canonical format",
+		Long:  "Formats the given .hcl files, and those in the given directories and below. It prints the names of the files that change.",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = []string{"."}
+			}
+			files, err := playbookFiles(args)
+			if err != nil {
+				return err
+			}
+			changed := false
+			for _, file := range files {
+				differs, err := c.format(file, check)
+				if err != nil {
+					return err
+				}
+				changed = changed || differs
+			}
+			if check && changed {
+				return exitStatus(statusChanges)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&check, "check", false, "change nothing; exit with 2 if a file would change")
+	return cmd
+}
+
+// playbookFiles lists the .hcl files that paths name or hold.
+func playbookFiles(paths []string) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			if !strings.HasSuffix(path, ".hcl") {
+				return nil, fmt.Errorf("%s is no .hcl file: only HCL's native syntax has a format", path)
+			}
+			files = append(files, path)
+			continue
+		}
+		err = filepath.WalkDir(path, func(file string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && file != path && strings.HasPrefix(d.Name(), "."):
+				return filepath.SkipDir
+			case d.Type().IsRegular() && strings.HasSuffix(file, ".hcl"):
+				files = append(files, file)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// format formats one file and tells whether that changes it.
+func (c *cli) format(file string, check bool) (bool, error) {
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return false, err
+	}
+	parser := hclparse.NewParser()
+	if _, diags := parser.ParseHCL(src, file); diags.HasErrors() {
+		return false, c.diagnose(diags, parser.Files())
+	}
+	formatted := playbook.Format(src)
+	if bytes.Equal(src, formatted) {
+		return false, nil
+	}
+	fmt.Fprintln(c.stdout, file)
+	if check {
+		return true, nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return true, err
+	}
+	return true, renameio.WriteFile(file, formatted, info.Mode().Perm())
+}

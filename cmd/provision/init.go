@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"provision/examples"
+)
+
+func (c *cli) initCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [EXAMPLE] DIR",
+		Short: "Start a new project from a shipped example",
+		Long:  "Copies an example into a new directory. The examples are: " + strings.Join(exampleNames(), ", ") + ". Without a name it is quickstart.",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			example, dir := "quickstart", args[len(args)-1]
+			if len(args) == 2 {
+				example = args[0]
+			}
+			source, err := fs.Sub(examples.FS, example)
+			if err == nil {
+				_, err = fs.Stat(source, ".")
+			}
+			if err != nil {
+				return fmt.Errorf("there is no example %q; there are: %s", example, strings.Join(exampleNames(), ", "))
+			}
+			if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+				return fmt.Errorf("%s is not empty: name a new directory", dir)
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+			if err := os.CopyFS(dir, source); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.stdout, "Made %s from the example %s. Try it:\n\n  provision apply --sandbox %s\n", dir, example, filepath.Clean(dir))
+			return nil
+		},
+	}
+}
+
+func exampleNames() []string {
+	entries, err := fs.ReadDir(examples.FS, ".")
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}

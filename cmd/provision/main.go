@@ -1,0 +1,52 @@
+// Provision turns fresh servers into running deployments, over SSH, with nothing installed on them but sh.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"provision/internal/sandbox"
+)
+
+func main() {
+	sandbox.MaybeChild()
+	os.Exit(run(context.Background(), os.Args[1:]))
+}
+
+// run executes one command line and returns its exit status, see design of the statuses in README.md.
+func run(ctx context.Context, args []string) int {
+	c := newCLI()
+	root := c.rootCommand()
+	root.SetArgs(args)
+	ctx, done := c.interrupts(ctx)
+	defer done()
+	err := root.ExecuteContext(ctx)
+	var status exitStatus
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(c.stderr, "interrupted")
+		return statusInterrupted
+	}
+	fmt.Fprintf(c.stderr, "Error: %s\n", c.clean(err.Error()))
+	return statusFailed
+}
+
+// An exitStatus is an error that was told already: only the status is left.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// The exit statuses of every command.
+const (
+	statusFailed      = 1 // the playbook is wrong, or a host failed
+	statusChanges     = 2 // plan --detailed-exitcode: there are changes; fmt --check: a file would change
+	statusUnreachable = 3 // no host failed, but one or more could not be reached
+	statusStale       = 4 // a saved plan is stale, or another run holds a host's lock
+	statusInterrupted = 130
+)

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"provision/internal/steps"
+)
+
+func (c *cli) stepsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "steps [KIND]",
+		Short: "The manual of the step kinds",
+		Args:  cobra.MaximumNArgs(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, k := range steps.Kinds() {
+				names = append(names, k.Name)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				w := tabwriter.NewWriter(c.stdout, 0, 4, 2, ' ', 0)
+				for _, k := range steps.Kinds() {
+					summary, _, _ := strings.Cut(k.Doc, "\n")
+					fmt.Fprintf(w, "%s\t%s\n", k.Name, summary)
+				}
+				fmt.Fprintln(w, "\nprovision steps KIND prints the manual of one.")
+				return w.Flush()
+			}
+			k := steps.Find(args[0])
+			if k == nil {
+				return fmt.Errorf("there is no kind of step %q; provision steps lists them all", args[0])
+			}
+			_, err := fmt.Fprint(c.stdout, k.Manual())
+			return err
+		},
+	}
+}

@@ -1,0 +1,9 @@
+// Package examples holds the examples, which are built into provision: init copies them.
+package examples
+
+import "embed"
+
+// FS holds a directory for each example.
+//
+//go:embed all:quickstart
+var FS embed.FS

@@ -1,0 +1,254 @@
+package steps
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+)
+
+var lineKind = &Kind{
+	Name: "line",
+	Doc: `One line in a text file, or its absence; everything else in the file stays as it is.
+
+Without match the line is added unless the file holds it already, character for character. With
+match (a regular expression in Go's syntax, found anywhere in a line unless ^ or $ ties it down)
+the line takes the place of the lines that match: of the first one, and further ones go. So
+"^#?PermitRootLogin " leaves one such line, whether it was commented out, set twice or missing.
+
+A line that has to be added goes after the last line that after matches, or before the first one
+that before matches, or to the end of the file.
+
+state = "absent" removes every line that equals line or matches match.
+
+The file is replaced as a whole and at once; owner, mode, access list and label stay. Files
+larger than 256 KiB and files with NUL bytes are not edited. Word boundaries (\b) and ranges
+beyond ASCII are not for match: grep on the host must find the same lines.`,
+	Example: `step "file" "conf" {
+  path = "/etc/demo.conf"
+}
+
+step "line" "level" {
+  path  = "/etc/demo.conf"
+  match = "^#?level="
+  line  = "level=2"
+}
+
+step "line" "hosts" {
+  path   = "/etc/demo.hosts"
+  line   = "10.0.0.5 db.internal"
+  create = true
+}
+`,
+	New: func() (Step, Args) {
+		l := &line{State: "present"}
+		args := Args{
+			pathArg("path", &l.Path, "Absolute path of the file.").Must(),
+			lineArg("line", &l.Line, "The line, without a line break. Required unless state is absent."),
+			patternArg("match", &l.Match, "The lines that line takes the place of, or that go."),
+			patternArg("after", &l.After, "Where a new line goes: after the last line that matches."),
+			patternArg("before", &l.Before, "Where a new line goes: before the first line that matches."),
+			boolArg("create", &l.Create, "Make the file if it is not there."),
+		}
+		for _, a := range l.ownership.args("file") {
+			a.Doc = strings.Replace(a.Doc, "Left out, it is not looked at.", "For a file that create makes; an existing one keeps its own.", 1)
+			args = append(args, a)
+		}
+		return l, append(args, enumArg("state", &l.State, "Whether the line is there.", "present", "absent"))
+	},
+}
+
+type line struct {
+	Path, State          string
+	Line                 *string
+	Match, After, Before *pattern
+	Create               bool
+	ownership
+}
+
+// A pattern is a regular expression, in Go's syntax and as grep -E takes it.
+type pattern struct {
+	re  *regexp.Regexp
+	ere string
+}
+
+func (p *pattern) finds(line string) bool { return p != nil && p.re.MatchString(line) }
+
+// lineArg is one line of text that may hold tabs.
+func lineArg(name string, to **string, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
+		s := v.AsString()
+		if strings.ContainsAny(s, "\n") {
+			return errors.New("the text has a line break; write one step for each line, or use the kind file")
+		}
+		if err := noControl(strings.ReplaceAll(s, "\t", "")); err != nil {
+			return err
+		}
+		*to = &s
+		return nil
+	}}
+}
+
+func patternArg(name string, to **pattern, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
+		re, err := regexp.Compile(v.AsString())
+		if err != nil {
+			return fmt.Errorf("this is no regular expression: %w", err)
+		}
+		ere, err := ereOf(v.AsString())
+		if err != nil {
+			return err
+		}
+		*to = &pattern{re: re, ere: ere}
+		return nil
+	}}
+}
+
+func (l *line) Validate() []Problem {
+	var problems []Problem
+	if l.State == "present" && l.Line == nil {
+		problems = append(problems, Problem{Arg: "line", Summary: "line is required", Detail: "Give the text that the file should hold, or set state = \"absent\"."})
+	}
+	if l.State == "absent" && l.Line == nil && l.Match == nil {
+		problems = append(problems, Problem{Summary: "one of line and match is required", Detail: "Say which lines should go."})
+	}
+	if l.After != nil && l.Before != nil {
+		problems = append(problems, Problem{Arg: "before", Summary: "after and before exclude each other", Detail: "Keep one of them."})
+	}
+	if l.State == "absent" && (l.After != nil || l.Before != nil || l.Create) {
+		problems = append(problems, Problem{Arg: "state", Summary: "a line that is absent has no place", Detail: "Leave out after, before and create."})
+	}
+	if l.ownership != (ownership{}) && !l.Create {
+		problems = append(problems, Problem{Arg: "create", Summary: "owner, group and mode are for a file that is made", Detail: "Set create = true, or leave them out."})
+	}
+	return problems
+}
+
+// Probe counts the lines that match and those that equal the line, and prints whether that is
+// as it should be.
+func (l *line) Probe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(l.Path))
+	b.WriteString("if [ \"$t\" = absent ]; then\n")
+	switch {
+	case l.State == "absent":
+	case l.Create:
+		b.WriteString(probeParent + l.probeNames(""))
+	default:
+		b.WriteString("\tsay missing \"file $p\"\n")
+	}
+	b.WriteString("\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n")
+	// grep has status 1 if it found nothing, and prints 0.
+	count := "%s=$(grep -c %s -e %s <\"$p\")\n[ $? -lt 2 ] || exit 1\n"
+	b.WriteString("equal=0 match=0\n")
+	if l.Line != nil {
+		fmt.Fprintf(&b, count, "equal", "-Fx", shell.Quote(*l.Line))
+	}
+	if l.Match != nil {
+		fmt.Fprintf(&b, count, "match", "-E", shell.Quote(l.Match.ere))
+	}
+	fmt.Fprintf(&b, "case \"$equal $match\" in\n%s) say line same ;;\n*)\n\tsay line differs\n%s\t;;\nesac\n", l.goodCounts(), probeEdit)
+	return b.String()
+}
+
+// goodCounts is the pattern of sh for "EQUAL MATCH" of a file that is as it should be.
+func (l *line) goodCounts() string {
+	switch {
+	case l.State == "absent":
+		return "'0 0'"
+	case l.Match == nil:
+		return "[1-9]*"
+	case l.Match.finds(*l.Line):
+		return "'1 1'"
+	}
+	return "[1-9]*' 0'"
+}
+
+func (l *line) Plan(f *Facts, obs Observation) (Change, error) {
+	kind, _ := obs.Get("type")
+	same, _ := obs.Get("line")
+	switch {
+	case kind == "absent" && l.State == "absent", kind == "file" && same == "same":
+		return Change{Action: NoOp}, nil
+	case kind == "absent" && !l.Create:
+		change := Change{Action: Unknown}
+		change.missing(obs)
+		change.Predict = []Observation{Observe("type file", "line same")}
+		return change, nil
+	case kind == "absent":
+		change := Change{Action: Create, Diff: []Attr{{Name: "line 1", BeforeMissing: true, After: *l.Line}}}
+		l.differences(&change, obs, "")
+		change.Ops = []Op{Put{Path: l.Path, Content: Content{Text: Plain(*l.Line + "\n")}, Owner: l.Owner, Group: l.Group, Mode: l.Mode}}
+		change.Predict = []Observation{Observe("type file", "line same")}
+		change.missing(obs)
+		return change, nil
+	case kind != "file":
+		return Change{}, notA(l.Path, kind, "file")
+	}
+	before, err := editable(obs)
+	if err != nil {
+		return Change{}, err
+	}
+	change := Change{Action: Update}
+	after := l.edit(&change, before)
+	change.Ops = []Op{Put{Path: l.Path, Content: Content{Text: Plain(after)}}}
+	return change, nil
+}
+
+// edit returns the new content and notes the lines that change, by their old numbers.
+func (l *line) edit(change *Change, before string) string {
+	var out []string
+	// A line that is there and that match does not find needs no second place.
+	done := l.State == "present" && l.Match != nil && !l.Match.finds(*l.Line) &&
+		slices.Contains(strings.Split(before, "\n"), *l.Line)
+	for i, old := range splitLines(before) {
+		text := strings.TrimSuffix(old, "\n")
+		equal := l.Line != nil && text == *l.Line
+		name := fmt.Sprintf("line %d", i+1)
+		switch {
+		case !equal && !l.Match.finds(text):
+			out = append(out, old)
+		case l.State == "absent":
+			change.Diff = append(change.Diff, Attr{Name: name, Before: text, AfterMissing: true})
+		case equal && (!done || !l.Match.finds(text)):
+			// Where match does not count it, the line may be there more than once.
+			done = true
+			out = append(out, old)
+		case !done:
+			done = true
+			change.Diff = append(change.Diff, Attr{Name: name, Before: text, After: *l.Line})
+			out = append(out, *l.Line+old[len(text):])
+		default:
+			change.Diff = append(change.Diff, Attr{Name: name, Before: text, AfterMissing: true})
+		}
+	}
+	if !done && l.State == "present" {
+		at := l.place(out)
+		change.Diff = append(change.Diff, Attr{Name: fmt.Sprintf("line %d", at+1), BeforeMissing: true, After: *l.Line})
+		if at == len(out) {
+			endLast(out, "\n")
+		}
+		out = append(out[:at:at], append([]string{*l.Line + "\n"}, out[at:]...)...)
+	}
+	return strings.Join(out, "")
+}
+
+// place is the index at which a new line goes.
+func (l *line) place(lines []string) int {
+	at := len(lines)
+	for i, text := range lines {
+		text = strings.TrimSuffix(text, "\n")
+		if l.Before.finds(text) {
+			return i
+		}
+		if l.After.finds(text) {
+			at = i + 1
+		}
+	}
+	return at
+}

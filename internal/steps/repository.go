@@ -1,0 +1,373 @@
+package steps
+
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+)
+
+//go:embed repository.sh
+var repositoryScript string
+
+var repositoryKind = &Kind{
+	Name: "repository",
+	Doc: `A package repository of yum, dnf, zypper, apt or apk.
+
+One step can serve hosts of several families: each takes the arguments that it knows. yum, dnf and zypper
+need baseurl, mirrorlist or metalink, or url, the address of a ready .repo file. apt needs uris and
+suites; apk needs baseurl.
+
+The repository is tried before it is written: its lists are fetched with a copy of the file, and if that
+fails nothing changes, since one broken repository makes every later installation fail. After that a
+package step finds its packages at once. The file is NAME.repo or NAME.sources and is compared as a
+whole; one that is there already is replaced. To change one line of a file that a package owns, use the
+kind ini. A .repo file from url is downloaded once, and again when sha256 changes.
+
+gpgkey and signed_by say which key must sign. A key given as a URL or as text is stored in
+/etc/apt/keyrings by apt; with rpm, yum imports it. gpgcheck = false trusts anyone on the way to the server.
+A password in a URL is refused, since the file is readable by everyone: put it into
+/etc/apt/auth.conf.d or /etc/yum.repos.d with a step of the kind file and a sensitive content.`,
+	Example: `step "command" "packages" {
+  script  = "mkdir -p /srv/packages && : >/srv/packages/Packages"
+  creates = "/srv/packages/Packages"
+}
+
+step "repository" "demo" {
+  name     = "demo"
+  uris     = ["file:/srv/packages"]
+  suites   = ["./"]
+  gpgcheck = false
+}
+`,
+	New: func() (Step, Args) {
+		r := &repository{State: "present", Enabled: true, GPGCheck: true}
+		return r, Args{
+			nameArg("name", &r.Name, "Name of the repository, and of its file.").Must(),
+			enumArg("state", &r.State, "Whether the repository is there.", "present", "absent"),
+			stringArg("description", &r.Description, "What people call it.").With("the name"),
+			stringArg("baseurl", &r.BaseURL, "Address of the packages (yum, dnf, zypper, apk). Variables such as $releasever are left to the package manager."),
+			stringArg("mirrorlist", &r.MirrorList, "Address of a list of mirrors (yum, dnf)."),
+			stringArg("metalink", &r.Metalink, "Address of a metalink (yum, dnf)."),
+			urlArg("url", &r.URL, "Address of a .repo file, which is used as it is (yum, dnf, zypper).", "https", "http", "file"),
+			sha256Arg("sha256", &r.SHA256, "SHA-256 of the .repo file from url."),
+			stringArg("gpgkey", &r.GPGKey, "Address of the key that signs the packages (yum, dnf, zypper)."),
+			boolArg("gpgcheck", &r.GPGCheck, "Whether signatures are checked."),
+			boolArg("enabled", &r.Enabled, "Whether the repository is used."),
+			stringsArg("uris", &r.URIs, "Addresses of the archive (apt)."),
+			stringsArg("suites", &r.Suites, "Suites, such as bookworm; one that ends in / is an exact path and takes no components (apt)."),
+			stringsArg("components", &r.Components, "Components, such as main (apt)."),
+			stringsArg("architectures", &r.Architectures, "Architectures, such as amd64. Left out, those of the host (apt)."),
+			stringsArg("types", &r.Types, "deb, deb-src or both (apt).").With("[\"deb\"]"),
+			plainTextArg("signed_by", &r.SignedBy, "The key that signs the archive: an absolute path on the host, a URL, or the text of an armored key (apt)."),
+		}
+	},
+}
+
+// plainTextArg is text of several lines that is no secret.
+func plainTextArg(name string, to *string, doc string) Arg {
+	var text *Text
+	a := textArg(name, &text, doc)
+	set := a.set
+	a.Secret = false
+	a.set = func(v cty.Value) error {
+		if err := set(v); err != nil {
+			return err
+		}
+		*to = text.Reveal()
+		return nil
+	}
+	return a
+}
+
+type repository struct {
+	Name, State, Description, BaseURL, MirrorList, Metalink, URL, SHA256, GPGKey, SignedBy string
+	GPGCheck, Enabled                                                                      bool
+	URIs, Suites, Components, Architectures, Types                                         []string
+}
+
+var credentials = regexp.MustCompile(`://[^/@\s]+:[^/@\s]+@`)
+
+func (r *repository) Validate() []Problem {
+	var problems []Problem
+	for _, address := range append([]string{r.BaseURL, r.MirrorList, r.Metalink, r.GPGKey, r.SignedBy}, r.URIs...) {
+		if credentials.MatchString(address) {
+			problems = append(problems, Problem{Summary: "a URL holds a password, which everyone on the host could read", Detail: "apt: a file in /etc/apt/auth.conf.d; yum: username and password in a file with mode 0600. Use a step of the kind file."})
+			break
+		}
+	}
+	for _, address := range append([]string{r.BaseURL, r.MirrorList, r.Metalink, r.GPGKey}, r.URIs...) {
+		if strings.ContainsAny(address, " \t") {
+			problems = append(problems, Problem{Summary: fmt.Sprintf("%q is no URL", address), Detail: "A URL holds no spaces; several uris are a list."})
+		}
+	}
+	if r.State == "absent" {
+		return problems
+	}
+	yum := r.BaseURL != "" || r.MirrorList != "" || r.Metalink != ""
+	apt := len(r.URIs) > 0
+	switch {
+	case r.URL != "" && yum:
+		problems = append(problems, Problem{Arg: "url", Summary: "url is a whole .repo file and cannot be joined with baseurl, mirrorlist or metalink", Detail: "Leave one of them out."})
+	case !apt && !yum && r.URL == "":
+		problems = append(problems, Problem{Summary: "the address of the repository is missing", Detail: "yum and dnf: baseurl, mirrorlist, metalink or url. apt: uris and suites."})
+	}
+	if apt && len(r.Suites) == 0 {
+		problems = append(problems, Problem{Arg: "suites", Summary: "apt needs suites", Detail: "Such as [\"bookworm\"], or [\"./\"] for a plain directory."})
+	}
+	for _, suite := range r.Suites {
+		if exact := strings.HasSuffix(suite, "/"); exact == (len(r.Components) > 0) {
+			problems = append(problems, Problem{Arg: "components", Summary: fmt.Sprintf("the suite %q and the components do not fit", suite), Detail: "A suite needs components, such as [\"main\"], unless it ends in / and is an exact path."})
+			break
+		}
+	}
+	if r.SHA256 != "" && r.URL == "" {
+		problems = append(problems, Problem{Arg: "sha256", Summary: "sha256 belongs to url", Detail: "Set url, or leave sha256 out."})
+	}
+	if r.SignedBy != "" && !strings.HasPrefix(r.SignedBy, "/") && !strings.HasPrefix(r.SignedBy, "https://") && !r.armored() {
+		problems = append(problems, Problem{Arg: "signed_by", Summary: "signed_by is no key", Detail: "Give an absolute path on the host, an https URL, or the text that begins with -----BEGIN PGP PUBLIC KEY BLOCK-----."})
+	}
+	return problems
+}
+
+func (r *repository) armored() bool {
+	return strings.HasPrefix(strings.TrimSpace(r.SignedBy), "-----BEGIN PGP PUBLIC KEY BLOCK-----")
+}
+
+// keyPath is the file of the key on the host; "" for none.
+func (r *repository) keyPath() string {
+	if r.SignedBy == "" || strings.HasPrefix(r.SignedBy, "/") {
+		return r.SignedBy
+	}
+	return "/etc/apt/keyrings/" + r.Name + ".asc"
+}
+
+// content is the file of the repository for a family of package managers.
+func (r *repository) content(manager string) string {
+	var b strings.Builder
+	line := func(key, value string) {
+		if value != "" {
+			b.WriteString(key + value + "\n")
+		}
+	}
+	flag := func(yes bool) string { return map[bool]string{true: "1", false: "0"}[yes] }
+	if manager == "apt" {
+		types := r.Types
+		if len(types) == 0 {
+			types = []string{"deb"}
+		}
+		line("Types: ", strings.Join(types, " "))
+		line("URIs: ", strings.Join(r.URIs, " "))
+		line("Suites: ", strings.Join(r.Suites, " "))
+		line("Components: ", strings.Join(r.Components, " "))
+		line("Architectures: ", strings.Join(r.Architectures, " "))
+		line("Signed-By: ", r.keyPath())
+		if !r.Enabled {
+			line("Enabled: ", "no")
+		}
+		if !r.GPGCheck {
+			line("Trusted: ", "yes")
+		}
+		return b.String()
+	}
+	if manager == "apk" {
+		return r.BaseURL + "\n"
+	}
+	description := r.Description
+	if description == "" {
+		description = r.Name
+	}
+	b.WriteString("[" + r.Name + "]\n")
+	line("name=", description)
+	line("baseurl=", r.BaseURL)
+	line("mirrorlist=", r.MirrorList)
+	line("metalink=", r.Metalink)
+	line("enabled=", flag(r.Enabled))
+	line("gpgcheck=", flag(r.GPGCheck))
+	line("gpgkey=", r.GPGKey)
+	return b.String()
+}
+
+func (r *repository) path(manager string) string {
+	switch manager {
+	case "apt":
+		return "/etc/apt/sources.list.d/" + r.Name + ".sources"
+	case "apk":
+		return "/etc/apk/repositories"
+	case "zypper":
+		return "/etc/zypp/repos.d/" + r.Name + ".repo"
+	}
+	return "/etc/yum.repos.d/" + r.Name + ".repo"
+}
+
+func (r *repository) Probe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `case $F_PACKAGE_MANAGER in
+apt) p=%s k=%s ;;
+zypper) p=%s k= ;;
+apk)
+	[ -r /etc/apk/repositories ] || fail "/etc/apk/repositories cannot be read"
+	l=no
+	while IFS= read -r line; do [ "$line" != %s ] || l=yes; done </etc/apk/repositories
+	say line "$l"
+	exit 0
+	;;
+*) p=%s k= ;;
+esac
+`, shell.Quote(r.path("apt")), shell.Quote(r.keyPath()), shell.Quote(r.path("zypper")), shell.Quote(r.BaseURL), shell.Quote(r.path("yum")))
+	b.WriteString(`t=$(path_type "$p") || exit 1
+say type "$t"
+if [ "$t" = file ]; then
+	s=$(sum_of "$p") || exit 1
+	say sum "$s"
+fi
+`)
+	if r.State == "absent" {
+		return b.String()
+	}
+	b.WriteString("if [ -n \"$k\" ]; then\n\tt=$(path_type \"$k\") || exit 1\n\tsay key \"$t\"\n")
+	if r.armored() {
+		b.WriteString("\t[ \"$t\" != file ] || { s=$(sum_of \"$k\") || exit 1; say key_sum \"$s\"; }\n")
+	}
+	b.WriteString("fi\n[ ! -f \"$p\" ] || detail content \"$p\"\n")
+	return b.String()
+}
+
+func (r *repository) Plan(f *Facts, obs Observation) (Change, error) {
+	manager := f.PackageManager
+	if err := r.serves(manager); err != nil {
+		return Change{}, err
+	}
+	if manager == "apk" {
+		return r.planLine(obs), nil
+	}
+	kind, _ := obs.Get("type")
+	file := r.path(manager)
+	if kind != "absent" && kind != "file" {
+		return Change{}, fmt.Errorf("%s is a %s, not a file; move it away", file, kind)
+	}
+	if r.State == "absent" {
+		if kind == "absent" {
+			return Change{Action: NoOp}, nil
+		}
+		return Change{
+			Action: Delete, Diff: []Attr{{Name: "path", Before: file, AfterMissing: true}},
+			Ops: []Op{Run{Script: "rm -f -- " + shell.Quote(file) + "\n"}}, Dangers: []string{"removes repository " + r.Name},
+		}, nil
+	}
+	sum, _ := obs.Get("sum")
+	key, hasKey := obs.Get("key")
+	keySum, _ := obs.Get("key_sum")
+	change := Change{Action: NoOp}
+	before, known := obs.Detail("content")
+	wanted := r.content(manager)
+	switch {
+	case r.URL != "" && manager != "apt":
+		if kind == "absent" || r.SHA256 != "" && sum != r.SHA256 {
+			change.Diff = []Attr{{Name: "file", Before: sum, BeforeMissing: kind == "absent", After: r.URL}}
+		}
+	case kind == "absent" || sum != Plain(wanted).Sum(f):
+		change.Diff = []Attr{{Name: "content", Before: before, BeforeMissing: kind == "absent" || !known, After: wanted}}
+	}
+	if hasKey && (key == "absent" || r.armored() && keySum != Plain(r.key()).Sum(f)) {
+		if strings.HasPrefix(r.SignedBy, "/") {
+			change.Need = &Need{What: "file " + r.SignedBy, Kinds: []string{"download", "file", "package"}}
+		} else {
+			change.Diff = append(change.Diff, Attr{Name: "key", Before: keySum, BeforeMissing: keySum == "", After: r.keyPath()})
+		}
+	}
+	if len(change.Diff) == 0 {
+		return Change{Action: NoOp}, nil
+	}
+	change.Action = Update
+	if kind == "absent" {
+		change.Action = Create
+	}
+	if change.Need != nil {
+		lines := []string{"type " + kind}
+		if sum != "" {
+			lines = append(lines, "sum "+sum)
+		}
+		change.Predict = []Observation{Observe(append(lines, "key file")...)}
+	}
+	change.Ops = []Op{Run{Script: r.script(manager)}}
+	return change, nil
+}
+
+// serves tells whether the arguments describe a repository for a package manager.
+func (r *repository) serves(manager string) error {
+	switch {
+	case manager == "pacman" || manager == "":
+		return fmt.Errorf("repositories of this host cannot be managed (package manager %q); edit pacman.conf with the kind ini, or set when", manager)
+	case r.State == "absent":
+		return nil
+	case manager == "apt" && len(r.URIs) == 0:
+		return fmt.Errorf("this host uses apt, which needs uris and suites; add them, or limit the step with when")
+	case manager == "apk" && r.BaseURL == "":
+		return fmt.Errorf("this host uses apk, which needs baseurl; add it, or limit the step with when")
+	case manager != "apt" && manager != "apk" && r.BaseURL+r.MirrorList+r.Metalink+r.URL == "":
+		return fmt.Errorf("this host uses %s, which needs baseurl, mirrorlist, metalink or url; add one, or limit the step with when", manager)
+	}
+	return nil
+}
+
+// key is the content of the key file when the key is given as text.
+func (r *repository) key() string { return strings.TrimSpace(r.SignedBy) + "\n" }
+
+// planLine is the plan for apk, whose repositories are lines of one file.
+func (r *repository) planLine(obs Observation) Change {
+	there, _ := obs.Get("line")
+	wanted := yesNo(r.State == "present" && r.Enabled)
+	if there == wanted {
+		return Change{Action: NoOp}
+	}
+	change := Change{
+		Action: Create, Diff: []Attr{{Name: "line", BeforeMissing: true, After: r.BaseURL}},
+		Ops: []Op{Run{Script: repositoryScript + "apk_repository " + shell.Words(r.BaseURL, wanted) + "\n"}},
+	}
+	if wanted == "no" {
+		change.Action = Delete
+		change.Diff = []Attr{{Name: "line", Before: r.BaseURL, AfterMissing: true}}
+		change.Dangers = []string{"removes repository " + r.BaseURL}
+	}
+	return change
+}
+
+// script makes the files in a private directory, tries them, and puts them in place.
+func (r *repository) script(manager string) string {
+	var b strings.Builder
+	b.WriteString(packageQuery + packageLists + packageChange + repositoryScript)
+	fmt.Fprintf(&b, "name=%s file=%s enabled=%s\n", shell.Quote(r.Name), shell.Quote(r.path(manager)), yesNo(r.Enabled))
+	b.WriteString("t=$(mktemp -d) || exit 1\ntrap 'rm -rf -- \"$t\"' EXIT\nmkdir \"$t/repos\" || exit 1\n")
+	fetches := r.URL != "" && manager != "apt" || manager == "apt" && strings.HasPrefix(r.SignedBy, "https://")
+	if fetches {
+		b.WriteString(fetchScript)
+	}
+	if manager == "apt" && r.SignedBy != "" {
+		key := r.keyPath()
+		switch {
+		case strings.HasPrefix(r.SignedBy, "/"):
+			fmt.Fprintf(&b, "[ -e %s ] || fail %s\n", shell.Quote(key), shell.Quote(key+" is not there; an earlier step has to bring it"))
+		case r.armored():
+			fmt.Fprintf(&b, "{ %s\n} >\"$t/key\" || exit 1\n", shell.Printf([]byte(r.key())))
+		default:
+			fmt.Fprintf(&b, "[ -e %s ] || {\n%s}\n", shell.Quote(key), fetchInto(r.SignedBy, `"$t/key"`, 120))
+		}
+		fmt.Fprintf(&b, "apt_key %s || exit 1\n", shell.Quote(key))
+	}
+	base := r.path(manager)
+	base = base[strings.LastIndexByte(base, '/')+1:]
+	into := "\"$t/repos/" + base + "\""
+	if r.URL != "" && manager != "apt" {
+		b.WriteString(fetchInto(r.URL, into, 120) + verifySum(r.SHA256, into))
+		fmt.Fprintf(&b, "grep -q '^\\[' %s || fail %s\n", into, shell.Quote(r.URL+" is no .repo file"))
+	} else {
+		fmt.Fprintf(&b, "{ %s\n} >%s || exit 1\n", shell.Printf([]byte(r.content(manager))), into)
+	}
+	b.WriteString("try_repository " + into + "\ninstall_repository " + into + "\n")
+	return b.String()
+}
