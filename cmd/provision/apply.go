@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/internal/engine"
-	"provision/internal/sandbox"
 )
 
 func (c *cli) applyCommand() *cobra.Command {
@@ -21,28 +20,13 @@ func (c *cli) applyCommand() *cobra.Command {
 		Long: `Shows the plan, asks, and makes the hosts what the playbook says; then runs its checks.
 
 Where stdin is no terminal it does not ask and needs --yes. With --sandbox it does all of it on a throw-away
-copy of this machine, behind a real SSH connection, and asks nothing.`,
-		Args: cobra.MaximumNArgs(1),
+copy of this machine, behind a real SSH connection, and asks nothing.
+
+The first Ctrl-C lets every host end its current step, the second kills that step.`,
+		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			if !o.yes && !o.sandbox && !isatty.IsTerminal(c.stdin.Fd()) {
-				return errors.New("apply asks before it changes anything, and stdin is no terminal: pass --yes if that is meant")
-			}
-			pb, err := c.load(cmd.Context(), pathOf(args), &o)
-			if err != nil {
-				return err
-			}
-			if err := o.checkTags(pb); err != nil {
-				return err
-			}
-			hosts, box, err := c.choose(ctx, pb, &o)
-			if err != nil {
-				return err
-			}
-			if box != nil {
-				defer box.Close()
-			}
-			r, err := c.newRollout(ctx, engine.CommandApply, pathOf(args), pb, hosts, box, &o)
+			r, err := c.prepare(ctx, engine.CommandApply, pathOf(args), &o)
 			if err != nil {
 				return err
 			}
@@ -50,18 +34,32 @@ copy of this machine, behind a real SSH connection, and asks nothing.`,
 			for _, addr := range rerun {
 				r.run.Rerun[addr] = true
 			}
-			return r.planAskApply(ctx, box)
+			defer r.closeSandbox()
+			return r.planAskApply(ctx)
 		},
 	}
 	o.plays(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().StringArrayVar(&rerun, "rerun", nil, "run the step `ADDRESS` again although an earlier run was cut off in it (repeatable)")
-	c.completeHosts(cmd, &o)
+	c.complete(cmd)
 	return cmd
 }
 
+// canAsk refuses what would have to ask and has nobody to ask.
+func (c *cli) canAsk(o *options) error {
+	switch {
+	case o.yes || o.sandbox:
+		return nil
+	case !isatty.IsTerminal(c.stdin.Fd()):
+		return errors.New("apply asks before it changes anything, and stdin is no terminal: pass --yes if that is meant")
+	case o.json:
+		return errors.New("apply asks before it changes anything, and --json leaves no plan to read: pass --yes if that is meant")
+	}
+	return nil
+}
+
 // planAskApply is what apply does once everything is known to be in order.
-func (r *rollout) planAskApply(ctx context.Context, box *sandbox.Sandbox) error {
+func (r *rollout) planAskApply(ctx context.Context) error {
 	c := r.cli
 	summary := r.planned(ctx)
 	if !r.options.json {
@@ -69,12 +67,11 @@ func (r *rollout) planAskApply(ctx context.Context, box *sandbox.Sandbox) error 
 			return err
 		}
 	}
-	if summary.Changes && box == nil && !r.options.yes {
-		ok, err := c.confirm(ctx, "Apply these changes?")
-		if err != nil || !ok {
-			r.run.Close()
+	if ctx.Err() == nil && summary.Changes && r.box == nil && !r.options.yes {
+		if ok, err := c.confirm(ctx, "Apply these changes?"); !ok {
+			_ = r.close(ctx) // a refusal is no failure of the hosts
+			fmt.Fprintln(c.stderr, "Nothing was changed.")
 			if err == nil {
-				fmt.Fprintln(c.stderr, "Nothing was changed.")
 				err = exitStatus(statusFailed)
 			}
 			return err
@@ -83,5 +80,5 @@ func (r *rollout) planAskApply(ctx context.Context, box *sandbox.Sandbox) error 
 	if ctx.Err() == nil {
 		r.apply(ctx)
 	}
-	return r.close()
+	return r.close(ctx)
 }

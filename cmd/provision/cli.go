@@ -40,19 +40,38 @@ func (c *cli) rootCommand() *cobra.Command {
 
   provision plan     shows exactly what differs, and changes nothing
   provision apply    shows it, asks, and makes it so
-  provision apply --sandbox PATH    does it to a throw-away copy of this machine`,
+  provision apply --sandbox PATH    does it to a throw-away copy of this machine
+
+PATH is a .hcl or .hcl.json file, or a directory of them; by default the current directory.
+
+Exit status:
+  0    done; for plan, whether or not there are changes
+  1    the playbook is wrong, or a host failed
+  2    plan --detailed-exitcode: there are changes; fmt --check: a file would change
+  3    no host failed, but one or more could not be reached
+  4    another run holds a host's lock
+  130  interrupted`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return unknownCommand(cmd, args[0])
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRun: func(*cobra.Command, []string) {
 			c.out = ui.NewTerminal(os.Stdout, c.noColor, c.getenv)
 			c.err = ui.NewTerminal(os.Stderr, c.noColor, c.getenv)
 		},
 	}
 	root.PersistentFlags().BoolVar(&c.noColor, "no-color", false, "no colours (NO_COLOR does the same)")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w\nSee 'provision %s --help'", err, cmd.Name())
-	})
+	// Given here, it does not take -v, which is --verbose everywhere else.
+	root.Flags().Bool("version", false, "print the version")
+	root.SetVersionTemplate("provision {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(c.helpCommand())
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -86,7 +105,8 @@ func (c *cli) diagnose(diags hcl.Diagnostics, files map[string]*hcl.File) error 
 func (c *cli) interrupts(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// Not SIGHUP: when the terminal goes away the client dies, and what the hosts were sent goes on there.
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	finished := make(chan struct{})
 	go func() {
 		for cancelled := false; ; {

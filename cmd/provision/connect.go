@@ -18,6 +18,7 @@ import (
 	"provision/internal/sandbox"
 	"provision/internal/ssh"
 	"provision/internal/steps"
+	"provision/internal/ui"
 )
 
 // A reacher knows how to reach the hosts of a run.
@@ -27,14 +28,15 @@ type reacher struct {
 	inv     *inventory.Inventory
 	targets map[string]ssh.Target
 	become  func(context.Context) (string, error) // asks for the password of sudo once; nil: it was not asked for
+	secret  func(string)                          // is told of what was typed, to be kept out of sight; nil: nothing is shown
 
 	mu      sync.Mutex
 	answers map[string]string // to questions, so that each is asked once
 }
 
 // newReacher resolves every host through the settings of the playbook and ~/.ssh/config.
-func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*inventory.Host, box *sandbox.Sandbox, o *options) (*reacher, error) {
-	r := &reacher{cli: c, inv: pb.Inventory(), targets: map[string]ssh.Target{}, answers: map[string]string{}}
+func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*inventory.Host, box *sandbox.Sandbox, o *options, secret func(string)) (*reacher, error) {
+	r := &reacher{cli: c, secret: secret, inv: pb.Inventory(), targets: map[string]ssh.Target{}, answers: map[string]string{}}
 	if o.askBecomePass {
 		r.become = func(ctx context.Context) (string, error) { return r.ask(ctx, "Password for sudo: ") }
 		// Asked before anything else, so that nobody has to wait beside the terminal.
@@ -119,12 +121,15 @@ func (r *reacher) ask(ctx context.Context, question string) (string, error) {
 	answer, err := r.cli.password(ctx, question)
 	if err == nil {
 		r.answers[question] = answer
+		if r.secret != nil {
+			r.secret(answer)
+		}
 	}
 	return answer, err
 }
 
-// host describes a host to the engine.
-func (r *reacher) host(pb *playbook.Playbook, h *inventory.Host, o *options) engine.Host {
+// host describes a host to the engine, without its steps.
+func (r *reacher) host(h *inventory.Host) engine.Host {
 	target := r.targets[h.Name]
 	become := engine.Become{Method: h.Settings.BecomeMethod, Password: r.become}
 	if h.Settings.BecomePassword != nil {
@@ -132,7 +137,6 @@ func (r *reacher) host(pb *playbook.Playbook, h *inventory.Host, o *options) eng
 	}
 	return engine.Host{
 		Name: h.Name, Address: fmt.Sprintf("%s:%d", target.Address, target.Port), User: target.User, Become: become,
-		Source: hostSource{pb: pb, host: h, options: o},
 	}
 }
 
@@ -189,13 +193,16 @@ func (c conn) Close() error { return c.client.Close() }
 
 // A hostSource yields the steps of one host to the engine.
 type hostSource struct {
-	pb      *playbook.Playbook
-	host    *inventory.Host
-	options *options
+	pb       *playbook.Playbook
+	host     *inventory.Host
+	options  *options
+	redactor *ui.Redactor
 }
 
 func (s hostSource) Steps(facts *steps.Facts, results map[string]cty.Value) ([]steps.Instance, hcl.Diagnostics) {
 	instances, diags := s.pb.Steps(s.host, facts, results)
+	// Evaluating may have met more secrets, and what comes of them is shown next.
+	s.redactor.Add(s.pb.Secrets()...)
 	for i := range instances {
 		if !instances[i].Check && !s.options.tagged(&instances[i]) {
 			instances[i].Skip = true

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/spf13/cobra"
 
@@ -30,12 +32,18 @@ func (c *cli) fmtCommand() *cobra.Command {
 				return err
 			}
 			changed := false
+			broken := hcl.Diagnostics{}
+			parser := hclparse.NewParser()
 			for _, file := range files {
-				differs, err := c.format(file, check)
+				differs, diags, err := c.format(parser, file, check)
 				if err != nil {
 					return err
 				}
+				broken = append(broken, diags...)
 				changed = changed || differs
+			}
+			if err := c.diagnose(broken, parser.Files()); err != nil {
+				return err
 			}
 			if check && changed {
 				return exitStatus(statusChanges)
@@ -52,6 +60,9 @@ func playbookFiles(paths []string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
 		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no file or directory %s", path)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -80,27 +91,37 @@ func playbookFiles(paths []string) ([]string, error) {
 	return files, nil
 }
 
-// format formats one file and tells whether that changes it.
-func (c *cli) format(file string, check bool) (bool, error) {
+// format formats one file and tells whether that changes it. What does not parse is left alone, and why comes back.
+func (c *cli) format(parser *hclparse.Parser, file string, check bool) (bool, hcl.Diagnostics, error) {
 	src, err := os.ReadFile(file)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
-	parser := hclparse.NewParser()
 	if _, diags := parser.ParseHCL(src, file); diags.HasErrors() {
-		return false, c.diagnose(diags, parser.Files())
+		return false, diags, nil
 	}
 	formatted := playbook.Format(src)
 	if bytes.Equal(src, formatted) {
-		return false, nil
+		return false, nil, nil
 	}
-	fmt.Fprintln(c.stdout, file)
-	if check {
-		return true, nil
+	if !check {
+		if err := rewrite(file, formatted); err != nil {
+			return true, nil, err
+		}
 	}
-	info, err := os.Stat(file)
+	_, err = fmt.Fprintln(c.stdout, file)
+	return true, nil, err
+}
+
+// rewrite gives a file new content and leaves its mode. Of a link it is the file behind it that changes.
+func rewrite(file string, content []byte) error {
+	target, err := filepath.EvalSymlinks(file)
 	if err != nil {
-		return true, err
+		return err
 	}
-	return true, renameio.WriteFile(file, formatted, info.Mode().Perm())
+	info, err := os.Stat(target)
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(target, content, info.Mode().Perm(), renameio.IgnoreUmask())
 }

@@ -19,13 +19,13 @@ func (c *cli) hostsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hosts [PATH]",
 		Short: "List the inventory as resolved: address, user, groups, variables",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  onePath,
 		RunE:  func(cmd *cobra.Command, args []string) error { return c.hosts(cmd, args, &o) },
 	}
 	o.variables(cmd.Flags())
 	cmd.Flags().StringArrayVar(&o.limit, "limit", nil, "only hosts that match `PATTERN` (repeatable)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "as JSON, with the variables")
-	c.completeHosts(cmd, &o)
+	c.complete(cmd)
 	return cmd
 }
 
@@ -41,7 +41,6 @@ type hostInfo struct {
 }
 
 func (c *cli) hosts(cmd *cobra.Command, args []string, o *options) error {
-	ctx := cmd.Context()
 	pb, err := c.load(cmd.Context(), pathOf(args), o)
 	if err != nil {
 		return err
@@ -55,12 +54,15 @@ func (c *cli) hosts(cmd *cobra.Command, args []string, o *options) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(infos)
 	}
+	if len(infos) == 0 {
+		fmt.Fprintln(c.stderr, "The playbook has no hosts. Add one: host \"NAME\" { address = \"…\" }")
+		return nil
+	}
 	w := tabwriter.NewWriter(c.stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "HOST\tADDRESS\tUSER\tGROUPS")
 	for _, h := range infos {
 		fmt.Fprintf(w, "%s\t%s:%d\t%s\t%s\n", ui.Line(h.Name), ui.Line(h.Address), h.Port, ui.Line(h.User), ui.Line(strings.Join(h.Groups, ",")))
 	}
-	_ = ctx
 	return w.Flush()
 }
 
@@ -69,7 +71,7 @@ func (c *cli) hostInfos(cmd *cobra.Command, pb *playbook.Playbook, o *options) (
 	if err != nil {
 		return nil, err
 	}
-	reach, err := c.newReacher(cmd.Context(), pb, hosts, nil, o)
+	reach, err := c.newReacher(cmd.Context(), pb, hosts, nil, o, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/examples"
+	"provision/internal/shell"
+	"provision/internal/suggest"
 )
 
 func (c *cli) initCommand() *cobra.Command {
@@ -17,7 +20,12 @@ func (c *cli) initCommand() *cobra.Command {
 		Use:   "init [EXAMPLE] DIR",
 		Short: "Start a new project from a shipped example",
 		Long:  "Copies an example into a new directory. The examples are: " + strings.Join(exampleNames(), ", ") + ". Without a name it is quickstart.",
-		Args:  cobra.RangeArgs(1, 2),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return errors.New("init takes the directory to make, after the name of an example if you want another than quickstart: provision init myserver")
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			example, dir := "quickstart", args[len(args)-1]
 			if len(args) == 2 {
@@ -28,7 +36,10 @@ func (c *cli) initCommand() *cobra.Command {
 				_, err = fs.Stat(source, ".")
 			}
 			if err != nil {
-				return fmt.Errorf("there is no example %q; there are: %s", example, strings.Join(exampleNames(), ", "))
+				return fmt.Errorf("there is no example %q.%s There are: %s", example, suggest.DidYouMean(example, exampleNames()), strings.Join(exampleNames(), ", "))
+			}
+			if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+				return fmt.Errorf("%s is a file: name a new directory", dir)
 			}
 			if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 				return fmt.Errorf("%s is not empty: name a new directory", dir)
@@ -39,7 +50,7 @@ func (c *cli) initCommand() *cobra.Command {
 			if err := os.CopyFS(dir, source); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.stdout, "Made %s from the example %s. Try it:\n\n  provision apply --sandbox %s\n", dir, example, filepath.Clean(dir))
+			fmt.Fprintf(c.stdout, "Made %s from the example %s. Try it on a throw-away copy of this machine:\n\n  provision apply --sandbox %s\n", dir, example, shell.Quote(filepath.Clean(dir)))
 			return nil
 		},
 	}

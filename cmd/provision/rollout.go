@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"provision/internal/engine"
@@ -20,7 +19,10 @@ import (
 type rollout struct {
 	cli      *cli
 	options  *options
+	path     string
 	pb       *playbook.Playbook
+	hosts    []*inventory.Host
+	box      *sandbox.Sandbox // nil: the hosts are those of the inventory
 	run      *engine.Run
 	sinks    *sinks
 	redactor *ui.Redactor
@@ -28,71 +30,83 @@ type rollout struct {
 	log      *ui.Log
 }
 
-// sinks passes events on to renderers, of which some take part for a while only.
-type sinks struct {
-	mu    sync.Mutex
-	start *engine.Event // what a renderer that comes later must know
-	list  []engine.Sink
-}
-
-func (s *sinks) Event(e engine.Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e.Type == engine.EventRunStart {
-		s.start = &e
+// prepare reads the playbook, chooses the hosts and makes a run of them. With --sandbox it starts one: closeSandbox ends
+// it.
+func (c *cli) prepare(ctx context.Context, command, path string, o *options) (*rollout, error) {
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	for _, sink := range s.list {
-		sink.Event(e)
-	}
-}
-
-func (s *sinks) add(sink engine.Sink) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.start != nil {
-		sink.Event(*s.start)
-	}
-	s.list = append(s.list, sink)
-}
-
-func (s *sinks) remove(sink engine.Sink) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.list {
-		if s.list[i] == sink {
-			s.list = append(s.list[:i:i], s.list[i+1:]...)
-			return
-		}
-	}
-}
-
-// newRollout prepares a run of a command over hosts.
-func (c *cli) newRollout(ctx context.Context, command, path string, pb *playbook.Playbook, hosts []*inventory.Host, box *sandbox.Sandbox, o *options) (*rollout, error) {
-	reach, err := c.newReacher(ctx, pb, hosts, box, o)
+	pb, err := c.load(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
+	if err := o.checkTags(pb, pb.Inventory().Hosts()); err != nil {
+		return nil, err
+	}
+	if command == engine.CommandApply {
+		if err := c.canAsk(o); err != nil {
+			return nil, err
+		}
+	}
+	hosts, box, err := c.choose(ctx, pb, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &rollout{cli: c, options: o, path: path, pb: pb, hosts: hosts, box: box}
+	if err := r.start(ctx, command); err != nil {
+		r.closeSandbox()
+		return nil, err
+	}
+	return r, nil
+}
+
+// again is a further run over the same hosts.
+func (r *rollout) again(ctx context.Context, command string) (*rollout, error) {
+	next := &rollout{cli: r.cli, options: r.options, path: r.path, pb: r.pb, hosts: r.hosts, box: r.box}
+	return next, next.start(ctx, command)
+}
+
+// start makes the run and what shows and keeps it.
+func (r *rollout) start(ctx context.Context, command string) error {
 	now := time.Now()
-	run := &engine.Run{
-		ID: engine.NewID(now), Owner: ownerOf(now), Command: command, Playbook: path, Version: version(), Sandbox: box != nil,
-		Phases: phases(pb), Dialer: reach, Parallel: o.parallel, Salt: engine.NewSalt(), Reconnect: reconnectFor,
+	r.run = &engine.Run{
+		ID: engine.NewID(now), Owner: ownerOf(now), Command: command, Playbook: r.path, Version: version(), Sandbox: r.box != nil,
+		Phases: phases(r.pb), Parallel: r.options.parallel, Salt: engine.NewSalt(), Reconnect: reconnectFor,
 	}
-	run.Owner += ", run " + run.ID
-	for _, h := range hosts {
-		run.Hosts = append(run.Hosts, reach.host(pb, h, o))
-	}
-	r := &rollout{cli: c, options: o, pb: pb, run: run, sinks: &sinks{}, plan: ui.NewPlan()}
+	r.run.Owner += ", run " + r.run.ID
+	r.sinks, r.plan = &sinks{}, ui.NewPlan()
 	r.sinks.list = append(r.sinks.list, r.plan)
-	if o.json {
-		r.sinks.list = append(r.sinks.list, ui.NewJSON(c.stdout))
+	if r.options.json {
+		r.sinks.list = append(r.sinks.list, ui.NewJSON(r.cli.stdout))
 	}
-	if command != engine.CommandPlan && box == nil {
-		r.log = ui.NewLog(runsDir(path), ui.LogOptions{})
+	if command != engine.CommandPlan && r.box == nil {
+		r.log = ui.NewLog(runsDir(r.path), ui.LogOptions{})
 		r.sinks.list = append(r.sinks.list, r.log)
 	}
-	r.redactor = ui.NewRedactor(r.sinks, pb.Secrets()...)
-	run.Sink = r.redactor
-	return r, nil
+	r.redactor = ui.NewRedactor(r.sinks, r.pb.Secrets()...)
+	r.run.Sink = r.redactor
+
+	reach, err := r.cli.newReacher(ctx, r.pb, r.hosts, r.box, r.options, func(s string) { r.redactor.Add(s) })
+	if err != nil {
+		return err
+	}
+	r.run.Dialer = reach
+	for _, h := range r.hosts {
+		host := reach.host(h)
+		host.Source = hostSource{pb: r.pb, host: h, options: r.options, redactor: r.redactor}
+		r.run.Hosts = append(r.run.Hosts, host)
+	}
+	return nil
+}
+
+// closeSandbox ends the sandbox, if there is one.
+func (r *rollout) closeSandbox() {
+	if r.box == nil {
+		return
+	}
+	if err := r.box.Close(); err != nil {
+		fmt.Fprintln(r.cli.stderr, "Warning: the sandbox left something behind:", r.cli.clean(err.Error()))
+	}
 }
 
 // runsDir is where the runs of a playbook are kept: beside it.
@@ -134,8 +148,6 @@ func (r *rollout) watched(part func()) {
 func (r *rollout) planned(ctx context.Context) engine.Summary {
 	var s engine.Summary
 	r.watched(func() { s = r.run.Plan(ctx) })
-	// Evaluating for each host may have met more secrets.
-	r.redactor.Add(r.pb.Secrets()...)
 	return s
 }
 
@@ -155,11 +167,14 @@ func (r *rollout) apply(ctx context.Context) {
 }
 
 // close ends the run and returns its status as an error.
-func (r *rollout) close() error {
+func (r *rollout) close(ctx context.Context) error {
 	status := r.run.Close()
+	if status == 0 && ctx.Err() != nil {
+		status = statusInterrupted // between the plan and its application
+	}
 	if r.log != nil {
 		if err := r.log.Close(); err != nil {
-			fmt.Fprintln(r.cli.stderr, "Warning: the log of the run is incomplete:", err)
+			fmt.Fprintln(r.cli.stderr, "Warning: the log of the run is incomplete:", r.cli.clean(err.Error()))
 		} else if dir := r.log.Dir(); dir != "" && status != 0 && !r.options.json {
 			fmt.Fprintln(r.cli.stderr, "The whole output is in", dir)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -8,19 +9,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/internal/steps"
+	"provision/internal/suggest"
 )
 
 func (c *cli) stepsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "steps [KIND]",
 		Short: "The manual of the step kinds",
-		Args:  cobra.MaximumNArgs(1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			var names []string
-			for _, k := range steps.Kinds() {
-				names = append(names, k.Name)
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return errors.New("steps takes the name of one kind")
 			}
-			return names, cobra.ShellCompDirectiveNoFileComp
+			return nil
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return kindNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -34,10 +37,18 @@ func (c *cli) stepsCommand() *cobra.Command {
 			}
 			k := steps.Find(args[0])
 			if k == nil {
-				return fmt.Errorf("there is no kind of step %q; provision steps lists them all", args[0])
+				return fmt.Errorf("there is no kind of step %q.%s provision steps lists them all", args[0], suggest.DidYouMean(args[0], kindNames()))
 			}
 			_, err := fmt.Fprint(c.stdout, k.Manual())
 			return err
 		},
 	}
+}
+
+func kindNames() []string {
+	var names []string
+	for _, k := range steps.Kinds() {
+		names = append(names, k.Name)
+	}
+	return names
 }

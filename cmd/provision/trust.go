@@ -21,13 +21,13 @@ func (c *cli) trustCommand() *cobra.Command {
 		Long: `Asks every host that is not yet known for its keys, shows their fingerprints, and records them in known_hosts
 after one confirmation. Compare the fingerprints with those that the provider's console shows. A host whose key
 changed is never recorded.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.trust(cmd, args, &o) },
 	}
 	o.variables(cmd.Flags())
 	cmd.Flags().StringArrayVar(&o.limit, "limit", nil, "only hosts that match `PATTERN` (repeatable)")
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask: only where nobody can stand between you and the hosts")
-	c.completeHosts(cmd, &o)
+	c.complete(cmd)
 	return cmd
 }
 
@@ -47,7 +47,7 @@ func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
 	if err != nil {
 		return err
 	}
-	reach, err := c.newReacher(ctx, pb, hosts, nil, o)
+	reach, err := c.newReacher(ctx, pb, hosts, nil, o, nil)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ func (c *cli) validateCommand() *cobra.Command {
 		Short: "Check a playbook offline",
 		Long: `Checks everything that can be known without asking a host: syntax, types, references, arguments, local files and
 the syntax of shell text, for every host of the playbook. All mistakes are reported at once.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pb, err := c.load(cmd.Context(), pathOf(args), &o)
 			if err != nil {

@@ -27,6 +27,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 	for stale := 0; ; {
 		segment := h.segment(from, wanted)
 		if len(segment.entries) == 0 && segment.next >= len(h.planned) {
+			h.passOver(segment, ending{verdict: "ok"})
 			return nil
 		}
 		if len(segment.entries) == 0 {
@@ -34,6 +35,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 			return fmt.Errorf("%s waits for %s, which will not come", p.Addr, strings.Join(p.Waits, ", "))
 		}
 		end, err := h.execute(ctx, segment)
+		h.passOver(segment, end)
 		if err != nil {
 			return err
 		}
@@ -90,7 +92,8 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 // A segment is a run of steps that can go into one program.
 type segment struct {
 	entries []entry
-	next    int // index of the first step that is not in it
+	idle    []int // indexes of the steps among them that have nothing to do
+	next    int   // index of the first step that is not in it
 }
 
 // segment collects entries from an index on, up to a step whose arguments wait for one of them.
@@ -109,7 +112,7 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 			continue
 		}
 		if !h.takesPart(p) {
-			h.passedOver(p)
+			s.idle = append(s.idle, s.next)
 			continue
 		}
 		s.entries = append(s.entries, h.entry(s.next, owed[p.Addr]))
@@ -127,6 +130,15 @@ func (h *hostRun) takesPart(p *Planned) bool {
 		return !p.Skip && (p.Err != nil || p.Change.Action != steps.NoOp || h.pending() > 0)
 	}
 	return p.Pending()
+}
+
+// passOver tells of the steps of a segment that had nothing to do, as far as the program came.
+func (h *hostRun) passOver(seg segment, end ending) {
+	for _, i := range seg.idle {
+		if end.verdict == "ok" || i < end.at {
+			h.passedOver(&h.planned[i])
+		}
+	}
 }
 
 // passedOver tells of a step that has nothing to do, or of a check that has passed already.
@@ -192,7 +204,7 @@ func (h *hostRun) entry(i int, raises []string) entry {
 // An ending is how a program ended.
 type ending struct {
 	verdict string // of its done record
-	at      int    // index of the step that it stopped at, if it did
+	at      int    // index of the step that it was at last
 }
 
 // execute sends one program and follows it to its end, over as many connections as that takes.
@@ -202,6 +214,12 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 	text, files := prog.text()
 	if len(files) > 0 {
 		dir, err := stage(ctx, h.conn, files)
+		if errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
+			// The link broke while somebody was reading the plan.
+			if err = h.reconnect(ctx); err == nil {
+				dir, err = stage(ctx, h.conn, files)
+			}
+		}
 		if err != nil {
 			return ending{}, err
 		}
@@ -209,9 +227,8 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 		text, _ = prog.text()
 	}
 	w := &watcher{host: h, total: len(seg.entries)}
-	err := h.follow(ctx, prog, text, w)
-	if err != nil {
-		return ending{}, err
+	if err := h.follow(ctx, prog, text, w); err != nil {
+		return w.end, err
 	}
 	if w.failure && w.end.verdict != "stale" {
 		w.end.verdict = "failed"

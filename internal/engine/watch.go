@@ -44,7 +44,7 @@ func (w *watcher) record(r record) error {
 		if err != nil {
 			return err
 		}
-		w.current = r.number
+		w.current, w.end.at = r.number, r.number-1
 		w.host.emit(Event{Type: EventStepStart, StepStart: &StepStart{
 			Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Number: w.begun, Of: w.total,
 		}})
@@ -138,7 +138,6 @@ func (w *watcher) ended(p *Planned, r record) {
 		e.Status, e.Reason = StepSkipped, "nothing that it watches changed"
 	case "stale":
 		e.Status, e.Reason = StepStale, "its state is not the one that was planned for; it is planned anew"
-		w.end.at = r.number - 1
 	case "interrupted":
 		e.Status = StepInterrupted
 	default:

@@ -3,7 +3,6 @@ package playbook
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -11,7 +10,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
-	"provision/internal/shell"
 	"provision/internal/steps"
 	"provision/internal/suggest"
 )
@@ -127,17 +125,13 @@ func (s *scope) localPath(a argument, v cty.Value) (string, bool) {
 }
 
 func (s *scope) invalid(a argument, v cty.Value, text string) {
-	for _, secret := range sensitiveStrings(v) {
+	for _, secret := range sensitiveStrings(v, true) {
 		if strings.Contains(text, secret) {
 			text = "the sensitive value is not of the form that is required"
 			break
 		}
 	}
-	name := a.spec.Name
-	if a.words {
-		name = "command"
-	}
-	s.run.found.error(a.expr.Range(), "Invalid value for "+name, sentence(text))
+	s.run.found.error(a.expr.Range(), "Invalid value for "+a.name, sentence(text))
 }
 
 // checkType reports a value that can never fit, whatever its unknown parts become.
@@ -255,7 +249,7 @@ func (s *scope) parsedTemplate(it *item, a argument, name string) *expression {
 	var p parsed
 	data, err := pb.local.read(s.mod.place, name)
 	if err != nil {
-		p.diags = hcl.Diagnostics{problem(a.expr.Range(), "Invalid value for "+a.spec.Name, sentence(err.Error()))}
+		p.diags = hcl.Diagnostics{problem(a.expr.Range(), "Invalid value for "+a.name, sentence(err.Error()))}
 	} else {
 		shown := s.mod.place.showing(name)
 		pb.addFile(shown, &hcl.File{Bytes: data})
@@ -271,77 +265,4 @@ func (s *scope) parsedTemplate(it *item, a argument, name string) *expression {
 	pb.templates.Store(key, p)
 	s.run.found.add(p.diags...)
 	return p.expr
-}
-
-// firstWord is the program of an interpreter argument, without its directory.
-func firstWord(v cty.Value) string {
-	v, _ = v.UnmarkDeep()
-	if !v.IsWhollyKnown() || v.IsNull() || !v.CanIterateElements() || v.LengthInt() == 0 {
-		return ""
-	}
-	it := v.ElementIterator()
-	it.Next()
-	_, word := it.Element()
-	if word.IsNull() || word.Type() != cty.String {
-		return ""
-	}
-	return path.Base(word.AsString())
-}
-
-// checkShell reports text that no shell could parse. The argument script of a step with an
-// interpreter is in that interpreter's language.
-func (s *scope) checkShell(a argument, v cty.Value, interpreter string) {
-	v, marks := v.UnmarkDeep()
-	if !v.IsKnown() || v.IsNull() || v.Type() != cty.String || len(marks) > 0 {
-		return
-	}
-	bash := false
-	if a.spec.Name == "script" {
-		switch interpreter {
-		case "", "sh", "dash", "ash":
-		case "bash":
-			bash = true
-		default:
-			return
-		}
-	}
-	text := v.AsString()
-	key := fmt.Sprint(bash, "\x00", text)
-	done, ok := s.run.pb.scripts.Load(key)
-	if !ok {
-		done, _ = s.run.pb.scripts.LoadOrStore(key, scriptCheck{shell.Check(text, bash)})
-	}
-	var syntax *shell.SyntaxError
-	if err := done.(scriptCheck).err; errors.As(err, &syntax) {
-		s.run.found.error(shellRange(a.expr.Expression, text, syntax.Line), "Shell text that does not parse",
-			sentence(fmt.Sprintf("line %d of the text, column %d: %s", syntax.Line, syntax.Column, syntax.Text)))
-	}
-}
-
-type scriptCheck struct{ err error }
-
-// shellRange is the place of a line of the text in the source: for a heredoc that holds the
-// text line for line, that line; else the whole expression.
-func shellRange(e hcl.Expression, text string, line int) hcl.Range {
-	whole := e.Range()
-	t, ok := e.(*hclsyntax.TemplateExpr)
-	if !ok || whole.End.Line-whole.Start.Line < 2 {
-		return whole
-	}
-	// A heredoc begins on the line after its mark, and ends on the line before the second mark.
-	lines := strings.Count(strings.TrimSuffix(text, "\n"), "\n") + 1
-	inside := t.Parts[len(t.Parts)-1].Range().End.Line - whole.Start.Line
-	if begin := t.Parts[0].Range().Start.Line; begin != whole.Start.Line+1 || lines > inside {
-		return whole
-	}
-	at := whole.Start.Line + min(line, lines)
-	for _, part := range t.Parts {
-		r := part.Range()
-		if r.Start.Line <= at && at <= r.End.Line {
-			if r.Start.Line == r.End.Line || r.End.Column == 1 && r.End.Line == at+1 {
-				return r
-			}
-		}
-	}
-	return whole
 }

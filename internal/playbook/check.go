@@ -85,7 +85,7 @@ func (pb *Playbook) readCheckForm(it *item, b *hcl.Block, attrs hcl.Attributes) 
 			pb.loading.error(a.NameRange, "Unknown argument", fmt.Sprintf("This check has no argument %q.%s", a.Name, known(a.Name, "argument", it.checkArguments(rename))))
 			continue
 		}
-		it.args = append(it.args, argument{spec: spec, expr: newExpression(a.Expr), words: a.Name == "command"})
+		it.args = append(it.args, argument{name: a.Name, spec: spec, expr: newExpression(a.Expr), words: a.Name == "command"})
 	}
 }
 

@@ -76,10 +76,12 @@ type item struct {
 // usable is false for a step of an unknown kind and for a module that could not be read.
 func (it *item) usable() bool { return it.kind != nil || it.module != nil }
 
-func (it *item) isStep() bool { return strings.HasPrefix(it.addr, "step.") }
+// isStep is true for checks too.
+func (it *item) isStep() bool { return !strings.HasPrefix(it.addr, "module.") }
 
 type argument struct {
-	words bool // a list of words becomes text for sh
+	name  string // as written; a check has names of its own
+	words bool   // a list of words becomes text for sh
 	spec  *steps.Arg
 	expr  *expression
 }
@@ -246,7 +248,7 @@ func (pb *Playbook) readStep(it *item, b *hcl.Block) {
 	for i := range it.kind.args {
 		spec := &it.kind.args[i]
 		if a := content.Attributes[spec.Name]; a != nil {
-			it.args = append(it.args, argument{spec: spec, expr: newExpression(a.Expr)})
+			it.args = append(it.args, argument{name: spec.Name, spec: spec, expr: newExpression(a.Expr)})
 			delete(content.Attributes, spec.Name)
 		} else if spec.Required {
 			missing = append(missing, spec.Name)

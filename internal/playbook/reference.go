@@ -23,13 +23,6 @@ type reference struct {
 	rng  hcl.Range
 }
 
-func (r *reference) text() string {
-	if r.name == "" {
-		return r.root
-	}
-	return r.root + "." + r.name
-}
-
 // stepName returns the name in an attribute access or in an index with a constant string.
 func stepName(t hcl.Traverser) (string, bool) {
 	switch t := t.(type) {

@@ -35,8 +35,15 @@ var (
 	}
 
 	metaSchema = []hcl.AttributeSchema{
-		{Name: "when"}, {Name: "for_each"}, {Name: "become"}, {Name: "run_as"}, {Name: "on_change"}, {Name: "tags"},
-		{Name: "timeout"}, {Name: "retries"}, {Name: "continue_on_error"},
+		{Name: "when"},
+		{Name: "for_each"},
+		{Name: "become"},
+		{Name: "run_as"},
+		{Name: "on_change"},
+		{Name: "tags"},
+		{Name: "timeout"},
+		{Name: "retries"},
+		{Name: "continue_on_error"},
 	}
 
 	callSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{
@@ -60,8 +67,17 @@ var (
 	validationSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "condition", Required: true}, {Name: "error_message", Required: true}}}
 
 	sshAttributes = []hcl.AttributeSchema{
-		{Name: "port"}, {Name: "user"}, {Name: "identity_file"}, {Name: "known_hosts_file"}, {Name: "password"}, {Name: "jump"},
-		{Name: "connect_timeout"}, {Name: "legacy"}, {Name: "become"}, {Name: "become_method"}, {Name: "become_password"},
+		{Name: "port"},
+		{Name: "user"},
+		{Name: "identity_file"},
+		{Name: "known_hosts_file"},
+		{Name: "password"},
+		{Name: "jump"},
+		{Name: "connect_timeout"},
+		{Name: "legacy"},
+		{Name: "become"},
+		{Name: "become_method"},
+		{Name: "become_password"},
 	}
 
 	sshSchema   = hcl.BodySchema{Attributes: sshAttributes}

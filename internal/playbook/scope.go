@@ -105,7 +105,7 @@ func markedStrings(values []result) []string {
 	var found []string
 	for _, v := range values {
 		if v.value.ContainsMarked() {
-			found = append(found, sensitiveStrings(v.value)...)
+			found = append(found, sensitiveStrings(v.value, true)...)
 		}
 	}
 	return found
@@ -244,7 +244,7 @@ func (s *scope) variable(name string) result {
 
 func (s *scope) input(v *variable) result {
 	var res result
-	at := s.call.rng
+	var at hcl.Range
 	if e := s.call.inputs[v.name]; e != nil {
 		res, at = s.parent.eval(e, s.each), e.Range()
 	} else if v.def != nil {

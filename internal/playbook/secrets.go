@@ -33,7 +33,7 @@ func (s *secrets) note(v cty.Value) {
 	if !v.ContainsMarked() {
 		return
 	}
-	found := sensitiveStrings(v)
+	found := sensitiveStrings(v, false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range found {
@@ -41,8 +41,10 @@ func (s *secrets) note(v cty.Value) {
 	}
 }
 
-// sensitiveStrings returns the strings (and numbers, as text) that a sensitive mark covers.
-func sensitiveStrings(v cty.Value) []string {
+// sensitiveStrings returns the strings (and numbers, as text) that a sensitive mark covers. The
+// keys of a sensitive map are wanted where a message could name them; they are not secrets to be
+// struck out of everything, since most are words such as "password".
+func sensitiveStrings(v cty.Value, withKeys bool) []string {
 	var found []string
 	var visit func(v cty.Value, covered bool)
 	visit = func(v cty.Value, covered bool) {
@@ -54,7 +56,10 @@ func sensitiveStrings(v cty.Value) []string {
 		case !v.IsKnown() || v.IsNull():
 		case v.CanIterateElements():
 			for it := v.ElementIterator(); it.Next(); {
-				_, item := it.Element()
+				key, item := it.Element()
+				if withKeys {
+					visit(key, covered)
+				}
 				visit(item, covered)
 			}
 		case covered && v.Type() == cty.String && v.AsString() != "":

@@ -142,7 +142,7 @@ func (pb *Playbook) validate(m *module, v *variable, val cty.Value, at hcl.Range
 		}
 		ok, diags := r.condition.Value(ctx)
 		if diags.HasErrors() {
-			found.add(withoutSecrets(diags, sensitiveStrings(val), v.sensitive)...)
+			found.add(withoutSecrets(diags, sensitiveStrings(val, true), v.sensitive)...)
 			continue
 		}
 		ok, _ = ok.UnmarkDeep()

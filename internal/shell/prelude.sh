@@ -16,12 +16,14 @@ say() { printf '%s %s\n' "$1" "$2"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 
 # account DATABASE NAME: the line of passwd, group or shadow, like getent, which Debian's
-# busybox and some Alpine images lack. Status 2 if there is no such name, as getent(1) has it.
+# busybox and some Alpine images lack. Status 2 if there is no such name, as getent(1) has it;
+# any other failure is "could not tell".
 account() {
 	if have getent; then
 		getent "$1" "$2"
 		return
 	fi
+	[ -r "/etc/$1" ] || return 1
 	while IFS= read -r account_line; do
 		case $account_line in
 		"$2":*)

@@ -46,7 +46,12 @@ func Printf(b []byte) string {
 			out.WriteString("\n")
 		}
 		out.WriteString("printf '")
-		for _, c := range b[:n] {
+		for i, c := range b[:n] {
+			if i == 0 && c == '-' {
+				// dash takes a format that begins with "-" for an option.
+				out.WriteString(`\055`)
+				continue
+			}
 			writePrintfByte(&out, c)
 		}
 		out.WriteString("'")

@@ -180,7 +180,9 @@ func (a *archive) Plan(f *Facts, obs Observation) (Change, error) {
 				change.Predict = []Observation{Observe("stamp "+stamp, "file file")}
 			}
 			if sum == "" && a.Creates == "" {
-				change.Diff = []Attr{{Name: "dest", BeforeMissing: true, After: a.Dest}}
+				// Which archive it will be, and so whether it is unpacked already, is not known.
+				change.Action, change.Diff = Unknown, nil
+				return change, nil
 			}
 		default:
 			return Change{}, fmt.Errorf("%s is a %s, not an archive", a.File, file)

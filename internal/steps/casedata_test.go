@@ -87,7 +87,7 @@ func (d *dataFile) write(t *testing.T) {
 
 var knownSections = regexp.MustCompile(`^(args|local/[\w.-]+|facts|setup|system|shells|state|plan|converge|after|after\.out|problems)$`)
 
-func readData(t *testing.T, path string) *dataFile {
+func readData(t testing.TB, path string) *dataFile {
 	t.Helper()
 	a, err := txtar.ParseFile(path)
 	if err != nil {
@@ -135,7 +135,7 @@ func (d *dataFile) factVariables() string {
 // places are the parts of a case that differ between machines and runs.
 type places struct{ work, local, me string }
 
-func newPlaces(t *testing.T, d *dataFile) places {
+func newPlaces(t testing.TB, d *dataFile) places {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "steps")
 	if err != nil {
@@ -184,13 +184,13 @@ func (p places) fold(s string) string {
 
 // decode makes the step of a data file the way the playbook does, and reports what is wrong
 // with its arguments.
-func decode(t *testing.T, kind *Kind, d *dataFile, p places) (Step, string) {
+func decode(t testing.TB, kind *Kind, d *dataFile, p places) (Step, string) {
 	t.Helper()
 	step, args := kind.New()
 	return step, decodeInto(t, step, args, p.expand(d.sections["args"]), d.path)
 }
 
-func decodeInto(t *testing.T, step Step, args Args, src, name string) string {
+func decodeInto(t testing.TB, step Step, args Args, src, name string) string {
 	t.Helper()
 	file, diags := hclparse.NewParser().ParseHCL([]byte(src), name)
 	if diags.HasErrors() {
@@ -203,7 +203,7 @@ func decodeInto(t *testing.T, step Step, args Args, src, name string) string {
 	return decodeAttributes(t, step, args, attributes)
 }
 
-func decodeAttributes(t *testing.T, step Step, args Args, attributes hcl.Attributes) string {
+func decodeAttributes(t testing.TB, step Step, args Args, attributes hcl.Attributes) string {
 	t.Helper()
 	var problems []string
 	for name := range attributes {
@@ -278,4 +278,19 @@ func sensitiveFunction() function.Function {
 			return args[0].Mark(Sensitive), nil
 		},
 	})
+}
+
+// quickDecode returns the step of a data file and its recorded state, or nil if its arguments
+// are wrong.
+func quickDecode(t testing.TB, k *Kind, path string) (Step, string) {
+	t.Helper()
+	d := readData(t, path)
+	p := newPlaces(t, d)
+	step, problems := decode(t, k, d, p)
+	for _, line := range strings.Split(problems, "\n") {
+		if line != "" && line[0] != ' ' && !strings.HasPrefix(line, "warning: ") {
+			return nil, ""
+		}
+	}
+	return step, p.expand(d.sections["state"])
 }

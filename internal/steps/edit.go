@@ -51,11 +51,6 @@ func lineBreak(text string) string {
 	return "\n"
 }
 
-// bare returns a line without its line break.
-func bare(line string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-}
-
 // endLast gives the last line a line break, so that another may follow.
 func endLast(lines []string, end string) {
 	if n := len(lines); n > 0 && !strings.HasSuffix(lines[n-1], "\n") {

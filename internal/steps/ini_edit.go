@@ -154,7 +154,7 @@ func (s *ini) remove(change *Change, entries []iniLine) string {
 			s.note(change, wanted[i], &e.value, nil)
 		case e.header:
 			change.Diff = append(change.Diff, Attr{Name: "section", Before: "[" + s.Section + "]", AfterMissing: true})
-			change.Dangers = append(change.Dangers, fmt.Sprintf("removes the section [%s] of %s with everything in it", s.Section, s.Path))
+			change.Dangers = []string{fmt.Sprintf("removes the section [%s] of %s with everything in it", s.Section, s.Path)}
 		}
 	}
 	return out.String()
@@ -163,16 +163,25 @@ func (s *ini) remove(change *Change, entries []iniLine) string {
 // add puts new keys behind the last key of the section, or makes the section.
 func (s *ini) add(entries []iniLine, missing []Variable, end string) string {
 	at, found, separator, indent := 0, s.Section == "", "", ""
+	neighbour := -1
 	for i, e := range entries {
 		if e.key != "" && e.key != "=" && e.equals >= 0 && (separator == "" || e.section == s.Section) {
 			separator, indent = e.separator()
 		}
 		if e.section == s.Section && (e.header || e.key != "") {
 			found, at = true, i+1
+			if e.key != "" {
+				neighbour = i
+			}
 		}
 	}
 	if separator == "" {
 		separator = "="
+	}
+	if neighbour >= 0 {
+		// Deeper than the line before it, a key would continue that one.
+		text := entries[neighbour].text
+		indent = text[:len(text)-len(strings.TrimLeft(text, " \t"))]
 	}
 	var lines []string
 	for _, v := range missing {

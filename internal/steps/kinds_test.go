@@ -196,6 +196,15 @@ func planned(t *testing.T, step Step, d *dataFile, p places, obs Observation, re
 	if second := renderPlan(step, f, obs); second != first {
 		t.Errorf("Plan is not deterministic:\n%s", cmp.Diff(first, second))
 	}
+	change, err := step.Plan(f, obs)
+	if err != nil {
+		return
+	}
+	for _, predicted := range change.Predict {
+		if _, err := step.Plan(f, predicted); err != nil {
+			t.Errorf("Plan fails on what it predicts: %v\n%s", err, predicted.State())
+		}
+	}
 }
 
 // golden compares got with a section, or rewrites the section.

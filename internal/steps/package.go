@@ -217,9 +217,11 @@ func (p *packages) run(names []string) Run {
 	b.WriteString(packageQuery)
 	b.WriteString(packageLists)
 	b.WriteString(packageChange)
-	if p.UpdateCache {
+	switch {
+	case p.State == "absent":
+	case p.UpdateCache:
 		b.WriteString("REFRESH=1\n")
-	} else {
+	default:
 		b.WriteString("REFRESH=0\n")
 	}
 	if !p.Recommends {

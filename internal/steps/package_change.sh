@@ -114,6 +114,8 @@ lacking() {
 	missing=${missing% }
 }
 
+# REFRESH is 1 if the lists may be refreshed before installing, else 0.
+
 # install_packages NAME...: names as the manager takes them, with versions where wanted.
 install_packages() {
 	case $F_PACKAGE_MANAGER in

@@ -54,7 +54,8 @@ dpkg_versions() {
 		}'
 }
 
-# rpm exits with the number of names that are not installed, and says which on stdout.
+# rpm exits with the number of names that are not installed, and says which on stdout. The last |
+# in the format ends the condition and is not printed.
 rpm_versions() {
 	rpm_lines=$(rpm -q --qf '%{NAME}|%{ARCH}|%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' -- "$@" 2>&1)
 	rpm_lacking=$(printf '%s\n' "$rpm_lines" | sed -n 's/^package \(.*\) is not installed$/\1/p')
@@ -73,10 +74,9 @@ error:"*) fail "rpm could not read its database: $rpm_lines" ;;
 	printf '%s\n==\n%s\n' "$rpm_lines" "$rpm_provided" | awk -F'|' -v wanted="$*" '
 		!listed && $0 == "==" { listed = 1; next }
 		listed { absent[$0] = 1; next }
-		NF == 4 {
-			v = " " $3 $4
-			has[$1] = has[$1] v
-			has[$1 "." $2] = has[$1 "." $2] v
+		NF == 3 {
+			has[$1] = has[$1] " " $3
+			has[$1 "." $2] = has[$1 "." $2] " " $3
 		}
 		END {
 			n = split(wanted, name, " ")

@@ -1,11 +1,15 @@
 package steps
 
 import (
+	_ "embed"
 	"fmt"
 	"strings"
 
 	"provision/internal/shell"
 )
+
+//go:embed package_upgrade.sh
+var packageUpgradeScript string
 
 var packageUpgradeKind = &Kind{
 	Name: "package_upgrade",
@@ -44,30 +48,20 @@ type packageUpgrade struct {
 
 func (u *packageUpgrade) Validate() []Problem { return nil }
 
-// list is sh that prints the available updates that the step is about as "update NAME OLD NEW".
-func (u *packageUpgrade) list() string {
+// arguments is the words of sh for upgrades and upgrade_packages.
+func (u *packageUpgrade) arguments() string {
 	security := ""
 	if u.Security {
-		security = " security"
+		security = "security"
 	}
-	only := ""
-	if len(u.Only) > 0 {
-		only = strings.Join(u.Only, " ")
-	}
-	return fmt.Sprintf(`upgrades() {
-	upgrades_all=$(available_updates%s) || return
-	printf '%%s\n' "$upgrades_all" | awk -v only=%s '
-		BEGIN { n = split(only, name, " "); for (i = 1; i <= n; i++) ask[name[i]] = 1 }
-		NF == 3 && (n == 0 || $1 in ask) { print "update", $0 }'
-}
-`, security, shell.Quote(only))
+	return shell.Words(append([]string{security}, u.Only...)...)
 }
 
 // minutes is the wanted age for find -mmin, which knows no seconds.
 func (u *packageUpgrade) minutes() int { return max(1, u.MaxAge/60) }
 
 func (u *packageUpgrade) Probe() string {
-	return packageLists + packageUpdates + u.list() + fmt.Sprintf(`lines=$(upgrades)
+	return packageLists + packageUpdates + packageUpgradeScript + fmt.Sprintf(`lines=$(upgrades %s)
 case $? in
 0) ;;
 3) say lists none; exit 0 ;;
@@ -78,7 +72,7 @@ if lists_fresh %d; then say lists fresh; else say lists old; fi
 if [ "${DETAIL:-0}" = 1 ]; then
 	printf '|hours\n|:%%s\n|.\n' "$(lists_hours)"
 fi
-`, u.minutes())
+`, u.arguments(), u.minutes())
 }
 
 func (u *packageUpgrade) Plan(f *Facts, obs Observation) (Change, error) {
@@ -139,55 +133,6 @@ func counted(n int, what string) string {
 }
 
 func (u *packageUpgrade) script() string {
-	words := shell.Words(u.Only...)
-	return packageQuery + packageLists + packageUpdates + packageChange + u.list() + `REFRESH=1
-[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
-refresh_lists >&2
-lines=$(upgrades) || fail "the updates could not be listed"
-if [ -z "$lines" ]; then
-	echo 'nothing to upgrade'
-	exit 0
-fi
-printf '%s\n' "$lines"
-names=$(printf '%s\n' "$lines" | awk '{ print $2 }' | tr '\n' ' ')
-only=` + shell.Quote(words) + u.securityFlag() + `
-case $F_PACKAGE_MANAGER in
-apt)
-	# shellcheck disable=SC2086
-	if [ -n "$only$security" ]; then apt_get --only-upgrade install -- $names; else apt_get --with-new-pkgs upgrade; fi
-	;;
-dnf | yum)
-	# shellcheck disable=SC2086
-	wait_for_lock && "$F_PACKAGE_MANAGER" -y ${security:+--security} update ${only:+$names}
-	;;
-apk)
-	# shellcheck disable=SC2086
-	if [ -n "$only" ]; then apk --wait 300 add --upgrade -- $names; else apk --wait 300 upgrade; fi
-	;;
-zypper)
-	export ZYPP_LOCK_TIMEOUT=300
-	# shellcheck disable=SC2086
-	if [ -n "$security" ]; then
-		zypper --non-interactive patch --category security --auto-agree-with-licenses
-	else
-		zypper --non-interactive update --auto-agree-with-licenses -- ${only:+$names}
-	fi
-	upgrade_status=$?
-	# 102: a reboot is advised; 103: zypper itself was updated and wants another run.
-	case $upgrade_status in
-	103) zypper --non-interactive update --auto-agree-with-licenses ;;
-	102) ;;
-	*) [ "$upgrade_status" = 0 ] ;;
-	esac
-	;;
-pacman) wait_for_lock && pacman -Su --noconfirm ;;
-esac || fail "the upgrade failed; the last lines of the package manager say why"
-`
-}
-
-func (u *packageUpgrade) securityFlag() string {
-	if u.Security {
-		return "\nsecurity=1"
-	}
-	return "\nsecurity="
+	return packageQuery + packageLists + packageUpdates + packageChange + packageUpgradeScript +
+		"upgrade_packages " + u.arguments() + "\n"
 }

@@ -121,7 +121,7 @@ func renderOps(b *strings.Builder, ops []Op) {
 				b.WriteString("  stdin\n")
 				indent(b, "  "+strings.ReplaceAll(strings.TrimSuffix(renderContent(*op.Stdin), "\n"), "\n", "\n  ")+"\n")
 			}
-			indent(b, op.Script)
+			indent(b, foldLibrary(op.Script))
 		case Put:
 			fmt.Fprintf(b, "put %s", op.Path)
 			for _, part := range []struct{ name, value string }{

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // TestDemo shows a person what all of it looks like: DEMO=1 with the compiled test on a
-// terminal (go test -c), DEMO=v for -v.
+// terminal (go test -c), DEMO=v for -v, DEMO_HOSTS for how many.
 func TestDemo(t *testing.T) {
 	if os.Getenv("DEMO") == "" {
 		t.Skip("set DEMO=1 to see it")
@@ -21,6 +22,9 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	hosts := 20
+	if n, err := strconv.Atoi(os.Getenv("DEMO_HOSTS")); err == nil {
+		hosts = n
+	}
 	events := applyOf(hosts)
 	sink := engine.Tee(
 		NewProgress(term, ProgressOptions{Verbose: os.Getenv("DEMO") == "v"}), NewSummary(os.Stdout, term.Style),

@@ -16,7 +16,6 @@ import (
 // A fleet is what Progress knows of the hosts of a run: enough to draw a frame.
 type fleet struct {
 	style   Style
-	verbose bool
 	command string
 	total   int
 	hosts   map[string]*hostState
@@ -37,9 +36,7 @@ type hostState struct {
 	ok      bool
 }
 
-func newFleet(s Style, verbose bool) *fleet {
-	return &fleet{style: s, verbose: verbose, hosts: map[string]*hostState{}}
-}
+func newFleet(s Style) *fleet { return &fleet{style: s, hosts: map[string]*hostState{}} }
 
 func (f *fleet) event(e engine.Event, now time.Time) {
 	if e.RunStart != nil {
@@ -172,7 +169,7 @@ func (f *fleet) frame(now time.Time, elapsed time.Duration, columns, rows int) [
 			piece{plain, "  " + h.doing}, piece{faint, "  " + short(now.Sub(h.since))},
 		))
 		// A hundred hosts that all print would tear at the screen.
-		if f.verbose && h.last != "" && len(list) <= 3 && len(frame) < room {
+		if h.last != "" && len(list) <= 3 && len(frame) < room {
 			frame = append(frame, f.style.fit(columns, piece{faint, "    " + h.last}))
 		}
 	}

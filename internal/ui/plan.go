@@ -23,6 +23,7 @@ type Plan struct {
 type hostPlan struct {
 	name    string
 	steps   []*engine.PlanStep // in playbook order, no-ops too
+	places  map[string]int     // where the step of an address is in steps
 	done    bool               // all steps are there
 	trouble string             // why there is no plan: "unreachable: connection refused"
 }
@@ -45,7 +46,7 @@ func (p *Plan) Event(e engine.Event) {
 	}
 	h := p.hosts[e.Host]
 	if h == nil {
-		h = &hostPlan{name: e.Host}
+		h = &hostPlan{name: e.Host, places: map[string]int{}}
 		p.hosts[e.Host] = h
 	}
 	switch {
@@ -70,12 +71,11 @@ func (p *Plan) Event(e engine.Event) {
 
 // add takes a step in; one that is planned anew replaces what it was.
 func (h *hostPlan) add(s *engine.PlanStep) {
-	for i := range h.steps {
-		if h.steps[i].Addr == s.Addr {
-			h.steps[i] = s
-			return
-		}
+	if i, ok := h.places[s.Addr]; ok {
+		h.steps[i] = s
+		return
 	}
+	h.places[s.Addr] = len(h.steps)
 	h.steps = append(h.steps, s)
 }
 

@@ -78,6 +78,8 @@ func fleetEvents() []engine.Event {
 
 func TestPlanOfFleet(t *testing.T) {
 	golden(t, "plan_fleet.txt", planText(t, unicodeStyle, false, fleetEvents()...))
+	// On a screen, sentences break between words.
+	golden(t, "plan_fleet_80.txt", planText(t, Style{Unicode: true, Width: 80}, false, fleetEvents()...))
 }
 
 // What a host says must never be control, whether in names, values, texts or reasons.

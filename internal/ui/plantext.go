@@ -159,11 +159,11 @@ func (p *Plan) footer(w io.Writer, s Style) {
 			if len(p.hosts) > 1 {
 				text += " (" + s.hostList(hosts[text], 3) + ")"
 			}
-			fmt.Fprintln(w, "  "+s.paint(bad, "!")+" "+text)
+			fmt.Fprintln(w, "  "+s.paint(bad, "!")+s.wrap("    "+text, 4)[3:])
 		}
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintln(w, s.paint(strong, p.summary(s)))
+	fmt.Fprintln(w, s.paint(strong, s.wrap(p.summary(s), 0)))
 }
 
 // summary is the last line of a plan.

@@ -13,6 +13,7 @@ import (
 const (
 	frameEvery = 100 * time.Millisecond
 	frameAfter = 300 * time.Millisecond // what is over sooner needs no bar
+	maxPending = 10000                  // lines that wait while the terminal takes none (Ctrl-S)
 	heartbeat  = time.Minute
 )
 
@@ -33,9 +34,11 @@ type Progress struct {
 	verdicts *verdicts
 	fleet    *fleet
 	pending  []string // lines that the next frame is to scroll by
+	dropped  int      // lines that there was no room for in pending
 	shown    []int    // widths of the lines of the last frame
 	start    time.Time
 	lastLine time.Time // when a line was written last, for the heartbeat
+	painted  time.Time // when a frame was drawn last
 	closed   bool
 
 	stop, done chan struct{}
@@ -49,7 +52,7 @@ func NewProgress(t Terminal, o ProgressOptions) *Progress {
 	p := &Progress{
 		term: t, clock: o.Clock,
 		verdicts: &verdicts{style: t.Style, verbose: o.Verbose, output: newLineSplitter()},
-		fleet:    newFleet(t.Style, o.Verbose),
+		fleet:    newFleet(t.Style),
 		start:    o.Clock.Now(), lastLine: o.Clock.Now(),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -91,6 +94,10 @@ func (p *Progress) Event(e engine.Event) {
 	p.fleet.event(e, now)
 	lines := p.verdicts.lines(e)
 	if p.term.Live {
+		if e.StepOutput != nil && len(p.pending)+len(lines) > maxPending {
+			p.dropped += len(lines)
+			lines = nil
+		}
 		p.pending = append(p.pending, lines...)
 	} else if len(lines) > 0 {
 		p.lastLine = now
@@ -117,9 +124,10 @@ func (p *Progress) Close() {
 	<-p.done
 	if p.term.Live {
 		p.mu.Lock()
-		defer p.mu.Unlock()
 		columns, _ := p.term.Size()
-		p.draw(nil, columns)
+		text := p.draw(nil, columns)
+		p.mu.Unlock()
+		p.print(text)
 	}
 }
 
@@ -141,23 +149,30 @@ func (p *Progress) beat() {
 	}
 }
 
-// paint draws a frame.
+// paint draws a frame. It writes without the lock: a terminal that somebody stopped must not
+// stop the hosts.
 func (p *Progress) paint() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	now := p.clock.Now()
+	if now.Equal(p.painted) && len(p.pending) == 0 {
+		p.mu.Unlock()
+		return
+	}
+	p.painted = now
 	columns, rows := p.term.Size()
 	var frame []painted
 	if now.Sub(p.start) >= frameAfter {
 		frame = p.fleet.frame(now, now.Sub(p.start), columns-1, rows-1)
 	}
-	p.draw(frame, columns)
+	text := p.draw(frame, columns)
+	p.mu.Unlock()
+	p.print(text)
 }
 
-// draw replaces the last frame by lines that stay and a new frame, with one write. Terminals
+// draw returns what replaces the last frame by lines that stay and a new frame. Terminals
 // break lines anew when they are made narrower, so that the last frame takes as many rows as
 // its lines need at the width of now.
-func (p *Progress) draw(frame []painted, columns int) {
+func (p *Progress) draw(frame []painted, columns int) string {
 	var b strings.Builder
 	if rows := p.rows(columns); rows > 0 {
 		b.WriteString("\r")
@@ -171,7 +186,10 @@ func (p *Progress) draw(frame []painted, columns int) {
 	for _, l := range p.pending {
 		b.WriteString(l + "\n")
 	}
-	p.pending, p.shown = nil, nil
+	if p.dropped > 0 {
+		fmt.Fprintf(&b, "%s %s of output not shown\n", p.term.Style.dots(), count(p.dropped, "line"))
+	}
+	p.pending, p.shown, p.dropped = nil, nil, 0
 	for i, l := range frame {
 		if i > 0 {
 			b.WriteString("\n")
@@ -182,9 +200,7 @@ func (p *Progress) draw(frame []painted, columns int) {
 	if len(frame) > 0 {
 		b.WriteString("\x1b[J")
 	}
-	if b.Len() > 0 {
-		p.print(b.String())
-	}
+	return b.String()
 }
 
 func (p *Progress) rows(columns int) int {

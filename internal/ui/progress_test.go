@@ -186,7 +186,7 @@ func playOnTerminal(t *testing.T, hosts int, size, resized [2]int) (*vt, string)
 }
 
 func TestFrame(t *testing.T) {
-	f := newFleet(unicodeStyle, true)
+	f := newFleet(unicodeStyle)
 	now := epoch
 	for i, e := range applyOf(40) {
 		if e.StepEnd != nil && e.StepEnd.Action == steps.Execute {
@@ -203,10 +203,46 @@ func TestFrame(t *testing.T) {
 	}
 	golden(t, "frame_fleet_80x10.txt", text(80, 10))
 	golden(t, "frame_fleet_30x6.txt", text(30, 6))
-	one := newFleet(Style{}, true)
+	one := newFleet(Style{})
 	for _, e := range applyOf(1)[:10] {
 		one.event(e, now)
 	}
 	f = one
 	golden(t, "frame_one_ascii.txt", text(80, 24))
+}
+
+// A stuck is a terminal on which somebody pressed Ctrl-S.
+type stuck struct {
+	entered, free chan struct{}
+	once          sync.Once
+	text          strings.Builder
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	s.once.Do(func() {
+		close(s.entered)
+		<-s.free
+	})
+	return s.text.Write(p)
+}
+
+func TestStoppedTerminalStopsNoHost(t *testing.T) {
+	screen := &stuck{entered: make(chan struct{}), free: make(chan struct{})}
+	clock := newHandClock()
+	p := NewProgress(Terminal{
+		Out: screen, Style: unicodeStyle, Live: true, Size: func() (int, int) { return 80, 24 },
+	}, ProgressOptions{Clock: clock, Verbose: true})
+	p.Event(event("web1", engine.StepStart{Addr: "step.a.b"}))
+	clock.c <- clock.now
+	<-screen.entered
+	for range maxPending + 500 { // would never come back if it waited for the screen
+		p.Event(printed("web1", "step.a.b", "stdout", "line\n"))
+	}
+	p.Event(event("web1", engine.StepEnd{Addr: "step.a.b", Status: engine.StepChanged}))
+	close(screen.free)
+	p.Close()
+	text := screen.text.String()
+	if !strings.Contains(text, "500 lines of output not shown") || !strings.Contains(text, "step.a.b  changed") {
+		t.Errorf("what was left out is not told, or the verdict is missing: %.200q … %.200q", text, text[max(0, len(text)-200):])
+	}
 }

@@ -1,11 +1,6 @@
 package ui
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"net/url"
-	"sort"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -29,8 +24,7 @@ type Redactor struct {
 	next engine.Sink
 
 	mu    sync.Mutex
-	forms []string // longest first
-	known map[string]bool
+	forms formSet
 	held  map[chunkKey]*chunk
 	order []chunkKey // of held, as they came
 }
@@ -45,7 +39,7 @@ type chunk struct {
 
 // NewRedactor returns a Redactor in front of next.
 func NewRedactor(next engine.Sink, secrets ...string) *Redactor {
-	r := &Redactor{next: next, known: map[string]bool{}, held: map[chunkKey]*chunk{}}
+	r := &Redactor{next: next, forms: newFormSet(), held: map[chunkKey]*chunk{}}
 	r.Add(secrets...)
 	return r
 }
@@ -56,73 +50,9 @@ func (r *Redactor) Add(secrets ...string) {
 	defer r.mu.Unlock()
 	for _, secret := range secrets {
 		for _, form := range secretForms(secret) {
-			if !r.known[form] {
-				r.known[form] = true
-				r.forms = append(r.forms, form)
-			}
+			r.forms.add(form)
 		}
 	}
-	sort.SliceStable(r.forms, func(i, j int) bool { return len(r.forms[i]) > len(r.forms[j]) })
-}
-
-// secretForms lists the shapes in which a secret may turn up.
-func secretForms(secret string) []string {
-	values := []string{secret, strings.TrimSpace(secret)}
-	if strings.ContainsAny(strings.TrimSpace(secret), "\r\n") {
-		for _, l := range strings.FieldsFunc(secret, func(c rune) bool { return c == '\n' || c == '\r' }) {
-			if l = strings.TrimSpace(l); len(l) >= 8 {
-				values = append(values, l)
-			}
-		}
-	}
-	var forms []string
-	for _, v := range values {
-		if len(v) < minSecret {
-			continue
-		}
-		quoted, err := json.Marshal(v)
-		if err != nil {
-			panic(err) // a string
-		}
-		plainJSON := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(v)
-		forms = append(
-			forms, v, strings.ReplaceAll(v, "\n", "\r\n"),
-			string(quoted[1:len(quoted)-1]), plainJSON,
-			url.QueryEscape(v), url.PathEscape(v),
-			// Inside single quotes, as shells, set -x and shellescape write them.
-			strings.ReplaceAll(v, "'", `'\''`), strings.ReplaceAll(v, "'", `'"'"'`),
-			hex.EncodeToString([]byte(v)), Clean(v), Line(v),
-		)
-		forms = append(forms, base64Forms(v)...)
-	}
-	kept := forms[:0]
-	for _, f := range forms {
-		if len(f) >= minSecret {
-			kept = append(kept, f)
-		}
-	}
-	return kept
-}
-
-// base64Forms returns a value in both alphabets, with and without padding, and what it looks
-// like in the middle of something longer, such as "user:password", where it may begin at any of
-// three offsets.
-func base64Forms(v string) []string {
-	var forms []string
-	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-		raw := e.WithPadding(base64.NoPadding)
-		forms = append(forms, e.EncodeToString([]byte(v)), raw.EncodeToString([]byte(v)))
-		for offset := range 3 {
-			text := raw.EncodeToString([]byte(strings.Repeat("\x00", offset) + v))
-			// The first and the last character also hold bits of the neighbours.
-			from := (offset*8 + 5) / 6
-			to := (offset + len(v)) * 8 / 6
-			if to-from >= 8 {
-				forms = append(forms, text[from:to])
-			}
-		}
-	}
-	return forms
 }
 
 // Event implements engine.Sink.
@@ -164,7 +94,7 @@ func (r *Redactor) flush(e engine.Event, ends func(chunkKey) bool) {
 		}
 		c := r.held[key]
 		delete(r.held, key)
-		if text := hideSpans(c.text, r.spans(c.text), c.hidden, len(c.text)); text != "" {
+		if text := hideSpans(c.text, r.forms.spans(c.text), c.hidden, len(c.text)); text != "" {
 			r.emit(e, key, text)
 		}
 	}
@@ -181,8 +111,8 @@ func (r *Redactor) feed(key chunkKey, text string) string {
 		r.order = append(r.order, key)
 	}
 	c.text += text
-	at := min(r.openAt(c.text), runeStart(c.text))
-	spans := r.spans(c.text)
+	at := min(r.forms.openAt(c.text), runeStart(c.text))
+	spans := r.forms.spans(c.text)
 	out := hideSpans(c.text, spans, c.hidden, at)
 	hidden := max(0, c.hidden-at)
 	for _, s := range spans {
@@ -192,19 +122,6 @@ func (r *Redactor) feed(key chunkKey, text string) string {
 	}
 	c.text, c.hidden = strings.Clone(c.text[at:]), hidden
 	return out
-}
-
-// openAt returns where the first secret may begin that the text does not hold in full.
-func (r *Redactor) openAt(text string) int {
-	at := len(text)
-	for _, form := range r.forms {
-		for i := max(0, len(text)-len(form)+1); i < at; i++ {
-			if text[i] == form[0] && strings.HasPrefix(form, text[i:]) {
-				at = i
-			}
-		}
-	}
-	return at
 }
 
 // runeStart returns where a character begins that the end of the text cuts off.
@@ -218,33 +135,6 @@ func runeStart(text string) int {
 		}
 	}
 	return len(text)
-}
-
-type span struct{ from, to int }
-
-// spans returns where secrets are, in order, those that overlap as one.
-func (r *Redactor) spans(text string) []span {
-	var found []span
-	for _, form := range r.forms {
-		for from := 0; ; {
-			i := strings.Index(text[from:], form)
-			if i < 0 {
-				break
-			}
-			found = append(found, span{from + i, from + i + len(form)})
-			from += i + 1
-		}
-	}
-	sort.Slice(found, func(i, j int) bool { return found[i].from < found[j].from })
-	merged := found[:0]
-	for _, s := range found {
-		if n := len(merged); n > 0 && s.from < merged[n-1].to {
-			merged[n-1].to = max(merged[n-1].to, s.to)
-			continue
-		}
-		merged = append(merged, s)
-	}
-	return merged
 }
 
 // hideSpans returns text up to end with the spans replaced. The first hidden bytes were
@@ -270,5 +160,5 @@ func hideSpans(text string, spans []span, hidden, end int) string {
 }
 
 func (r *Redactor) hide(text string) string {
-	return hideSpans(text, r.spans(text), 0, len(text))
+	return hideSpans(text, r.forms.spans(text), 0, len(text))
 }

@@ -173,10 +173,10 @@ func (s *Summary) groupLines(g *verdictGroup, names int) []string {
 	}
 	lines := []string{text}
 	for _, reason := range g.reasons {
-		lines = append(lines, "    "+reason)
+		lines = append(lines, s.style.wrap("    "+reason, 4))
 	}
 	if len(g.reasons) == 0 && g.end.Message != "" {
-		lines = append(lines, "    "+Line(g.end.Message))
+		lines = append(lines, s.style.wrap("    "+Line(g.end.Message), 4))
 	}
 	return lines
 }

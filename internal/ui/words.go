@@ -128,9 +128,27 @@ func list(words []string) string {
 	return strings.Join(words, "")
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
+// wrap breaks a cleaned line between words where the screen ends, and indents what follows by
+// hang columns. A word that is wider than the screen is left to the terminal.
+func (s Style) wrap(text string, hang int) string {
+	if s.Width <= hang || width(text) <= s.Width {
+		return text
 	}
-	return many
+	var b strings.Builder
+	used := 0
+	for i, word := range strings.Split(text, " ") {
+		w := width(word)
+		switch {
+		case i == 0:
+		case used+1+w > s.Width:
+			b.WriteString("\n" + strings.Repeat(" ", hang))
+			used = hang
+		default:
+			b.WriteString(" ")
+			used++
+		}
+		b.WriteString(word)
+		used += w
+	}
+	return b.String()
 }

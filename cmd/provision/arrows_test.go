@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestArrowsRunOneWay pins the picture of docs/architecture.md: which package may import which.
+func TestArrowsRunOneWay(t *testing.T) {
+	allowed := map[string][]string{
+		"cmd/provision":        {"examples", "internal/engine", "internal/inventory", "internal/playbook", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/suggest", "internal/ui", "playbooks"},
+		"examples":             {},
+		"playbooks":            {},
+		"internal/shell":       {},
+		"internal/suggest":     {},
+		"internal/steps":       {"internal/shell", "internal/suggest"},
+		"internal/inventory":   {"internal/steps", "internal/suggest"},
+		"internal/playbook":    {"internal/inventory", "internal/shell", "internal/steps", "internal/suggest"},
+		"internal/engine":      {"internal/shell", "internal/steps"},
+		"internal/ui":          {"internal/engine", "internal/steps"},
+		"internal/ssh":         {},
+		"internal/ssh/sshd":    {},
+		"internal/ssh/sshtest": {"internal/ssh", "internal/ssh/sshd"},
+		"internal/sandbox":     {"internal/ssh/sshd"},
+		"internal/testhost":    {},
+	}
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "provision/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		name := strings.TrimPrefix(fields[0], "provision/")
+		may, known := allowed[name]
+		for _, imported := range fields[1:] {
+			own, ours := strings.CutPrefix(imported, "provision/")
+			switch {
+			case !ours:
+			case !known:
+				t.Errorf("%s is new: say here what it may import, and draw it in docs/architecture.md", name)
+			case !slices.Contains(may, own):
+				t.Errorf("%s must not import %s", name, own)
+			}
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"provision/internal/sandbox"
+	"provision/internal/ssh/sshtest"
+)
+
+func TestMain(m *testing.M) {
+	sandbox.MaybeChild()
+	testscript.Main(m, map[string]func(){"provision": main})
+}
+
+// TestScripts runs testdata/*.txtar. Beside testscript's own commands they have those of commands below, and the
+// condition [sandbox]: a sandbox can be started here. With PROVISION_CI=1 it must.
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	possible := sync.OnceValue(func() error {
+		box, err := sandbox.Start(t.Context(), sandbox.Options{})
+		if err == nil {
+			err = box.Close()
+		}
+		return err
+	})
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Condition: func(name string) (bool, error) {
+			if name != "sandbox" {
+				return false, fmt.Errorf("there is no condition %s", name)
+			}
+			err := possible()
+			if err != nil && os.Getenv("PROVISION_CI") == "1" {
+				return false, fmt.Errorf("PROVISION_CI=1 and no sandbox can be started: %w", err)
+			}
+			if err != nil {
+				t.Logf("NOT TESTED, no sandbox can be started here: %v", err)
+			}
+			return err == nil, nil
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("EXAMPLES", filepath.Join(root, "examples"))
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			return os.Mkdir(env.Getenv("HOME"), 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status":     status,
+			"sandbox":    startSandbox,
+			"insandbox":  inSandbox,
+			"interrupt":  interrupt,
+			"eventlines": eventLines,
+			"closedport": closedPort,
+			"noescapes":  noEscapes,
+			"sshd":       func(ts *testscript.TestScript, _ bool, args []string) { startSSHD(t, ts, args) },
+		},
+	})
+}
+
+// status NUMBER COMMAND... runs a command that has to exit with a status.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status NUMBER COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// sshd NAME [posing OTHER] starts an SSH server with the rights of this process. Playbooks reach it by the variables
+// NAME_port, NAME_identity and NAME_known_hosts. With "posing OTHER" its known_hosts file says that OTHER, a server
+// started before, had this server's key.
+func startSSHD(t *testing.T, ts *testscript.TestScript, args []string) {
+	if len(args) != 1 && (len(args) != 3 || args[1] != "posing") {
+		ts.Fatalf("usage: sshd NAME [posing OTHER]")
+	}
+	s := sshtest.NewServer(t)
+	if len(args) == 3 {
+		port, err := strconv.Atoi(ts.Getenv("PROVISION_VAR_" + args[2] + "_port"))
+		ts.Check(err)
+		s.Pin(t, port)
+	}
+	set(ts, args[0]+"_", s.Port, s.Identity, s.KnownHosts)
+}
+
+// set makes a server known to playbooks.
+func set(ts *testscript.TestScript, prefix string, port int, identity, knownHosts string) {
+	ts.Setenv("PROVISION_VAR_"+prefix+"port", strconv.Itoa(port))
+	ts.Setenv("PROVISION_VAR_"+prefix+"identity", identity)
+	ts.Setenv("PROVISION_VAR_"+prefix+"known_hosts", knownHosts)
+}

@@ -1,0 +1,387 @@
+//go:build acceptance
+
+package acceptance
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"provision/internal/engine"
+	"provision/internal/testhost"
+)
+
+// A book is a playbook for one host, in a directory of its own, as a user has it.
+type book struct {
+	t    *testing.T
+	host *testhost.Host
+	dir  string
+	port int // of sshd, or of a proxy before it
+	head string
+}
+
+// newBook writes a playbook of steps for a host. A login user that is not root becomes root in every step.
+func newBook(t *testing.T, h *testhost.Host, steps string) *book {
+	t.Helper()
+	b := &book{t: t, host: h, dir: t.TempDir(), port: h.Port}
+	if h.User != "root" {
+		b.head = "  become = true\n"
+	}
+	b.steps(steps)
+	return b
+}
+
+// with adds settings to the block of the host and writes it anew.
+func (b *book) with(settings string) *book {
+	b.head += settings + "\n"
+	b.hosts()
+	return b
+}
+
+// through reaches the host by another port of this machine.
+func (b *book) through(port int) *book {
+	b.t.Helper()
+	known, err := os.ReadFile(b.host.KnownHostsFile)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	moved := strings.ReplaceAll(string(known), fmt.Sprintf("]:%d ", b.host.Port), fmt.Sprintf("]:%d ", port))
+	b.write("known_hosts", moved)
+	b.port = port
+	b.hosts()
+	return b
+}
+
+// steps replaces the steps.
+func (b *book) steps(text string) {
+	b.t.Helper()
+	b.hosts()
+	b.write("steps.hcl", text)
+}
+
+func (b *book) hosts() {
+	b.t.Helper()
+	known := b.host.KnownHostsFile
+	if b.port != b.host.Port {
+		known = b.path("known_hosts")
+	}
+	b.write("hosts.hcl", fmt.Sprintf("host \"h\" {\n  address = %q\n  port = %d\n  user = %q\n  identity_file = %q\n  known_hosts_file = %q\n%s}\n",
+		b.host.Addr, b.port, b.host.User, b.host.KeyFile, known, b.head))
+}
+
+func (b *book) path(name string) string { return filepath.Join(b.dir, name) }
+
+func (b *book) write(name, text string) {
+	b.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(b.path(name)), 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(b.path(name), []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// An outcome is how a command ended and what it said.
+type outcome struct {
+	exit           int // -1: by a signal
+	stdout, stderr string
+	events         []engine.Event
+}
+
+// A process is a command that runs.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	done chan struct{}
+
+	mu     sync.Mutex
+	grew   *sync.Cond
+	ended  bool
+	out    outcome
+	stderr bytes.Buffer
+}
+
+// command prepares the binary with an environment without this machine's keys and settings.
+func (b *book) command(args ...string) *exec.Cmd {
+	b.t.Helper()
+	path, err := binary()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = b.dir
+	cmd.Env = []string{"HOME=" + b.dir, "PATH=" + os.Getenv("PATH"), "USER=tester", "TERM=dumb"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// start starts the binary with --json.
+func (b *book) start(args ...string) *process {
+	b.t.Helper()
+	p := &process{t: b.t, cmd: b.command(append(args, "--json")...), done: make(chan struct{})}
+	p.grew = sync.NewCond(&p.mu)
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p.cmd.Stderr = &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	go p.read(stdout)
+	b.t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	return p
+}
+
+func (p *process) read(stdout io.Reader) {
+	lines := bufio.NewReader(stdout)
+	var text strings.Builder
+	for {
+		line, err := lines.ReadString('\n')
+		text.WriteString(line)
+		var e engine.Event
+		if json.Unmarshal([]byte(line), &e) == nil {
+			p.mu.Lock()
+			p.out.events = append(p.out.events, e)
+			p.grew.Broadcast()
+			p.mu.Unlock()
+		}
+		if err != nil {
+			break
+		}
+	}
+	err := p.cmd.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		p.stderr.WriteString(err.Error())
+	}
+	p.out.exit, p.out.stdout, p.out.stderr = p.cmd.ProcessState.ExitCode(), text.String(), p.stderr.String()
+	p.ended = true
+	p.grew.Broadcast()
+	close(p.done)
+}
+
+// await blocks until an event fulfils the condition; the end of the process without one fails the test.
+func (p *process) await(what string, is func(engine.Event) bool) engine.Event {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for seen := 0; ; seen = len(p.out.events) {
+		for _, e := range p.out.events[seen:] {
+			if is(e) {
+				return e
+			}
+		}
+		if p.ended {
+			p.t.Fatalf("the command ended before %s\n%s", what, p.out.dump())
+		}
+		p.grew.Wait()
+	}
+}
+
+// awaitOutput blocks until a step has printed a text.
+func (p *process) awaitOutput(text string) {
+	p.t.Helper()
+	p.await("a step printed "+text, func(e engine.Event) bool {
+		return e.StepOutput != nil && strings.Contains(e.StepOutput.Text, text)
+	})
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// patience bounds what must end by itself. It is for a machine that is busy with much else.
+const patience = 4 * time.Minute
+
+func (p *process) wait() outcome {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Fatalf("the command does not end\n%s", p.dump())
+	}
+	return p.out
+}
+
+func (p *process) dump() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.dump()
+}
+
+func (b *book) run(args ...string) outcome {
+	b.t.Helper()
+	return b.start(args...).wait()
+}
+
+func (b *book) plan(args ...string) outcome {
+	b.t.Helper()
+	return b.run(append([]string{"plan", ".", "--detailed-exitcode"}, args...)...)
+}
+
+func (b *book) startApply(args ...string) *process {
+	b.t.Helper()
+	return b.start(append([]string{"apply", ".", "--yes"}, args...)...)
+}
+
+func (b *book) apply(args ...string) outcome {
+	b.t.Helper()
+	return b.startApply(args...).wait()
+}
+
+// applied applies and fails the test if that fails.
+func (b *book) applied(args ...string) outcome {
+	b.t.Helper()
+	o := b.apply(args...)
+	if o.exit != 0 {
+		b.t.Fatalf("apply: exit %d\n%s", o.exit, o.dump())
+	}
+	return o
+}
+
+// converged fails the test if a plan finds anything to do.
+func (b *book) converged() {
+	b.t.Helper()
+	if o := b.plan(); o.exit != 0 {
+		b.t.Fatalf("plan after apply: exit %d, want 0 for an empty one; changes: %v\n%s", o.exit, o.changes(), o.dump())
+	}
+}
+
+// changes are the steps that a plan would change: "step.file.motd update".
+func (o outcome) changes() []string {
+	var list []string
+	for _, e := range o.events {
+		if p := e.PlanStep; p != nil && p.Action != "no-op" {
+			list = append(list, fmt.Sprint(p.Addr, " ", p.Action))
+		}
+	}
+	return list
+}
+
+// verdicts are how the steps ended: "step.file.motd changed".
+func (o outcome) verdicts() []string {
+	var list []string
+	for _, e := range o.events {
+		if s := e.StepEnd; s != nil {
+			list = append(list, fmt.Sprint(s.Addr, " ", s.Status))
+		}
+	}
+	return list
+}
+
+// end is how one step ended; the last time, if it ended more than once.
+func (o outcome) end(addr string) *engine.StepEnd {
+	for _, e := range slices.Backward(o.events) {
+		if e.StepEnd != nil && e.StepEnd.Addr == addr {
+			return e.StepEnd
+		}
+	}
+	return &engine.StepEnd{Status: "none", Error: &engine.Failure{}}
+}
+
+// planned is what the plan said of one step.
+func (o outcome) planned(addr string) *engine.PlanStep {
+	for _, e := range o.events {
+		if e.PlanStep != nil && e.PlanStep.Addr == addr {
+			return e.PlanStep
+		}
+	}
+	return &engine.PlanStep{Action: "none"}
+}
+
+// output is all that one step printed.
+func (o outcome) output(addr string) string {
+	var b strings.Builder
+	for _, e := range o.events {
+		if e.StepOutput != nil && e.StepOutput.Addr == addr {
+			b.WriteString(e.StepOutput.Text)
+		}
+	}
+	return b.String()
+}
+
+// exchanges is how many scripts the plan took.
+func (o outcome) exchanges() int {
+	for _, e := range o.events {
+		if e.HostPlanned != nil {
+			return e.HostPlanned.Exchanges
+		}
+	}
+	return -1
+}
+
+// message is why the host did not end well.
+func (o outcome) message() string {
+	for _, e := range o.events {
+		if e.HostEnd != nil {
+			return e.HostEnd.Message
+		}
+	}
+	return ""
+}
+
+func (o outcome) dump() string {
+	const limit = 12 << 10
+	out := o.stdout
+	if out == "" {
+		var b strings.Builder
+		for _, e := range o.events {
+			line, _ := json.Marshal(e)
+			fmt.Fprintf(&b, "%s\n", line)
+		}
+		out = b.String()
+	}
+	if len(out) > limit {
+		out = "…" + out[len(out)-limit:]
+	}
+	return "stdout:\n" + out + "\nstderr:\n" + o.stderr
+}
+
+// eventually polls the host until sh text succeeds.
+func eventually(t *testing.T, h *testhost.Host, what, script string) {
+	t.Helper()
+	for end := time.Now().Add(patience); h.Status(t, script) != 0; time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it never happens: %s", what)
+		}
+	}
+}
+
+// tidy fails the test if a run left anything on the host but its journals and what is owed.
+func tidy(t *testing.T, h *testhost.Host) {
+	t.Helper()
+	// A program that has no client any more waits a while for one before it tidies up.
+	look := `find /run/provision /dev/shm /root/.provision-* /home/*/.provision-* /home/*/.provision/run -mindepth 1 2>/dev/null
+find / -xdev -name '.provision.*' 2>/dev/null
+ps -eo args | grep -e '[/]program$' -e '[p]rovision-[0-9]'
+systemctl list-units --no-legend --all 'provision-*'
+true`
+	var left string
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+		if left = strings.TrimSpace(h.Run(t, look)); left == "" {
+			return
+		}
+	}
+	t.Errorf("left behind on the host:\n%s", left)
+}

@@ -1,0 +1,113 @@
+//go:build acceptance
+
+package acceptance
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"provision/internal/steps"
+	"provision/internal/testhost"
+)
+
+// asAdmin are the kinds that are tried once more with a login user who has to use sudo: one of each way in which operations reach a host.
+var asAdmin = []string{"authorized_key", "command", "env_file", "file", "git", "package", "service", "user"}
+
+// TestKinds applies the example of every kind and plans it again, then disturbs the host by hand, and expects that the plan shows just that.
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	// Examples do not get in each other's way, so two hosts serve most of them, one example at a time.
+	shared := make(chan *testhost.Host, 2)
+	for _, h := range testhost.Fleet(t, cap(shared), testhost.Edit(updateLists)) {
+		shared <- h
+	}
+	admin := make(chan *testhost.Host, 1)
+	admin <- testhost.Fresh(t, testhost.AsAdmin(), testhost.Edit(updateLists))
+	t.Run("group", func(t *testing.T) {
+		for _, kind := range steps.Kinds() {
+			t.Run(kind.Name, func(t *testing.T) {
+				t.Parallel()
+				d, ok := disturbances()[kind.Name]
+				if !ok {
+					t.Fatalf("there is no disturbance of the kind %q: add one to disturbances(), a change by hand that a plan of its example must show", kind.Name)
+				}
+				if d.skip != "" {
+					t.Skip(d.skip)
+				}
+				if d.alone != nil {
+					converges(t, testhost.Fresh(t, append(d.alone, testhost.Edit(updateLists))...), kind, d)
+					return
+				}
+				h := <-shared
+				defer func() { shared <- h }()
+				converges(t, h, kind, d)
+			})
+			if !slices.Contains(asAdmin, kind.Name) {
+				continue
+			}
+			t.Run(kind.Name+" by sudo", func(t *testing.T) {
+				t.Parallel()
+				h := <-admin
+				defer func() { admin <- h }()
+				converges(t, h, kind, disturbances()[kind.Name])
+			})
+		}
+	})
+}
+
+// updateLists gives apt its lists of packages, which the image has not.
+const updateLists = "apt-get update -qq"
+
+func converges(t *testing.T, h *testhost.Host, kind *steps.Kind, d disturbance) {
+	t.Helper()
+	if d.before != "" {
+		h.Run(t, d.before)
+	}
+	b := newBook(t, h, kind.Example)
+	for name, text := range d.files {
+		b.write(name, text)
+	}
+
+	before := takeSnapshot(t, h)
+	first := b.plan()
+	if first.exit != 2 && !(first.exit == 0 && d.clean) {
+		t.Fatalf("first plan: exit %d, want 2\n%s", first.exit, first.dump())
+	}
+	untouched(t, h, before)
+
+	b.applied()
+	before = takeSnapshot(t, h)
+	if !d.always {
+		b.converged()
+	}
+	untouched(t, h, before)
+	if d.script == "" {
+		tidy(t, h)
+		return
+	}
+
+	h.Run(t, d.script)
+	disturbed := b.plan()
+	want := []string{d.shows}
+	if diff := cmp.Diff(want, without(disturbed.changes(), d.runs)); disturbed.exit != 2 || diff != "" {
+		t.Fatalf("plan after a change by hand: exit %d, want 2 and just that change (-want +got):\n%s\n%s", disturbed.exit, diff, disturbed.dump())
+	}
+	addr, action, _ := strings.Cut(d.shows, " ")
+	if action != "run" && len(disturbed.planned(addr).Diff) == 0 {
+		t.Errorf("the plan shows no difference for %s: %+v", addr, disturbed.planned(addr))
+	}
+
+	b.applied()
+	if !d.always {
+		b.converged()
+	}
+	tidy(t, h)
+}
+
+// without leaves out the steps that show in every plan.
+func without(list, always []string) []string {
+	return slices.DeleteFunc(list, func(s string) bool { return slices.Contains(always, s) })
+}

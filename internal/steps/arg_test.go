@@ -1,0 +1,141 @@
+package steps
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+func TestArgSet(t *testing.T) {
+	var (
+		s, p, m, n, e = "", "", "", "", "present"
+		opt           *string
+		text          *Text
+		b             bool
+		i, seconds    int
+		list, words   []string
+		vars          []Variable
+	)
+	args := Args{
+		stringArg("string", &s, ""), optStringArg("opt", &opt, ""), textArg("text", &text, ""), boolArg("bool", &b, ""),
+		intArg("int", &i, 1, 65535, ""), secondsArg("seconds", &seconds, ""), pathArg("path", &p, ""), modeArg("mode", &m, ""),
+		nameArg("name", &n, ""), enumArg("enum", &e, "", "present", "absent"), stringsArg("strings", &list, ""),
+		wordsArg("words", &words, ""), variablesArg("variables", &vars, ""),
+	}
+	str := cty.StringVal
+	for _, c := range []struct {
+		arg   string
+		value cty.Value
+		want  string // what is set, or "error: " and a part of the error
+	}{
+		{"string", str("a b"), "a b"},
+		{"string", cty.NumberIntVal(5), "5"},
+		{"string", str("a\nb"), "error: control character"},
+		{"string", str("a\x00"), "error: control character"},
+		{"string", str("x").Mark(Sensitive), "error: sensitive"},
+		{"string", cty.ListVal([]cty.Value{str("x")}), "error: string is required"},
+		{"bool", str("true"), "true"},
+		{"bool", str("yes"), "error: bool is required"},
+		{"int", str("22"), "22"},
+		{"int", cty.NumberIntVal(0), "error: from 1 to 65535"},
+		{"int", cty.NumberFloatVal(1.5), "error: whole number"},
+		{"int", cty.NumberFloatVal(math.Inf(1)), "error: whole number"},
+		{"int", cty.MustParseNumberVal("1e400"), "error: whole number"},
+		{"seconds", str("1m30s"), "90"},
+		{"seconds", str("30"), "error: duration"},
+		{"seconds", str("10ms"), "error: duration"},
+		{"path", str("/a//b/../c/"), "/a/c"},
+		{"path", str("a"), "error: not absolute"},
+		{"path", str(""), "error: empty"},
+		{"path", str("~/a"), "error: not expanded"},
+		{"path", str("/a\nb"), "error: control character"},
+		{"mode", str("0644"), "644"},
+		{"mode", str("1777"), "1777"},
+		{"mode", str("0000"), "0"},
+		{"mode", cty.NumberIntVal(644), "644"},
+		{"mode", str("0999"), "error: octal"},
+		{"mode", str("rw"), "error: octal"},
+		{"name", str("www-data"), "www-data"},
+		{"name", str("-x"), "error: no valid name"},
+		{"name", str("a b"), "error: no valid name"},
+		{"name", str(""), "error: no valid name"},
+		{"enum", str("absent"), "absent"},
+		{"enum", str("abset"), "error: present, absent"},
+		{"strings", cty.TupleVal([]cty.Value{str("a"), cty.NumberIntVal(1)}), "[a 1]"},
+		{"strings", cty.EmptyTupleVal, "[]"},
+		{"strings", cty.TupleVal([]cty.Value{str("a"), cty.NullVal(cty.String)}), "error: null"},
+		{"strings", cty.TupleVal([]cty.Value{str("a").Mark(Sensitive)}), "error: sensitive"},
+		{"words", cty.TupleVal([]cty.Value{str("a\nb")}), "[a\nb]"},
+		{"words", cty.TupleVal([]cty.Value{str("a\x00")}), "error: NUL"},
+		{"variables", cty.ObjectVal(map[string]cty.Value{"B": str("1"), "A": str("x").Mark(Sensitive), "N": cty.NullVal(cty.String)}), "[{A (sensitive)} {B 1}]"},
+		{"variables", cty.ObjectVal(map[string]cty.Value{"A": str("x")}).Mark(Sensitive), "[{A (sensitive)}]"},
+		{"variables", cty.ObjectVal(map[string]cty.Value{"a-b": str("x")}), "error: no name of a variable"},
+		{"variables", cty.ObjectVal(map[string]cty.Value{"A": str("x\x00").Mark(Sensitive)}), "error: NUL"},
+		{"text", str("x").Mark(Sensitive), "(sensitive)"},
+		{"text", str("x\ny"), "x\ny"},
+	} {
+		err := args.Get(c.arg).Set(c.value)
+		got := map[string]any{
+			"string": s, "text": text, "bool": b, "int": i, "seconds": seconds, "path": p, "mode": m,
+			"name": n, "enum": e, "strings": list, "words": words, "variables": vars,
+		}[c.arg]
+		if part, wrong := strings.CutPrefix(c.want, "error: "); wrong {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("%s = %#v: %v, want an error with %q", c.arg, c.value, err, part)
+			}
+		} else if err != nil || fmt.Sprint(got) != c.want {
+			t.Errorf("%s = %#v: %v, %v; want %q", c.arg, c.value, got, err, c.want)
+		}
+	}
+}
+
+func TestArgNull(t *testing.T) {
+	s := "default"
+	a := stringArg("string", &s, "")
+	if err := a.Set(cty.NullVal(cty.DynamicPseudoType)); err != nil || s != "default" {
+		t.Errorf("null is not the default: %q, %v", s, err)
+	}
+	if err := a.Must().Set(cty.NullVal(cty.String)); err == nil {
+		t.Error("null is taken for a required argument")
+	}
+	var wrong *EnumError
+	if err := enumArg("enum", &s, "", "a", "b").Set(cty.StringVal("c")); !errors.As(err, &wrong) || wrong.Got != "c" || len(wrong.Values) != 2 {
+		t.Errorf("the error of an enum does not say what is allowed: %v", err)
+	}
+}
+
+// TestTextNeverShows tries the ways in which a value gets printed by accident.
+func TestTextNeverShows(t *testing.T) {
+	secret := Secret("hunter2")
+	holder := struct {
+		T Text
+		P *Text
+		V []Variable
+	}{secret, &secret, []Variable{{Name: "A", Value: secret}}}
+	var shown strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%10.3s"} {
+		fmt.Fprintf(&shown, verb+verb+verb, secret, &secret, holder)
+	}
+	text, err := json.Marshal(holder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown.Write(text)
+	for _, form := range []string{"hunter2", "68756e74657232", "68756E74657232", "hun"} {
+		if strings.Contains(shown.String(), form) {
+			t.Errorf("the secret shows as %q in %s", form, shown.String())
+		}
+	}
+	if got := fmt.Sprintf("%v %s %q", Plain("x"), Plain("y"), Plain("z")); got != `x y "z"` {
+		t.Errorf("plain text shows as %s", got)
+	}
+	a, b := &Facts{Salt: "a"}, &Facts{Salt: "b"}
+	if secret.Sum(a) == secret.Sum(b) || Plain("x").Sum(a) != Plain("x").Sum(b) {
+		t.Error("secrets are salted, and only they")
+	}
+}

@@ -1,0 +1,170 @@
+package steps
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// A dotenvIssue is something in an environment file that docker compose refuses, or takes for
+// something else than it looks like. It never holds a value.
+type dotenvIssue struct {
+	line    int // from 1
+	warning bool
+	text    string
+}
+
+// dotenvReader follows the grammar of compose-go's package dotenv.
+type dotenvReader struct {
+	rest   string
+	line   int
+	set    map[string]bool // names that the file has set so far
+	issues []dotenvIssue
+}
+
+// checkDotenv reads an environment file as docker compose does and reports what is wrong.
+func checkDotenv(text string) []dotenvIssue {
+	r := &dotenvReader{rest: strings.TrimPrefix(text, "\uFEFF"), line: 1, set: map[string]bool{}}
+	for r.statement() {
+	}
+	return r.issues
+}
+
+func (r *dotenvReader) report(line int, warning bool, format string, args ...any) {
+	r.issues = append(r.issues, dotenvIssue{line: line, warning: warning, text: fmt.Sprintf(format, args...)})
+}
+
+// skip moves on by n bytes.
+func (r *dotenvReader) skip(n int) {
+	r.line += strings.Count(r.rest[:n], "\n")
+	r.rest = r.rest[n:]
+}
+
+// endOfLine is the length of what is left of the line, without its line break.
+func (r *dotenvReader) endOfLine() int {
+	if i := strings.IndexByte(r.rest, '\n'); i >= 0 {
+		return i
+	}
+	return len(r.rest)
+}
+
+var (
+	dotenvName   = regexp.MustCompile(`^[\pL\pN_.\-\[\]]+$`)
+	dotenvExport = regexp.MustCompile(`^export[ \t]+`)
+)
+
+// statement reads one statement, and tells whether there was one.
+func (r *dotenvReader) statement() bool {
+	r.skip(len(r.rest) - len(strings.TrimLeft(r.rest, " \t\r\n\v\f")))
+	if r.rest == "" {
+		return false
+	}
+	if r.rest[0] == '#' {
+		r.skip(r.endOfLine())
+		return true
+	}
+	r.skip(len(dotenvExport.FindString(r.rest)))
+	end := strings.IndexAny(r.rest, "=:\n")
+	if end < 0 || r.rest[end] == '\n' {
+		if end < 0 {
+			end = len(r.rest)
+		}
+		name := strings.TrimSpace(r.rest[:end])
+		switch {
+		case !dotenvName.MatchString(name):
+			r.report(r.line, false, "this is no NAME=value")
+		case end == len(r.rest):
+			r.report(r.line, false, "there is no = after the name, and the file ends: compose reads nonsense; write NAME=value")
+		default:
+			r.report(r.line, true, "there is no = after the name: compose takes the value from its own environment, or leaves the variable out")
+		}
+		r.skip(end)
+		return true
+	}
+	name := strings.TrimSpace(r.rest[:end])
+	if !dotenvName.MatchString(name) {
+		r.report(r.line, false, "this is no name of a variable before the \"%c\": letters, digits and _ . - are", r.rest[end])
+		r.skip(r.endOfLine())
+		return true
+	}
+	r.skip(end + 1)
+	r.skip(len(r.rest) - len(strings.TrimLeft(r.rest, " \t\r\v\f")))
+	r.value(name)
+	r.set[name] = true
+	return true
+}
+
+// value reads the value of a variable.
+func (r *dotenvReader) value(name string) {
+	if r.rest == "" || r.rest[0] != '"' && r.rest[0] != '\'' {
+		end := r.endOfLine()
+		value, _, _ := strings.Cut(r.rest[:end], " #")
+		r.expansions(name, r.line, strings.TrimSpace(value), false)
+		r.skip(end)
+		return
+	}
+	quote, line := r.rest[0], r.line
+	for i := 1; i < len(r.rest); i++ {
+		switch r.rest[i] {
+		case '\\':
+			i++
+		case quote:
+			if quote == '"' {
+				r.expansions(name, line, r.rest[1:i], true)
+			}
+			r.skip(i + 1)
+			if rest := strings.TrimSpace(r.rest[:r.endOfLine()]); rest != "" && rest[0] != '#' {
+				r.report(r.line, false, "there is text after the closing quote of %s, which compose takes for another variable; put the whole value into the quotes", name)
+				r.skip(r.endOfLine())
+			}
+			return
+		}
+	}
+	r.report(line, false, "the quote that opens the value of %s is never closed", name)
+	r.skip(len(r.rest))
+}
+
+var dotenvReference = regexp.MustCompile(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|(\{)(?:([A-Za-z_][A-Za-z0-9_]*)(:?[-+?])?)?)`)
+
+// expansions looks at what compose puts in the place of "$".
+func (r *dotenvReader) expansions(name string, line int, value string, quoted bool) {
+	if quoted {
+		value = strings.ReplaceAll(value, `\$`, "$$")
+	}
+	warned := false
+	for _, m := range dotenvReference.FindAllStringSubmatchIndex(value, -1) {
+		group := func(i int) string {
+			if m[2*i] < 0 {
+				return ""
+			}
+			return value[m[2*i]:m[2*i+1]]
+		}
+		variable := group(2) + group(4)
+		switch {
+		case group(1) != "":
+		case group(3) != "" && (variable == "" || !strings.Contains(value[m[1]:], "}") || group(5) == "" && value[m[1]] != '}'):
+			r.report(line, false, "the value of %s has a \"${\" that compose cannot read; put the value into single quotes", name)
+			return
+		case group(5) == "" && !r.set[variable] && !warned:
+			// The variable may be a part of a password: it is not named.
+			warned = true
+			r.report(line, true, "the value of %s has a \"$\" that compose takes for a variable, which this file does not set before: it vanishes; put the value into single quotes, or write \"$$\"", name)
+		}
+	}
+}
+
+var dotenvPlain = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]*$`)
+
+// dotenvLine writes a variable so that compose, sh and systemd read the same value: bare where
+// nothing in it is special, else in single quotes, else, with compose's escapes, in double ones.
+func dotenvLine(v Variable) string {
+	value := v.Value.Reveal()
+	switch {
+	case dotenvPlain.MatchString(value):
+	case !strings.ContainsAny(value, "'\r\n") && !strings.HasSuffix(value, `\`):
+		value = "'" + value + "'"
+	default:
+		value = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "\n", `\n`, "\r", `\r`).Replace(value) + `"`
+	}
+	return v.Name + "=" + value + "\n"
+}

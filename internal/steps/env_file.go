@@ -1,0 +1,94 @@
+package steps
+
+import (
+	"fmt"
+	"strings"
+)
+
+var envFileKind = &Kind{
+	Name: "env_file",
+	Doc: `A file of environment variables for docker compose and the like, always treated as a secret.
+
+The content comes from a local file (source), which is uploaded byte for byte, or from values.
+It is never shown: a plan says that it differs, and no more. The mode is 0600 unless another is
+given. The directory must exist.
+
+A local file is read as docker compose will read it, before anything is done: what compose refuses
+is an error with its line, and what it takes for something else than it looks like (an unquoted
+"$" that makes the rest of a password vanish) is a warning.
+
+Values are written so that compose, sh and systemd read the same: bare where nothing in them is
+special, in single quotes otherwise; those with line breaks or single quotes in compose's double
+quotes.`,
+	Example: `step "env_file" "app" {
+  path   = "/etc/demo.env"
+  values = {
+    DEBUG        = "0"
+    DATABASE_URL = "postgres://app:pa$ss@db/app"
+  }
+}
+`,
+	New: func() (Step, Args) {
+		e := &envFile{}
+		e.Mode = "600"
+		args := Args{
+			pathArg("path", &e.Path, "Absolute path on the host.").Must(),
+			variablesArg("values", &e.Values, "The variables. One of values and source is required."),
+			fileTextArg("source", &e.Source, "A local file with the variables."),
+		}
+		return e, append(args, e.ownership.args("file")...)
+	},
+}
+
+type envFile struct {
+	contentFile
+	Values []Variable
+	Source *Text
+}
+
+// fileTextArg is the content of a local file, as a secret.
+func fileTextArg(name string, to **Text, doc string) Arg {
+	a := textArg(name, to, doc)
+	a.Origin = FileText
+	return a
+}
+
+func (e *envFile) Validate() []Problem {
+	var problems []Problem
+	if (e.Source == nil) == (e.Values == nil) {
+		problems = append(problems, Problem{Summary: "one of values and source is required, and only one", Detail: "Give the variables, or a local file that holds them."})
+	}
+	if !strings.HasSuffix(e.Mode, "0") {
+		problems = append(problems, Problem{
+			Arg: "mode", Warning: true, Summary: "every user of the host will be able to use this file",
+			Detail: "Environment files hold secrets: mode 0600 or 0640 keeps them.",
+		})
+	}
+	if e.Source != nil {
+		for _, issue := range checkDotenv(e.Source.Reveal()) {
+			problems = append(problems, Problem{
+				Arg: "source", Warning: issue.warning, Summary: fmt.Sprintf("line %d of the file: %s", issue.line, issue.text),
+				Detail: "docker compose reads environment files this way; see its documentation on interpolation.",
+			})
+		}
+	}
+	return problems
+}
+
+// whole is the file with its content.
+func (e *envFile) whole() *contentFile {
+	c := e.contentFile
+	var text strings.Builder
+	for _, v := range e.Values {
+		text.WriteString(dotenvLine(v))
+	}
+	if e.Source != nil {
+		text.WriteString(e.Source.Reveal())
+	}
+	c.Content = &Content{Text: Secret(text.String())}
+	return &c
+}
+
+func (e *envFile) Probe() string { return e.whole().probe() }
+
+func (e *envFile) Plan(f *Facts, obs Observation) (Change, error) { return e.whole().plan(f, obs) }

@@ -1,0 +1,90 @@
+package steps
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+func sectionArg(name string, to *string, doc string) Arg {
+	a := stringArg(name, to, doc)
+	a.set = func(v cty.Value) error {
+		if strings.ContainsAny(v.AsString(), "]\n") || noControl(v.AsString()) != nil || strings.TrimSpace(v.AsString()) != v.AsString() {
+			return errors.New("a section's name has no \"]\", no control characters and no spaces around it")
+		}
+		*to = v.AsString()
+		return nil
+	}
+	return a
+}
+
+// checkKey says what is wrong with the name of a key.
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return errors.New("the name of the key is empty")
+	case strings.ContainsAny(key[:1], "[#; \t") || strings.ContainsAny(key, "=") || strings.TrimSpace(key) != key || noControl(key) != nil:
+		return fmt.Errorf("%q is no name of a key: it has no \"=\", no control characters and no spaces around it, and does not begin with [ # or ;", key)
+	}
+	return nil
+}
+
+func iniKeyArg(name string, to *string, doc string) Arg {
+	a := stringArg(name, to, doc)
+	a.set = func(v cty.Value) error {
+		*to = v.AsString()
+		return checkKey(v.AsString())
+	}
+	return a
+}
+
+// checkValue says what is wrong with a value, without showing it.
+func checkValue(value string) error {
+	if strings.TrimSpace(value) != value || noControl(strings.ReplaceAll(value, "\t", " ")) != nil {
+		return errors.New("a value is one line without spaces around it")
+	}
+	if strings.HasSuffix(value, `\`) {
+		return errors.New("a value that ends with \"\\\" would swallow the next line")
+	}
+	return nil
+}
+
+func valueArg(name string, to **Text, doc string) Arg {
+	a := textArg(name, to, doc)
+	a.set = func(v cty.Value) error {
+		t := textOf(v)
+		*to = &t
+		return checkValue(t.Reveal())
+	}
+	return a
+}
+
+// valuesArg is a map of keys to values that may be secrets, sorted by key.
+func valuesArg(name string, to *[]Variable, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.Map(cty.String), Secret: true, set: func(v cty.Value) error {
+		plain, marks := v.Unmark()
+		_, all := marks[Sensitive]
+		*to = []Variable{}
+		for it := plain.ElementIterator(); it.Next(); {
+			key, value := it.Element()
+			key, _ = key.Unmark()
+			if err := checkKey(key.AsString()); err != nil {
+				return err
+			}
+			if bare, _ := value.Unmark(); bare.IsNull() {
+				continue
+			}
+			text := textOf(value)
+			if all {
+				text = Secret(text.Reveal())
+			}
+			if err := checkValue(text.Reveal()); err != nil {
+				return fmt.Errorf("%s: %w", key.AsString(), err)
+			}
+			*to = append(*to, Variable{Name: key.AsString(), Value: text})
+		}
+		return nil
+	}}
+}

@@ -1,0 +1,119 @@
+package steps
+
+import (
+	"fmt"
+	"strings"
+
+	"provision/internal/shell"
+)
+
+// iniAwk reads a file as readINI does. $MODE says what it prints:
+//
+//	present   "same" if each of $KEYS is once in $SECTION with its value of $VALUES, or "differ"
+//	absent    "same" if none of $KEYS is in $SECTION, or "differ"
+//	section   "same" if there is no $SECTION, or "differ"
+//	count     how often each of $KEYS is in $SECTION, a number a line
+//	value     the value of the only one of $KEYS, without a line break
+//
+// Keys and values come one a line. Lines that continue a value are joined to it by a line break,
+// which no wanted value has.
+const iniAwk = `function trim(s) { sub(/^[ \t\r]+/, "", s); sub(/[ \t\r]+$/, "", s); return s }
+function indent(s) { match(s, /^[ \t]*/); return RLENGTH }
+BEGIN { n = split(ENVIRON["KEYS"], k, "\n"); split(ENVIRON["VALUES"], v, "\n"); inside = there = (ENVIRON["SECTION"] == "") }
+{
+	text = trim($0)
+	end = substr(text, 1, 1) == "[" ? index(text, "]") : 0
+	if (open && (slash || text != "" && indent($0) > deep && text !~ /^[#;]/ && !end)) {
+		if (at) got[at] = got[at] "\n" text
+		slash = (text ~ /\\$/)
+		next
+	}
+	if (text == "") open = 0
+	if (text == "" || text ~ /^[#;]/) next
+	open = at = 0
+	if (end) {
+		inside = (trim(substr(text, 2, end - 2)) == ENVIRON["SECTION"])
+		there = there || inside
+		next
+	}
+	open = 1
+	deep = indent($0)
+	slash = (text ~ /\\$/)
+	eq = index(text, "=")
+	key = eq ? trim(substr(text, 1, eq - 1)) : text
+	if (!inside) next
+	for (i = 1; i <= n; i++) if (k[i] "" == key) {
+		at = i
+		count[i]++
+		got[i] = eq ? trim(substr(text, eq + 1)) : ""
+	}
+}
+END {
+	mode = ENVIRON["MODE"]
+	if (mode == "value") { printf "%s", got[1]; exit }
+	for (i = 1; i <= n; i++) {
+		if (mode == "count") print count[i] + 0
+		if (mode == "present" && (count[i] != 1 || got[i] "" != v[i] "")) bad = 1
+		if (mode == "absent" && count[i]) bad = 1
+	}
+	if (mode == "section" && there) bad = 1
+	if (mode != "count") print bad ? "differ" : "same"
+}`
+
+func (s *ini) Probe() string {
+	var b strings.Builder
+	var keys, values []string
+	for _, v := range s.wanted() {
+		keys = append(keys, v.Name)
+		if !s.secret() {
+			values = append(values, v.Value.Reveal())
+		}
+	}
+	fmt.Fprintf(&b, "p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path))
+	b.WriteString("if [ \"$t\" = absent ]; then\n")
+	switch {
+	case s.State == "absent":
+	case s.Create:
+		b.WriteString(probeParent + s.probeNames(""))
+	default:
+		b.WriteString("\tsay missing \"file $p\"\n")
+	}
+	b.WriteString("\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n")
+	fmt.Fprintf(&b, "SECTION=%s MODE=%s\nKEYS=%s\nVALUES=%s\nexport SECTION MODE KEYS VALUES\nprogram=%s\n",
+		shell.Quote(s.Section), s.mode(), shell.Quote(strings.Join(keys, "\n")), shell.Quote(strings.Join(values, "\n")), shell.Quote(iniAwk))
+	if s.secret() {
+		b.WriteString(s.probeSums())
+		return b.String()
+	}
+	b.WriteString("r=$(awk \"$program\" <\"$p\") || exit 1\nsay keys \"$r\"\n[ \"$r\" = same ] && exit 0\n" + probeEdit)
+	return b.String()
+}
+
+func (s *ini) mode() string {
+	switch {
+	case s.secret():
+		return "count"
+	case s.State == "absent" && len(s.wanted()) == 0:
+		return "section"
+	}
+	return s.State
+}
+
+// probeSums is sh that prints for every key the salted sum of its value, or how often it is
+// there instead of once. The wanted values are not known on the host: the content is always sent.
+func (s *ini) probeSums() string {
+	var b strings.Builder
+	b.WriteString("counts=$(awk \"$program\" <\"$p\") || exit 1\nMODE=value\n")
+	for i, v := range s.wanted() {
+		fmt.Fprintf(&b, "count=${counts%%%%\"\n\"*} counts=${counts#*\"\n\"}\nKEYS=%s\n", shell.Quote(v.Name))
+		fmt.Fprintf(&b, `if [ "$count" = 1 ]; then
+	s=$({ printf '%%s' "$SALT"; awk "$program" <"$p"; } | sha256sum) || exit 1
+	say value.%d "${s%%%% *}"
+else
+	say value.%d "times $count"
+fi
+`, i+1, i+1)
+	}
+	// The sum of the whole is salted, too: the secrets are in it.
+	return b.String() + strings.Replace(probeEdit, "$(sum_of", "$(salted_sum_of", 1)
+}

@@ -1,0 +1,56 @@
+# upgrades SECURITY NAME...: a line "update NAME OLD NEW" for every available update, of those names if
+# there are any, and only of security updates if SECURITY is "security". After package_updates.sh.
+upgrades() {
+	upgrades_security=$1
+	shift
+	upgrades_all=$(available_updates ${upgrades_security:+security}) || return
+	printf '%s\n' "$upgrades_all" | awk -v only="$*" '
+		BEGIN { n = split(only, name, " "); for (i = 1; i <= n; i++) ask[name[i]] = 1 }
+		NF == 3 && (n == 0 || $1 in ask) { print "update", $0 }'
+}
+
+# upgrade_packages SECURITY NAME...: refreshes the lists and upgrades; says "nothing to upgrade" on
+# stdout if that is so. After package_change.sh.
+upgrade_packages() {
+	[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+	refresh_lists >&2
+	upgrade_lines=$(upgrades "$@") || fail "the updates could not be listed; is there a repository that is enabled?"
+	if [ -z "$upgrade_lines" ]; then
+		echo 'nothing to upgrade'
+		return
+	fi
+	printf '%s\n' "$upgrade_lines"
+	upgrade_security=$1
+	shift
+	if [ $# -gt 0 ]; then
+		# shellcheck disable=SC2046
+		set -- $(printf '%s\n' "$upgrade_lines" | awk '{ print $2 }')
+	elif [ "$F_PACKAGE_MANAGER$upgrade_security" = aptsecurity ]; then
+		# apt has no word for it, so the packages are named.
+		# shellcheck disable=SC2046
+		set -- $(printf '%s\n' "$upgrade_lines" | awk '$3 != "-" { print $2 }')
+	fi
+	case $F_PACKAGE_MANAGER in
+	apt) if [ $# -gt 0 ]; then apt_get --only-upgrade install -- "$@"; else apt_get --with-new-pkgs upgrade; fi ;;
+	dnf | yum) wait_for_lock && "$F_PACKAGE_MANAGER" -y ${upgrade_security:+--security} update -- "$@" ;;
+	apk) if [ $# -gt 0 ]; then apk --wait 300 add --upgrade -- "$@"; else apk --wait 300 upgrade; fi ;;
+	zypper) zypper_upgrade "$@" ;;
+	pacman) wait_for_lock && pacman -Su --noconfirm ;;
+	esac || fail "the upgrade failed; the last lines of the package manager say why"
+}
+
+# zypper exits with 102 to advise a reboot, and with 103 when it updated itself and wants another
+# run (zypper(8)).
+zypper_upgrade() {
+	ZYPP_LOCK_TIMEOUT=300
+	export ZYPP_LOCK_TIMEOUT
+	if [ -n "$upgrade_security" ]; then
+		set -- patch --category security --auto-agree-with-licenses
+	else
+		set -- update --auto-agree-with-licenses "$@"
+	fi
+	zypper --non-interactive "$@"
+	upgrade_status=$?
+	[ "$upgrade_status" != 103 ] || { zypper --non-interactive "$@"; upgrade_status=$?; }
+	[ "$upgrade_status" = 0 ] || [ "$upgrade_status" = 102 ]
+}
