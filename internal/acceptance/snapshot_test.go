@@ -21,10 +21,10 @@ type snapshot struct {
 }
 
 // A file's ctime moves whenever anything about it changes, and cannot be set back: better than sums, and quick. What logging in
-// itself writes is left out: logs, and the directories of sessions.
+// and sudo themselves write is left out: logs, the directories of sessions, mount points.
 const filesScript = `find / /tmp /dev/shm /run/provision -xdev \
 	\( -path /var/log -o -path /var/lib/systemd -o -path /tmp/systemd-private-\* -o -path /var/tmp/systemd-private-\* \) -prune -o \
-	! -path / ! -path /tmp ! -path /var/tmp -printf '%p %y %m %U:%G %s %C@ %l\n' 2>/dev/null; true`
+	! -path / ! -path /tmp ! -path /var/tmp ! -path /run ! -path /dev ! -path /dev/shm ! -name .sudo_as_admin_successful -printf '%p %y %m %U:%G %s %C@ %l\n' 2>/dev/null; true`
 
 // ofSessions are the processes that every login brings, and that outlive it for some seconds.
 var ofSessions = regexp.MustCompile(`sshd: |systemd --user|\(sd-pam\)|systemd-(logind|hostnamed|userwork|timedated)|dbus-daemon|ps -eo|/bin/sh -c ps `)

@@ -111,7 +111,7 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 			}
 			continue
 		}
-		if !h.takesPart(p) {
+		if !h.takesPart(p) && !(len(s.entries) > 0 && p.mayWake()) {
 			s.idle = append(s.idle, s.next)
 			continue
 		}
@@ -130,6 +130,12 @@ func (h *hostRun) takesPart(p *Planned) bool {
 		return !p.Skip && (p.Err != nil || p.Change.Action != steps.NoOp || h.pending() > 0)
 	}
 	return p.Pending()
+}
+
+// mayWake tells whether a step that has nothing to do now may have something to do once earlier steps have run, such as a
+// service whose unit file one of them replaces. The program looks at it again.
+func (p *Planned) mayWake() bool {
+	return p.Change.Action == steps.NoOp && !p.Skip && !p.Check && p.Step != nil && len(p.Change.Predict) > 0
 }
 
 // passOver tells of the steps of a segment that had nothing to do, as far as the program came.

@@ -16,6 +16,8 @@ import (
 //go:embed follow.sh
 var followSource string
 
+var followText = shell.Strip(followSource)
+
 // errProgramDied means that the program ended without a word: it was killed, or the host restarted.
 var errProgramDied = errors.New("the program on the host ended without finishing: it was killed, or the host restarted")
 
@@ -38,7 +40,7 @@ func (s *Session) launch(ctx context.Context, p *program, text string, pos *posi
 	var b strings.Builder
 	b.WriteString("{\n")
 	s.library(&b)
-	b.WriteString(followSource)
+	b.WriteString(followText)
 	fmt.Fprintf(&b, "ID=%s DIR=$RUN/run-%s\n", p.id, p.id)
 	b.WriteString("if umask 077 && mkdir -p \"$RUN\" && chmod 700 \"$RUN\" && mkdir \"$DIR\" &&\n")
 	fmt.Fprintf(&b, "printf '%%s' %s >\"$DIR/program\"; then\numask 022\n", shell.Quote(text))
@@ -51,7 +53,7 @@ func (s *Session) resume(ctx context.Context, id string, pos *position, to liste
 	var b strings.Builder
 	b.WriteString("{\n")
 	s.library(&b)
-	b.WriteString(followSource)
+	b.WriteString(followText)
 	// The journal goes on where the last whole record ended.
 	at := pos.journal.at - int64(pos.journal.buf.Len())
 	pos.journal.buf.Reset()

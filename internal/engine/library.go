@@ -13,6 +13,8 @@ var librarySource string
 //go:embed program.sh
 var programSource string
 
+var programText = shell.Strip(programSource)
+
 // library is the sh that scripts and programs share: the environment and functions of fragments, the
 // facts, and what the engine itself needs.
-var library = shell.Prelude + steps.FactsScript + librarySource
+var library = shell.Strip(shell.Prelude + steps.FactsScript + librarySource)

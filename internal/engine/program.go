@@ -61,7 +61,7 @@ func (p *program) text() (string, []staged) {
 	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
 	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s\nDIR=$RUN/run-$ID\n",
 		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)))
-	w.WriteString(programSource)
+	w.WriteString(programText)
 	w.WriteString("start\n")
 	for i := range p.entries {
 		w.entry(&p.entries[i])
@@ -73,14 +73,17 @@ func (p *program) text() (string, []staged) {
 type programWriter struct {
 	strings.Builder
 	staged []staged
+	bodies map[string]string // of the functions of the entry being written, with their names
 }
 
 func (w *programWriter) entry(e *entry) {
 	fmt.Fprintf(w, "\n# %s\n", strings.ReplaceAll(e.addr, "\n", " "))
+	w.bodies = map[string]string{}
+	calls := make([]caseCalls, len(e.cases))
 	for i, c := range e.cases {
-		w.function(fmt.Sprintf("ops_%d_%d", e.number, i), e, fmt.Sprint(i), c.ops)
+		calls[i].ops = w.function(fmt.Sprintf("ops_%d_%d", e.number, i), e, fmt.Sprint(i), c.ops)
 		for j, ev := range e.events {
-			w.function(fmt.Sprintf("event_%d_%d_%d", e.number, i, j), e, fmt.Sprintf("%d.%d", i, j), c.handlers[ev.event])
+			calls[i].events = append(calls[i].events, w.function(fmt.Sprintf("event_%d_%d_%d", e.number, i, j), e, fmt.Sprintf("%d.%d", i, j), c.handlers[ev.event]))
 		}
 	}
 	fmt.Fprintf(w, "step_%d() {\n", e.number)
@@ -91,7 +94,7 @@ func (w *programWriter) entry(e *entry) {
 	w.look(e)
 	w.WriteString("CHANGED=0\n")
 	if e.probe == "" {
-		w.caseBody(e, 0)
+		w.caseBody(e, 0, calls[0])
 	} else {
 		w.WriteString("case $STATEMENT in\n")
 		for i, c := range e.cases {
@@ -100,7 +103,7 @@ func (w *programWriter) entry(e *entry) {
 			} else {
 				fmt.Fprintf(w, "%s)\n", quotePattern(c.state))
 			}
-			w.caseBody(e, i)
+			w.caseBody(e, i, calls[i])
 			w.WriteString(";;\n")
 		}
 		if n := len(e.cases); n == 0 || !e.cases[n-1].anyState {
@@ -141,19 +144,25 @@ func (w *programWriter) giveUp(e *entry) {
 	}
 }
 
-func (w *programWriter) caseBody(e *entry, i int) {
+// caseCalls names the functions of a case; "" where there is nothing to do.
+type caseCalls struct {
+	ops    string
+	events []string // as entry.events
+}
+
+func (w *programWriter) caseBody(e *entry, i int, calls caseCalls) {
 	c := &e.cases[i]
-	if len(c.ops) > 0 {
-		w.operate(e, fmt.Sprintf("ops_%d_%d", e.number, i), e.raises)
+	if calls.ops != "" {
+		w.operate(e, calls.ops, e.raises)
 		w.changed(e)
 	}
 	if reboots(c.ops) {
 		w.WriteString("end reboot 0 ''; finish reboot\n")
 	}
 	for j, ev := range e.events {
-		if len(c.handlers[ev.event]) > 0 {
+		if calls.events[j] != "" {
 			fmt.Fprintf(w, "if owed %s; then\n", ev.name)
-			w.operate(e, fmt.Sprintf("event_%d_%d_%d", e.number, i, j), nil)
+			w.operate(e, calls.events[j], nil)
 			w.WriteString("CHANGED=1\nfi\n")
 		}
 		// Even where nothing is to be done: a service that was only just started has the new files already.
@@ -188,24 +197,31 @@ func (w *programWriter) changed(e *entry) {
 	w.WriteString("; fi\n")
 }
 
-// function writes operations as a function; the first that fails ends it.
-func (w *programWriter) function(name string, e *entry, place string, ops []steps.Op) {
+// function writes operations as a function and returns its name; the first operation that fails ends it. Operations that are
+// the same in several states are written once.
+func (w *programWriter) function(name string, e *entry, place string, ops []steps.Op) string {
 	if len(ops) == 0 {
-		return
+		return ""
 	}
-	fmt.Fprintf(w, "%s() {\n", name)
+	body := &programWriter{}
 	for k, op := range ops {
 		at := fmt.Sprintf("%d.%s.%d", e.number, place, k)
 		switch op := op.(type) {
 		case steps.Run:
-			w.run(e, at, op)
+			body.run(e, at, op)
 		case steps.Put:
-			w.put(e, at, op)
+			body.put(e, at, op)
 		case steps.Reboot: // ends the program, see caseBody
-			w.WriteString(":\n")
+			body.WriteString(":\n")
 		}
 	}
-	w.WriteString("}\n")
+	if same, yes := w.bodies[body.String()]; yes && len(body.staged) == 0 {
+		return same
+	}
+	w.bodies[body.String()] = name
+	w.staged = append(w.staged, body.staged...)
+	fmt.Fprintf(w, "%s() {\n%s}\n", name, body.String())
+	return name
 }
 
 func (w *programWriter) run(e *entry, at string, op steps.Run) {

@@ -47,7 +47,11 @@ func (s *scope) build(it *item, inst *each, waits *[]string) (steps.Step, bool) 
 	if !ok || !complete || it.lacking {
 		return nil, ok && !it.lacking
 	}
-	for _, p := range step.Validate() {
+	var problems []steps.Problem
+	if l, yes := step.(steps.Loader); yes {
+		problems = l.Load(s.run.pb.disk)
+	}
+	for _, p := range append(problems, step.Validate()...) {
 		summary := p.Summary
 		if word, _, _ := strings.Cut(summary, " "); it.kind.args.Get(word) == nil {
 			summary = strings.TrimSuffix(sentence(summary), ".")
@@ -248,6 +252,9 @@ func (s *scope) parsedTemplate(it *item, a argument, name string) *expression {
 	}
 	var p parsed
 	data, err := pb.local.read(s.mod.place, name)
+	if err == nil {
+		err = checkDepth(data)
+	}
 	if err != nil {
 		p.diags = hcl.Diagnostics{problem(a.expr.Range(), "Invalid value for "+a.name, sentence(err.Error()))}
 	} else {

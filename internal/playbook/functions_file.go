@@ -115,6 +115,9 @@ func (pb *Playbook) templateFileFunc(p *place, inner map[string]function.Functio
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			data, err := pb.local.read(p, args[0].AsString())
+			if err == nil {
+				err = checkDepth(data)
+			}
 			if err != nil {
 				return cty.UnknownVal(cty.String), function.NewArgError(0, err)
 			}

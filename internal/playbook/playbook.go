@@ -43,6 +43,7 @@ type Playbook struct {
 	environ   map[string]string
 	shipped   fs.FS
 	local     *localFiles
+	disk      *steps.Disk
 	secrets   *secrets
 	scripts   sync.Map // text → error of shell.Check
 	templates sync.Map // templateKey → parsed template
@@ -73,6 +74,7 @@ func Load(ctx context.Context, path string, o Options) (*Playbook, hcl.Diagnosti
 		environ: environMap(o.Environ),
 		shipped: o.Shipped,
 		local:   newLocalFiles(),
+		disk:    steps.NewDisk(),
 		secrets: newSecrets(),
 		files:   map[string]*hcl.File{},
 	}

@@ -20,7 +20,7 @@ import (
 // If there are errors, the steps are of no use.
 func (pb *Playbook) Steps(host *inventory.Host, facts *steps.Facts, results map[string]cty.Value) ([]steps.Instance, hcl.Diagnostics) {
 	if pb.loading.diags.HasErrors() {
-		return nil, pb.loading.sorted()
+		return nil, pb.loading.diags
 	}
 	return pb.resolve(host, facts, results, false)
 }
@@ -35,7 +35,7 @@ func (pb *Playbook) resolve(host *inventory.Host, facts *steps.Facts, results ma
 		if !p.selects(host) {
 			continue
 		}
-		around := s.inherit(top, &p.meta, condition{}, nil)
+		around := s.inherit(top, &p.meta, s.when(p.meta.when, nil), nil)
 		around.play = p.name
 		for _, it := range pb.root.items {
 			if it.play == p {

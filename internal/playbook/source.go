@@ -15,9 +15,6 @@ import (
 	"github.com/hashicorp/hcl/v2/json"
 )
 
-// maxSource bounds one file of HCL, in bytes.
-const maxSource = 4 << 20
-
 // A source is a directory with those of its files that make up a playbook or a module.
 type source struct {
 	place *place
@@ -104,9 +101,6 @@ func playbookFiles(fsys fs.FS) []string {
 // of it can be used.
 func (pb *Playbook) parse(p *place, name string) *hcl.File {
 	data, err := pb.local.read(p, name)
-	if err == nil && len(data) > maxSource {
-		err = fmt.Errorf("the file %q is larger than %d MiB", name, maxSource>>20)
-	}
 	if err != nil {
 		pb.loading.error(hcl.Range{}, "A file cannot be read", sentence(err.Error()))
 		return nil
@@ -120,6 +114,9 @@ func (pb *Playbook) parse(p *place, name string) *hcl.File {
 }
 
 func parseSource(data []byte, name string) (*hcl.File, hcl.Diagnostics) {
+	if err := checkDepth(data); err != nil {
+		return nil, hcl.Diagnostics{problem(hcl.Range{}, "Source that cannot be read", fmt.Sprintf("The file %s: %s.", name, err))}
+	}
 	if strings.HasSuffix(name, ".json") {
 		return json.Parse(data, name)
 	}

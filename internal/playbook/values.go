@@ -105,8 +105,12 @@ func (pb *Playbook) giveText(values map[string]given, v *variable, text, from st
 		values[v.name] = given{value: cty.StringVal(text), from: from}
 		return
 	}
-	expr, diags := hclsyntax.ParseExpression([]byte(text), "value", hcl.InitialPos)
 	var val cty.Value
+	var expr hclsyntax.Expression
+	diags := hcl.Diagnostics{problem(hcl.Range{}, "", "")}
+	if checkDepth([]byte(text)) == nil {
+		expr, diags = hclsyntax.ParseExpression([]byte(text), "value", hcl.InitialPos)
+	}
 	if !diags.HasErrors() {
 		val, diags = expr.Value(&hcl.EvalContext{})
 	}

@@ -15,10 +15,26 @@ say() { printf '%s %s\n' "$1" "$2"; }
 # fail MESSAGE: end the fragment as "could not tell" (a probe) or as failed (an operation).
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 
+NL='
+'
+
 # account DATABASE NAME: the line of passwd, group or shadow, like getent, which Debian's
 # busybox and some Alpine images lack. Status 2 if there is no such name, as getent(1) has it;
-# any other failure is "could not tell".
+# any other failure is "could not tell". While probing, ACCOUNTS_passwd and ACCOUNTS_group hold the local files.
 account() {
+	case $1 in
+	passwd) account_all=${ACCOUNTS_passwd-} ;;
+	group) account_all=${ACCOUNTS_group-} ;;
+	*) account_all= ;;
+	esac
+	case $NL$account_all in
+	*"$NL$2:"*)
+		account_all=${account_all#"$2:"}
+		account_all=${account_all##*"$NL$2:"}
+		printf '%s:%s\n' "$2" "${account_all%%"$NL"*}"
+		return 0
+		;;
+	esac
 	if have getent; then
 		getent "$1" "$2"
 		return

@@ -85,7 +85,7 @@ func (d *dataFile) write(t *testing.T) {
 	}
 }
 
-var knownSections = regexp.MustCompile(`^(args|local/[\w.-]+|facts|setup|system|shells|state|plan|converge|after|after\.out|problems)$`)
+var knownSections = regexp.MustCompile(`^(args|local/[\w./-]+|facts|setup|system|shells|state|plan|converge|after|after\.out|problems)$`)
 
 func readData(t testing.TB, path string) *dataFile {
 	t.Helper()
@@ -162,6 +162,9 @@ func newPlaces(t testing.TB, d *dataFile) places {
 		if err := os.MkdirAll(p.local, 0o755); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(p.local, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(p.local, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +232,12 @@ func decodeAttributes(t testing.TB, step Step, args Args, attributes hcl.Attribu
 		}
 	}
 	if len(problems) == 0 {
-		for _, p := range step.Validate() {
+		var found []Problem
+		if l, ok := step.(Loader); ok {
+			found = l.Load(NewDisk())
+		}
+		found = append(found, step.Validate()...)
+		for _, p := range found {
 			head := "step"
 			if p.Arg != "" {
 				head = "argument " + p.Arg

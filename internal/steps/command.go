@@ -26,9 +26,9 @@ host can read.`,
   creates = "/opt/demo/stamp"
 }
 
-step "command" "kernel" {
-  run        = ["uname", "-r"]
-  changed_if = "false"
+step "command" "ready" {
+  run    = ["touch", "/opt/demo/ready"]
+  unless = "test -e /opt/demo/ready"
 }
 `,
 	Outputs: []Output{

@@ -76,7 +76,6 @@ func writeERE(b *strings.Builder, re *syntax.Regexp) error {
 	return nil
 }
 
-
 // writeGroup puts parentheses around what an operator would tear apart.
 func writeGroup(b *strings.Builder, re *syntax.Regexp) error {
 	switch re.Op {

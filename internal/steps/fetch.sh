@@ -30,7 +30,7 @@ except OSError as error:
     sys.exit("%s: %s" % (sys.argv[1], error))' "$1" "$2" "$3" "${FETCH_HEADERS:-}"
 	elif have wget; then
 		[ -z "${FETCH_HEADERS:-}" ] || fail "headers need curl, GNU wget or python3 on the host; install curl"
-		bounded "$3" wget -q -T 30 -O "$2" "$1"
+		bounded "$3" wget -q -O "$2" "$1"
 	else
 		fail "curl, wget or python3 is needed to download; install curl with a package step before this one"
 	fi

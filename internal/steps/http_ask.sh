@@ -52,15 +52,16 @@ except Exception as error:
 	elif have wget; then
 		[ "$1" = GET ] || { echo "the method $1 needs curl or python3 on the host; install curl" >&2; return 127; }
 		[ -z "${FETCH_HEADERS:-}" ] || { echo "headers need curl or python3 on the host; install curl" >&2; return 127; }
-		set -- "$@" -S -T "$3" -O "$4"
+		set -- "$@" -S -O "$4"
 		if wget --version >/dev/null 2>&1; then
 			set -- "$@" --tries=1 --content-on-error
 			[ "$5" = 1 ] || set -- "$@" --max-redirect=0
 		fi
 		[ "$6" = 0 ] || set -- "$@" --no-check-certificate
-		http_url=$2
+		http_url=$2 http_limit=$3
 		shift 6
-		http_error=$(wget "$@" "$http_url" 2>&1)
+		# Not by -T: busybox 1.35 of Debian crashes with it.
+		http_error=$(timeout "$http_limit" wget "$@" "$http_url" 2>&1)
 		# Every answer on the way is shown; the last one counts.
 		http_status=$(printf '%s\n' "$http_error" | awk '$1 ~ /^HTTP\/[0-9.]+$/ { code = $2 } END { print code == "" ? "000" : code }')
 	else

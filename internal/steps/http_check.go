@@ -113,7 +113,8 @@ func (h *httpCheck) follow() int {
 	return 1
 }
 
-// ask is sh that asks once, within a number of seconds or $1, and sets http_status and http_body.
+// ask is sh for a function that asks once, within $1 seconds, and sets http_status and http_body. It
+// fails if the host has nothing to ask with.
 func (h *httpCheck) ask() string {
 	insecure := 0
 	if h.Insecure {
@@ -125,7 +126,7 @@ func (h *httpCheck) ask() string {
 	}
 	return httpAsk + fmt.Sprintf(`body_file=$(mktemp) && trap 'rm -f -- "$body_file" ${FETCH_HEADERS:+"$FETCH_HEADERS"}' EXIT || exit 1
 ask() {
-	http_ask %s %s "$1" "$body_file" %d %d || exit 1
+	http_ask %s %s "$1" "$body_file" %d %d || return 1
 	http_body=found
 	%s
 }
@@ -135,7 +136,7 @@ ask() {
 // headersOnHost is sh that puts the fields of the request into a private file, from a source: a
 // command that prints them.
 func headersOnHost(command string) string {
-	return "FETCH_HEADERS=$(umask 077 && mktemp) && " + command + " >\"$FETCH_HEADERS\" || exit 1\n"
+	return "FETCH_HEADERS=$(umask 077 && mktemp) && trap 'rm -f -- \"$FETCH_HEADERS\"' EXIT && " + command + " >\"$FETCH_HEADERS\" || exit 1\n"
 }
 
 func (h *httpCheck) Probe() string {
@@ -147,7 +148,7 @@ func (h *httpCheck) Probe() string {
 		b.WriteString(headersOnHost("{ " + shell.Printf([]byte(lines.Text.Reveal())) + "\n}"))
 	}
 	b.WriteString(h.ask())
-	b.WriteString("ask 5\nsay status \"$http_status\"\n")
+	b.WriteString("ask 5 || { say tool missing; exit 0; }\nsay status \"$http_status\"\n")
 	if h.Body != "" {
 		b.WriteString("say body \"$http_body\"\n")
 	}
@@ -155,6 +156,9 @@ func (h *httpCheck) Probe() string {
 }
 
 func (h *httpCheck) Plan(_ *Facts, obs Observation) (Change, error) {
+	if _, missing := obs.Get("tool"); missing {
+		return Change{Action: Unknown, Need: &Need{What: "command curl", Kinds: []string{"package"}}, Predict: h.predict()}, nil
+	}
 	status, asked := obs.Get("status")
 	body, _ := obs.Get("body")
 	right := slices.ContainsFunc(h.Status, func(n int) bool { return strconv.Itoa(n) == status })
@@ -226,7 +230,7 @@ func (h *httpCheck) script() string {
 	b.WriteString(h.ask())
 	fmt.Fprintf(&b, `started=$(date +%%s)
 while :; do
-	ask 10
+	ask 10 || exit 1
 	case $http_status in
 	%s) [ "$http_body" != found ] || exit 0 ;;
 	esac

@@ -150,6 +150,9 @@ func (s *sourceBuild) Validate() []Problem {
 	}
 	if s.URL != "" {
 		if p := unverified(s.URL, s.SHA256, false); p != nil {
+			if !p.Warning {
+				p.Detail = "Anyone on the way can change the source. Set sha256."
+			}
 			problems = append(problems, *p)
 		}
 	}

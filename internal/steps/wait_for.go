@@ -84,13 +84,15 @@ func (w *waitFor) subject() string {
 	return fmt.Sprintf("%s port %d", w.Host, *w.Port)
 }
 
-// look defines the function look, whose status is 0 if the subject is there and 1 if it is not.
+// look defines the function look, whose status is 0 if the subject is there, 1 if it is not, and 127
+// if the host has nothing to find out with.
 func (w *waitFor) look() string {
 	switch {
 	case w.Path != "":
 		return fmt.Sprintf("look() { [ -e %s ]; }\n", shell.Quote(w.Path))
 	case w.Command != "":
-		return fmt.Sprintf("look() { ( eval %s ) >/dev/null 2>&1; }\n", shell.Quote(w.Command))
+		// A program that is not there yet, which the shell reports as 127, is no success either.
+		return fmt.Sprintf("look() { ( eval %s ) >/dev/null 2>&1 || return 1; }\n", shell.Quote(w.Command))
 	case w.local():
 		// In state 0A a socket listens; addresses and ports are hexadecimal (proc(5)).
 		return fmt.Sprintf(`look() {
@@ -104,17 +106,22 @@ func (w *waitFor) look() string {
 }
 
 func (w *waitFor) Probe() string {
-	// 127 is what a missing tool gives: that is not an answer.
 	return w.look() + `look
 case $? in
 0) say there yes ;;
-126 | 127) exit 1 ;;
+127) say tool missing ;;
 *) say there no ;;
 esac
 `
 }
 
 func (w *waitFor) Plan(_ *Facts, obs Observation) (Change, error) {
+	if _, missing := obs.Get("tool"); missing {
+		return Change{
+			Action: Unknown, Need: &Need{What: "command bash, nc or python3", Kinds: []string{"package"}},
+			Predict: []Observation{Observe("there yes"), Observe("there no")},
+		}, nil
+	}
 	there, _ := obs.Get("there")
 	wanted, other := "yes", "no"
 	if w.Absent {
@@ -132,7 +139,7 @@ func (w *waitFor) Plan(_ *Facts, obs Observation) (Change, error) {
 while :; do
 	look
 	look_status=$?
-	case $look_status in 126 | 127) exit 1 ;; esac
+	[ "$look_status" != 127 ] || exit 1
 	%s && exit 0
 	[ "$waited" -lt %d ] || fail %s
 	sleep %d

@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/steps"
+)
+
+var debian = &steps.Facts{OSID: "debian", OSLike: []string{"debian"}, PackageManager: "apt", Init: "systemd", Salt: "s"}
+
+// A step that needs what an earlier one makes is planned; one that needs what nothing makes is a mistake.
+func TestNeeds(t *testing.T) {
+	user := step(t, "user", "app", map[string]cty.Value{"name": str("app")})
+	dir := step(t, "directory", "d", map[string]cty.Value{"path": str("/srv/app"), "owner": str("app")})
+	observe := func(list ...steps.Instance) []Planned {
+		return planHost(debian, list, map[string]steps.Observation{
+			user.Addr: steps.Observe("exists no"),
+			dir.Addr:  steps.Observe("type absent", "missing user app"),
+		}, HostState{})
+	}
+	both := observe(user, dir)
+	if p := both[1]; p.Err != nil || p.Change.Action != steps.Create || len(p.After) != 1 || p.After[0] != "step.user.app" {
+		t.Errorf("with the user before it: %+v", p)
+	}
+	if alone := observe(dir); alone[0].Err == nil || !strings.Contains(alone[0].Err.Error(), "user app does not exist") {
+		t.Errorf("alone: %+v", alone[0])
+	}
+}
+
+// Could not tell is never absent: it is a mistake, unless an earlier step may yet change the answer.
+func TestBlindProbe(t *testing.T) {
+	file := step(t, "directory", "d", map[string]cty.Value{"path": str("/x")})
+	blind := map[string]steps.Observation{file.Addr: {Exit: 1, Stderr: "/x: permission denied\n"}}
+	planned := planHost(debian, []steps.Instance{file}, blind, HostState{})
+	if planned[0].Err == nil || !strings.Contains(planned[0].Err.Error(), "permission denied") {
+		t.Errorf("%+v", planned[0])
+	}
+	planned = planHost(debian, []steps.Instance{script(t, "first", "true"), file}, blind, HostState{})
+	if p := planned[1]; p.Err != nil || p.Change.Action != steps.Unknown || p.After[0] != "step.command.first" {
+		t.Errorf("after a pending step: %+v", p)
+	}
+	planned = planHost(debian, []steps.Instance{file}, nil, HostState{})
+	if planned[0].Err == nil {
+		t.Error("a probe that was not reached counts as no change")
+	}
+}
+
+func TestOnChangeGate(t *testing.T) {
+	source := step(t, "directory", "d", map[string]cty.Value{"path": str("/srv")})
+	gated := script(t, "reload", "true")
+	gated.OnChange = map[string][]string{"": {source.Addr}}
+	list := []steps.Instance{source, gated}
+	quiet := map[string]steps.Observation{source.Addr: steps.Observe("type directory", "owner root", "group root", "mode 755")}
+	moving := map[string]steps.Observation{source.Addr: steps.Observe("type absent")}
+	if p := planHost(debian, list, quiet, HostState{})[1]; p.Change.Action != steps.NoOp {
+		t.Errorf("nothing changes: %+v", p.Change)
+	}
+	if p := planHost(debian, list, moving, HostState{})[1]; p.Change.Action != steps.Execute || !strings.Contains(p.Change.Reason, source.Addr) {
+		t.Errorf("the source changes: %+v", p.Change)
+	}
+	owed := HostState{Pending: map[string]bool{notification(&gated, ""): true}}
+	if p := planHost(debian, list, quiet, owed)[1]; p.Change.Action != steps.Execute || !strings.Contains(p.Change.Reason, "owed") {
+		t.Errorf("owed by an earlier run: %+v", p.Change)
+	}
+}
+
+// The same addresses in two plays are owed different things.
+func TestNotificationsNameThePlay(t *testing.T) {
+	a := script(t, "reload", "true")
+	b := a
+	b.Play = "other"
+	if notification(&a, "") == notification(&b, "") || notification(&a, "") == notification(&a, "restart") {
+		t.Error("two notifications have one name")
+	}
+}
+
+func TestQuotePatternMatchesItselfAlone(t *testing.T) {
+	for name, shell := range shells(t) {
+		host := newLocalHost(t, shell...)
+		for _, s := range []string{"a*b", "it's", "[x]?", "two\nlines", `back\slash`, "$HOME `id`", ""} {
+			conn, _ := host.Dial(t.Context(), "")
+			session, err := OpenSession(t.Context(), conn, Become{}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := "v=" + quotePattern(s) + "; case $v in " + quotePattern(s) + ") printf same ;; esac; case ${v}x in " + quotePattern(s) + ") printf also ;; esac"
+			got, err := session.Ask(t.Context(), "", []Fragment{{Text: text}})
+			if err != nil || got[0].Stdout != "same" {
+				t.Errorf("%s: %q: %+v %v", name, s, got, err)
+			}
+			session.Close()
+		}
+	}
+}
+
+// A fragment cannot leave its place: not by exit, cd, set -e, a syntax error, or by eating the script.
+func TestFragmentsStayInside(t *testing.T) {
+	for name, shell := range shells(t) {
+		host := newLocalHost(t, shell...)
+		conn, _ := host.Dial(t.Context(), "")
+		session, err := OpenSession(t.Context(), conn, Become{}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fragments := []Fragment{
+			{Text: "exit 3"},
+			{Text: "cd /; set -e; false; echo not"},
+			{Text: "if then ("},
+			{Text: "cat"},
+			{Text: "x=1; echo oops >&2; printf 'no newline'"},
+			{Text: "echo \"[${x-unset}]\"; printf '%s' \"$PWD\""},
+		}
+		got, err := session.Ask(t.Context(), "", fragments)
+		session.Close()
+		if err != nil || len(got) != len(fragments) {
+			t.Fatalf("%s: %d answers, %v", name, len(got), err)
+		}
+		if got[0].Exit != 3 || got[1].Exit == 0 || got[1].Stdout != "" || got[2].Exit == 0 || got[3].Stdout != "" ||
+			got[4].Stdout != "no newline" || got[4].Stderr != "oops\n" || got[5].Stdout != "[unset]\n"+host.home {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

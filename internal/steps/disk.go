@@ -1,0 +1,77 @@
+package steps
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+)
+
+// A Loader is a Step that has to see more of the control machine than the content of an argument: a directory tree, what
+// is in an archive, a compose file. The playbook calls Load once every argument is set, before Validate.
+type Loader interface {
+	Load(*Disk) []Problem
+}
+
+// A Disk is the control machine's disk, read-only. What was read once stays as it was, however many hosts share a playbook:
+// what a plan showed is what is applied. It may be used by several goroutines.
+type Disk struct {
+	mu    sync.Mutex
+	texts map[string]kept[string]
+}
+
+type kept[T any] struct {
+	value T
+	err   error
+}
+
+// NewDisk returns a disk of which nothing was read yet.
+func NewDisk() *Disk {
+	return &Disk{texts: map[string]kept[string]{}}
+}
+
+// once reads something, or returns what was read before.
+func once[T any](d *Disk, m map[string]kept[T], key string, read func() (T, error)) (T, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if k, ok := m[key]; ok {
+		return k.value, k.err
+	}
+	var k kept[T]
+	k.value, k.err = read()
+	m[key] = k
+	return k.value, k.err
+}
+
+// textLimit is the size in bytes up to which a local file is read as text.
+const textLimit = 1 << 20
+
+// text returns the content of a small local file.
+func (d *Disk) text(path string) (string, error) {
+	return once(d, d.texts, path, func() (string, error) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return "", localError(err)
+		}
+		if info.Size() > textLimit {
+			return "", fmt.Errorf("it is larger than %d MiB", textLimit>>20)
+		}
+		content, err := os.ReadFile(path)
+		return string(content), localError(err)
+	})
+}
+
+// localError words an error of the control machine without its path, which the reader of a diagnostic has before his eyes.
+func localError(err error) error {
+	var inner *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such file on this machine")
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("it may not be read; change its permissions")
+	case errors.As(err, &inner):
+		return inner.Err
+	}
+	return err
+}

@@ -1,0 +1,440 @@
+package steps
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+)
+
+//go:embed pip_probe.py
+var pipProbe string
+
+var pipKind = &Kind{
+	Name: "pip",
+	Doc: `Python packages, installed by pip.
+
+What is there is told by that Python itself: every package that is named, and every line of requirements, is compared
+with what it would import. Names are compared as Python does (PEP 503), versions too. Works with every pip since that of CentOS 7,
+and with Python 2.
+
+virtualenv is a directory whose own Python is used. It is made if it does not exist, with python -m venv (on Debian
+the package python3-venv) or virtualenv. Without it the packages go where pip puts them: for the whole system as root,
+else into the home directory.
+
+A distribution may reserve its Python for its own packages (Debian 12 and Ubuntu 23.04 do: PEP 668). Then use a
+virtualenv; break_system_packages does it all the same.
+
+requirements is a local file, which travels with the step. Lines with -r or -c, URLs and paths in it are not
+supported. index_url may hold a password; it is not shown.`,
+	Example: `step "package" "python" {
+  names = ["python3-venv", "python3-wheel-whl"]
+}
+
+step "pip" "wheel" {
+  names      = ["wheel > 0.30"]
+  virtualenv = "/opt/demo"
+  find_links = "/usr/share/python-wheels"
+  no_index   = true
+}
+`,
+	New: func() (Step, Args) {
+		p := &pip{Python: "python3", State: "installed"}
+		return p, Args{
+			pipNameArg("name", &p.Name, "A package, with a version if it matters: \"pipenv\", \"pipenv==2023.1\", \"urllib3<2\". One of name, names and requirements is required."),
+			pipNamesArg("names", &p.Names, "Packages."),
+			fileArg("requirements", &p.Requirements, "A local requirements file."),
+			stringArg("version", &p.Version, "The version of the one package that name gives."),
+			enumArg("state", &p.State, "Whether the packages are there. latest asks the index while planning.", "installed", "latest", "absent"),
+			pythonArg("python", &p.Python, "The Python whose packages they are, such as \"python3.11\" or \"/usr/local/bin/python3.7\"."),
+			pathArg("virtualenv", &p.Virtualenv, "A virtual environment. It is made if it does not exist."),
+			textArg("index_url", &p.IndexURL, "The package index. It may be sensitive.").With("what pip is configured for"),
+			nameArg("trusted_host", &p.TrustedHost, "A host of the index that is trusted without a valid certificate."),
+			stringArg("find_links", &p.FindLinks, "A directory of the host, or a URL, with archives to look at beside the index."),
+			boolArg("no_index", &p.NoIndex, "Do not ask the index; look at find_links alone."),
+			boolArg("user", &p.User, "Install into the home directory of the user who runs the step."),
+			boolArg("break_system_packages", &p.Break, "Install into a Python that the distribution reserves for itself."),
+		}
+	},
+}
+
+type pip struct {
+	Name, Version, State, Python, Virtualenv string
+	TrustedHost, FindLinks                   string
+	Names                                    []string
+	Requirements                             *Local
+	IndexURL                                 *Text
+	NoIndex, User, Break                     bool
+
+	requirements string   // content of the file
+	lines        []string // its requirements
+}
+
+var (
+	pipRequirement = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._, -]*\])?\s*([<>=!~]=?=?\s*[A-Za-z0-9.*+!_-]+(\s*,\s*[<>=!~]=?=?\s*[A-Za-z0-9.*+!_-]+)*)?(\s*;.*)?$`)
+	pipURL         = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])?\s*@\s*\S+(\s*;.*)?$`)
+	pipBareName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*`)
+	pythonName     = regexp.MustCompile(`^[A-Za-z0-9/][A-Za-z0-9_./+-]*$`)
+	pipSeparators  = regexp.MustCompile(`[-_.]+`)
+)
+
+func checkPipName(s string) error {
+	if !pipRequirement.MatchString(s) {
+		return fmt.Errorf("%q is no requirement: write it as \"pipenv\", \"pipenv==2023.1\" or \"urllib3>=1.26,<2\"", s)
+	}
+	return nil
+}
+
+func pipNameArg(name string, to *string, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
+		*to = strings.TrimSpace(v.AsString())
+		return checkPipName(*to)
+	}}
+}
+
+func pipNamesArg(name string, to *[]string, doc string) Arg {
+	a := stringsArg(name, to, doc)
+	plain := a.set
+	a.set = func(v cty.Value) error {
+		if err := plain(v); err != nil {
+			return err
+		}
+		for i, s := range *to {
+			(*to)[i] = strings.TrimSpace(s)
+			if err := checkPipName((*to)[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return a
+}
+
+func pythonArg(name string, to *string, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.String, Default: *to, set: func(v cty.Value) error {
+		if !pythonName.MatchString(v.AsString()) {
+			return fmt.Errorf("%q is no command: give a name such as \"python3\", or an absolute path", v.AsString())
+		}
+		*to = v.AsString()
+		return nil
+	}}
+}
+
+// Load implements Loader.
+func (p *pip) Load(d *Disk) []Problem {
+	if p.Requirements == nil {
+		return nil
+	}
+	text, err := d.text(p.Requirements.Path)
+	if err == nil {
+		p.requirements = text
+		p.lines, err = requirementLines(text)
+	}
+	if err != nil {
+		return []Problem{{Arg: "requirements", Summary: "the requirements cannot be used", Detail: err.Error() + "."}}
+	}
+	return nil
+}
+
+// requirementLines returns the requirements of a file, without its comments, options and hashes. See
+// https://pip.pypa.io/en/stable/reference/requirements-file-format/.
+func requirementLines(text string) ([]string, error) {
+	var list []string
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\\\n", " ")
+	for i, line := range strings.Split(text, "\n") {
+		if at := strings.Index(" "+line, " #"); at >= 0 {
+			line = line[:at]
+		}
+		line, _, _ = strings.Cut(line, " --")
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case strings.HasPrefix(line, "-r") || strings.HasPrefix(line, "-c") || strings.HasPrefix(line, "--requirement") || strings.HasPrefix(line, "--constraint"):
+			return nil, fmt.Errorf("line %d refers to another file, which would not travel along; put its lines into this file", i+1)
+		case strings.HasPrefix(line, "-e") || strings.HasPrefix(line, "--editable"):
+			return nil, fmt.Errorf("line %d is an editable install, which is not supported; use a step of the kind command", i+1)
+		case line[0] == '-':
+		case pipRequirement.MatchString(line) || pipURL.MatchString(line):
+			list = append(list, line)
+		default:
+			return nil, fmt.Errorf("line %d is no requirement that can be compared with what is installed: %q; name the package, as NAME @ URL", i+1, line)
+		}
+	}
+	if len(list) == 0 {
+		return nil, errors.New("there is no requirement in the file")
+	}
+	return list, nil
+}
+
+func (p *pip) Validate() []Problem {
+	var problems []Problem
+	given := 0
+	for _, yes := range []bool{p.Name != "", p.Names != nil, p.Requirements != nil} {
+		if yes {
+			given++
+		}
+	}
+	if given != 1 {
+		problems = append(problems, Problem{Summary: "one of name, names and requirements is required, and only one", Detail: "name is one package, names a list, requirements a local file."})
+	}
+	if p.Version != "" && (p.Name == "" || pipBareName.FindString(p.Name) != p.Name) {
+		problems = append(problems, Problem{Arg: "version", Summary: "version belongs to a name without one", Detail: "Write the version beside each name: \"pipenv==2023.1\"."})
+	} else if p.Version != "" && checkPipName(p.Name+"=="+p.Version) != nil {
+		problems = append(problems, Problem{Arg: "version", Summary: fmt.Sprintf("%q is no version", p.Version), Detail: "Write conditions into name: \"urllib3<2\"."})
+	}
+	if p.Requirements != nil && p.State != "installed" {
+		problems = append(problems, Problem{Arg: "state", Summary: "requirements can only be installed", Detail: "Name the packages for state = \"" + p.State + "\"."})
+	}
+	if p.Virtualenv != "" && (p.User || p.Break) {
+		problems = append(problems, Problem{Arg: "virtualenv", Summary: "a virtualenv is neither the user's nor the system's", Detail: "Leave user and break_system_packages out."})
+	}
+	if protectedPath(p.Virtualenv) {
+		problems = append(problems, Problem{Arg: "virtualenv", Summary: p.Virtualenv + " cannot be a virtualenv", Detail: "Name a directory of its own below it."})
+	}
+	if p.NoIndex && p.FindLinks == "" {
+		problems = append(problems, Problem{Arg: "no_index", Summary: "no_index needs find_links", Detail: "Nothing could be found otherwise."})
+	}
+	if p.IndexURL != nil {
+		if err := noControl(p.IndexURL.Reveal()); err != nil || !strings.Contains(p.IndexURL.Reveal(), "://") {
+			problems = append(problems, Problem{Arg: "index_url", Summary: "index_url is no URL", Detail: "Write it as \"https://pypi.org/simple\"."})
+		}
+	}
+	return problems
+}
+
+// wanted lists the requirements.
+func (p *pip) wanted() []string {
+	switch {
+	case p.Requirements != nil:
+		return p.lines
+	case p.Version != "":
+		return []string{p.Name + "==" + p.Version}
+	case p.Name != "":
+		return []string{p.Name}
+	}
+	return p.Names
+}
+
+// normal is a name as PEP 503 compares it.
+func normal(requirement string) string {
+	return strings.ToLower(pipSeparators.ReplaceAllString(pipBareName.FindString(requirement), "-"))
+}
+
+// setPython is sh that puts the Python into $py, or says that it is missing.
+func (p *pip) setPython(missing string) string {
+	if p.Virtualenv == "" {
+		return fmt.Sprintf("py=%s\nhave \"$py\" || { %s; }\n", shell.Quote(p.Python), missing)
+	}
+	return fmt.Sprintf("py=%s\n", shell.Quote(path.Join(p.Virtualenv, "bin/python")))
+}
+
+// absent is sh that prints the state in which nothing is installed.
+func (p *pip) absent() string {
+	var b strings.Builder
+	for _, r := range p.wanted() {
+		fmt.Fprintf(&b, "say have %s\n", shell.Quote(normal(r)+" - absent"))
+	}
+	return b.String()
+}
+
+func (p *pip) Probe() string {
+	var b strings.Builder
+	if p.Virtualenv != "" {
+		fmt.Fprintf(&b, "base=%s\n", shell.Quote(p.Python))
+		b.WriteString(p.setPython(""))
+		b.WriteString("t=$(path_type \"$py\") || exit 1\n[ \"$t\" != symlink ] || [ -e \"$py\" ] || t=absent\n")
+		b.WriteString("if [ \"$t\" = absent ]; then\nsay virtualenv no\n" + p.absent() + "have \"$base\" || say missing python\nexit 0\nfi\n")
+	} else {
+		b.WriteString(p.setPython("\n" + p.absent() + "say missing python; exit 0"))
+	}
+	// The Python must not take modules from where it is run, nor what a user's environment says.
+	fmt.Fprintf(&b, "cd / && unset PYTHONPATH PYTHONHOME PYTHONSTARTUP\n\"$py\" -c %s %s || exit 1\n", shell.Quote(pipProbe), shell.Words(p.wanted()...))
+	if p.State == "latest" {
+		b.WriteString(p.probeLatest())
+	}
+	return b.String()
+}
+
+// probeLatest is sh that prints "newer NAME VERSION" for packages that the index has in a newer version. The secret URL
+// of an index is not at hand while planning, so pip is asked only where there is none.
+func (p *pip) probeLatest() string {
+	return fmt.Sprintf(`export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 %s
+list=$("$py" -m pip list --outdated --format=json) || fail "pip could not ask the index for newer versions"
+"$py" -c 'import json, re, sys
+for d in json.loads(sys.argv[1]):
+    name = re.sub(r"[-_.]+", "-", d["name"]).lower()
+    if name in sys.argv[2:]:
+        print("newer %%s %%s" %% (name, d["latest_version"]))' "$list" %s || exit 1
+`, p.plainEnv(), shell.Words(normals(p.wanted())...))
+}
+
+func normals(requirements []string) []string {
+	var list []string
+	for _, r := range requirements {
+		list = append(list, normal(r))
+	}
+	return list
+}
+
+// plainEnv is the environment that is no secret as words of export.
+func (p *pip) plainEnv() string {
+	var words []string
+	for _, v := range p.env() {
+		if !v.Value.Sensitive() {
+			words = append(words, v.Name+"="+shell.Quote(v.Value.Reveal()))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func (p *pip) Plan(_ *Facts, obs Observation) (Change, error) {
+	change := Change{Action: NoOp}
+	if p.State == "latest" && p.IndexURL != nil && p.IndexURL.Sensitive() {
+		return Change{}, errors.New("state latest asks the index while planning, where its secret URL is not at hand; give versions instead")
+	}
+	newer := map[string]string{}
+	for _, line := range obs.All("newer") {
+		name, version, _ := strings.Cut(line, " ")
+		newer[name] = version
+	}
+	requirement := map[string]string{}
+	for _, r := range p.wanted() {
+		requirement[normal(r)] = r
+	}
+	var touched []string
+	create := true
+	for _, line := range obs.All("have") {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			return Change{}, fmt.Errorf("the host answered %q, which is no package; is its Python whole?", line)
+		}
+		name, found, how := fields[0], fields[1], fields[2]
+		attr := Attr{Name: name, Before: found, After: p.target(requirement[name], newer[name])}
+		switch {
+		case p.State == "absent" && how == "absent":
+			continue
+		case p.State == "absent":
+			attr.After, attr.AfterMissing = "", true
+			touched = append(touched, name)
+		case how == "absent":
+			attr.Before, attr.BeforeMissing = "", true
+			touched = append(touched, requirement[name])
+		case how == "differs", newer[name] != "":
+			create = false
+			touched = append(touched, requirement[name])
+		default:
+			continue
+		}
+		change.Diff = append(change.Diff, attr)
+	}
+	if v, _ := obs.Get("virtualenv"); v == "no" && p.State != "absent" {
+		change.Diff = append([]Attr{{Name: "virtualenv", BeforeMissing: true, After: p.Virtualenv}}, change.Diff...)
+	}
+	if len(change.Diff) == 0 {
+		return change, nil
+	}
+	if isYes(obs, "managed") && !p.Break && !p.User {
+		return Change{}, fmt.Errorf("%s belongs to the distribution, which wants no packages of pip in it (PEP 668); set virtualenv to a directory such as /opt/app, or break_system_packages = true", p.Python)
+	}
+	switch {
+	case p.State == "absent":
+		change.Action = Delete
+		change.Dangers = []string{"removes the Python packages " + strings.Join(touched, ", ")}
+	case create:
+		change.Action = Create
+	default:
+		change.Action = Update
+	}
+	change.Ops = []Op{p.op(touched)}
+	p.needs(&change, obs)
+	return change, nil
+}
+
+// target is the version that will be there, as far as it is known.
+func (p *pip) target(requirement, newer string) string {
+	if newer != "" {
+		return newer
+	}
+	if rest := strings.TrimSpace(strings.TrimPrefix(requirement, pipBareName.FindString(requirement))); rest != "" {
+		return strings.TrimPrefix(rest, "==")
+	}
+	return p.State
+}
+
+// needs completes a change for a Python or pip that is missing.
+func (p *pip) needs(change *Change, obs Observation) {
+	missing, yes := obs.Get("missing")
+	if !yes {
+		return
+	}
+	var kept []string
+	for _, line := range strings.Split(obs.State(), "\n") {
+		if !strings.HasPrefix(line, "missing ") {
+			kept = append(kept, line)
+		}
+	}
+	change.Predict = []Observation{Observe(kept...)}
+	what := "command " + p.Python
+	if missing == "pip" {
+		what = "pip for " + p.Python
+	}
+	change.Need = &Need{What: what, Kinds: []string{"package", "source_build", "command"}}
+}
+
+// env is the configuration of pip. Variables, unlike options, are unknown to no version of it, and are not seen by others.
+func (p *pip) env() []Variable {
+	list := []Variable{{"PIP_DISABLE_PIP_VERSION_CHECK", Plain("1")}, {"PIP_NO_INPUT", Plain("1")}, {"PIP_ROOT_USER_ACTION", Plain("ignore")}}
+	if p.Break {
+		list = append(list, Variable{"PIP_BREAK_SYSTEM_PACKAGES", Plain("1")})
+	}
+	if p.FindLinks != "" {
+		list = append(list, Variable{"PIP_FIND_LINKS", Plain(p.FindLinks)})
+	}
+	if p.IndexURL != nil {
+		list = append(list, Variable{"PIP_INDEX_URL", *p.IndexURL})
+	}
+	if p.NoIndex {
+		list = append(list, Variable{"PIP_NO_INDEX", Plain("1")})
+	}
+	if p.TrustedHost != "" {
+		list = append(list, Variable{"PIP_TRUSTED_HOST", Plain(p.TrustedHost)})
+	}
+	if p.User {
+		list = append(list, Variable{"PIP_USER", Plain("1")})
+	}
+	return list
+}
+
+func (p *pip) op(touched []string) Op {
+	var b strings.Builder
+	b.WriteString("cd / && unset PYTHONPATH PYTHONHOME PYTHONSTARTUP\n")
+	b.WriteString(p.setPython(fmt.Sprintf("fail %s", shell.Quote(p.Python+" is not there; an earlier step has to bring it"))))
+	if p.Virtualenv != "" && p.State != "absent" {
+		fmt.Fprintf(&b, `env=%s base=%s
+if [ ! -e "$py" ]; then
+	"$base" -m venv "$env" || "$base" -m virtualenv "$env" ||
+		fail "$base could not make the virtualenv $env; on Debian and Ubuntu it needs the package python3-venv, elsewhere virtualenv"
+fi
+`, shell.Quote(p.Virtualenv), shell.Quote(p.Python))
+	}
+	run := Run{Env: p.env()}
+	switch {
+	case p.State == "absent":
+		fmt.Fprintf(&b, "\"$py\" -m pip uninstall -y %s\n", shell.Words(touched...))
+	case p.Requirements != nil:
+		b.WriteString("t=$(mktemp) || exit 1\ntrap 'rm -f \"$t\"' EXIT\ncat >\"$t\" || exit 1\n\"$py\" -m pip install -r \"$t\"\n")
+		run.Stdin = &Content{Text: Plain(p.requirements)}
+	case p.State == "latest":
+		fmt.Fprintf(&b, "\"$py\" -m pip install --upgrade %s\n", shell.Words(touched...))
+	case len(touched) > 0:
+		fmt.Fprintf(&b, "\"$py\" -m pip install %s\n", shell.Words(touched...))
+	}
+	run.Script = b.String()
+	return run
+}

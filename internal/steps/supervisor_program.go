@@ -1,0 +1,440 @@
+package steps
+
+import (
+	_ "embed"
+	"fmt"
+	"path"
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+)
+
+//go:embed supervisor_program.sh
+var supervisorScript string
+
+var supervisorProgramKind = &Kind{
+	Name: "supervisor_program",
+	Doc: `A program that supervisord keeps running.
+
+Writes the program's own file into the directory that the configuration includes, has supervisord read it (reread
+and update of this program alone), and waits until the program has been running for startsecs. If it does not stay up, the step
+fails and shows the end of its log. The file is named after the program, and ends as the [include] section
+wants it: .conf on Debian, .ini on Red Hat.
+
+config is the configuration of the supervisord that is meant: that of the system, or one of a user's own, such as
+/home/app/etc/supervisord.conf with run_as. supervisord itself must be running, by a service or a command step.
+
+environment may hold secrets; then the file has the mode 0600 and its content is not shown. A % in command,
+directory and environment is written as %%, since supervisord expands %(NAME)s; the values of options are written
+as they are. No value may hold a semicolon or # after a space, which begins a comment there.
+
+on_change = { restart = [...] } restarts the program when one of those steps changed something.`,
+	Example: `step "package" "supervisor" {
+  name = "supervisor"
+}
+
+step "directory" "programs" {
+  path = "/etc/demo/conf.d"
+}
+
+step "file" "supervisord" {
+  path    = "/etc/demo/supervisord.conf"
+  content = <<-EOT
+    [supervisord]
+    logfile = /var/log/demo-supervisord.log
+    pidfile = /run/demo-supervisord.pid
+    [unix_http_server]
+    file = /run/demo-supervisor.sock
+    [rpcinterface:supervisor]
+    supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+    [supervisorctl]
+    serverurl = unix:///run/demo-supervisor.sock
+    [include]
+    files = conf.d/*.ini
+  EOT
+}
+
+step "command" "supervisord" {
+  run    = ["supervisord", "-c", "/etc/demo/supervisord.conf"]
+  unless = "supervisorctl -c /etc/demo/supervisord.conf pid"
+}
+
+step "supervisor_program" "clock" {
+  name        = "clock"
+  command     = "/bin/sleep 1000000"
+  config      = "/etc/demo/supervisord.conf"
+  environment = { COLOUR = "100% blue" }
+}
+`,
+	New: func() (Step, Args) {
+		s := &supervisorProgram{State: "running", Ctl: "supervisorctl", Wait: 60}
+		return s, Args{
+			nameArg("name", &s.Name, "Name of the program.").Must(),
+			stringArg("command", &s.Command, "The command, which must stay in the foreground. Required unless state is absent."),
+			pathArg("directory", &s.Directory, "Where it runs."),
+			nameArg("user", &s.User, "The user it runs as, if supervisord is root's.").With("that of supervisord"),
+			variablesArg("environment", &s.Environment, "Its environment variables. They may be sensitive."),
+			optBoolArg("autostart", &s.Autostart, "Whether supervisord starts it when it starts itself."),
+			enumArg("autorestart", &s.Autorestart, "Whether it is started again when it ends; unexpected is unless its status was expected.", "true", "false", "unexpected"),
+			optIntArg("startsecs", &s.Startsecs, 0, 3600, "How many seconds it must run to count as started."),
+			stringArg("stdout_logfile", &s.Stdout, "File for what it prints; AUTO and NONE are known to supervisord."),
+			stringArg("stderr_logfile", &s.Stderr, "File for what it prints on the standard error."),
+			supervisorOptionsArg("options", &s.Options, "Other lines of the program's section, such as stopsignal, priority or redirect_stderr."),
+			pathArg("config", &s.Config, "The configuration of supervisord.").With("/etc/supervisor/supervisord.conf or /etc/supervisord.conf"),
+			pathArg("conf_dir", &s.ConfDir, "The directory for the program's file; the configuration must include it.").With("the first that it includes"),
+			pythonArg("supervisorctl", &s.Ctl, "The command supervisorctl."),
+			secondsArg("wait", &s.Wait, "How long to wait for the program to run."),
+			enumArg("state", &s.State, "Whether it runs, is stopped, or is unknown to supervisord.", "running", "stopped", "absent"),
+		}
+	},
+}
+
+type supervisorProgram struct {
+	Name, Command, Directory, User, Autorestart, Stdout, Stderr string
+	Config, ConfDir, Ctl, State                                 string
+	Environment                                                 []Variable
+	Options                                                     map[string]string
+	Autostart                                                   *bool
+	Startsecs                                                   *int
+	Wait                                                        int
+}
+
+var supervisorOption = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+func supervisorOptionsArg(name string, to *map[string]string, doc string) Arg {
+	return Arg{Name: name, Doc: doc, Type: cty.Map(cty.String), set: func(v cty.Value) error {
+		options := map[string]string{}
+		for key, value := range v.AsValueMap() {
+			if !supervisorOption.MatchString(key) {
+				return fmt.Errorf("%q is no option of a program", key)
+			}
+			if value.IsNull() {
+				continue
+			}
+			if err := noControl(value.AsString()); err != nil {
+				return err
+			}
+			options[key] = value.AsString()
+		}
+		*to = options
+		return nil
+	}}
+}
+
+var supervisorComment = regexp.MustCompile(`\s[;#]`)
+
+func (s *supervisorProgram) Validate() []Problem {
+	var problems []Problem
+	if s.State != "absent" && s.Command == "" {
+		problems = append(problems, Problem{Arg: "command", Summary: "a command is required", Detail: "Only a program that is absent has none."})
+	}
+	for _, part := range []struct{ arg, value string }{
+		{"command", s.Command}, {"directory", s.Directory}, {"stdout_logfile", s.Stdout}, {"stderr_logfile", s.Stderr},
+	} {
+		if supervisorComment.MatchString(" " + part.value) {
+			problems = append(problems, Problem{Arg: part.arg, Summary: "a semicolon or # after a space begins a comment for supervisord", Detail: "Put the command into a script of its own."})
+		}
+	}
+	for _, v := range s.Environment {
+		if _, ok := quoteForSupervisor(v.Value.Reveal()); !ok {
+			problems = append(problems, Problem{Arg: "environment", Summary: "supervisord cannot be told the value of " + v.Name, Detail: "It must not hold control characters, both kinds of quotes, a quote at an end, or a semicolon or # after a space. Let the program read it from a file."})
+		}
+	}
+	for key, value := range s.Options {
+		if supervisorComment.MatchString(value) {
+			problems = append(problems, Problem{Arg: "options", Summary: "the value of " + key + " holds a comment", Detail: "A semicolon or # after a space begins a comment for supervisord."})
+		}
+		for _, line := range s.lines() {
+			if strings.HasPrefix(line, key+" = ") {
+				problems = append(problems, Problem{Arg: "options", Summary: key + " is given twice", Detail: "It is an argument of the step."})
+			}
+		}
+	}
+	sort.Slice(problems, func(i, j int) bool { return problems[i].Summary < problems[j].Summary })
+	return problems
+}
+
+// quoteForSupervisor quotes a value of environment. supervisord knows quotes and no escapes in them, and takes quotes off the
+// ends of a value (dict_of_key_value_pairs in its datatypes.py).
+func quoteForSupervisor(value string) (string, bool) {
+	if noControl(value) != nil || supervisorComment.MatchString(" "+value) || value != strings.Trim(value, `"'`) {
+		return "", false
+	}
+	value = strings.ReplaceAll(value, "%", "%%")
+	switch {
+	case !strings.Contains(value, `"`):
+		return `"` + value + `"`, true
+	case !strings.Contains(value, "'"):
+		return "'" + value + "'", true
+	}
+	return "", false
+}
+
+// lines are those of the program's section, but for environment and options.
+func (s *supervisorProgram) lines() []string {
+	var list []string
+	add := func(key, value string) {
+		if value != "" {
+			list = append(list, key+" = "+value)
+		}
+	}
+	add("command", strings.ReplaceAll(s.Command, "%", "%%"))
+	add("directory", strings.ReplaceAll(s.Directory, "%", "%%"))
+	add("user", s.User)
+	if s.Autostart != nil {
+		add("autostart", fmt.Sprint(*s.Autostart))
+	}
+	add("autorestart", s.Autorestart)
+	if s.Startsecs != nil {
+		add("startsecs", fmt.Sprint(*s.Startsecs))
+	}
+	add("stdout_logfile", s.Stdout)
+	add("stderr_logfile", s.Stderr)
+	return list
+}
+
+// text is the file of the program.
+func (s *supervisorProgram) text() Text {
+	lines := append([]string{"[program:" + s.Name + "]"}, s.lines()...)
+	secret := false
+	var pairs []string
+	for _, v := range s.Environment {
+		quoted, _ := quoteForSupervisor(v.Value.Reveal())
+		pairs = append(pairs, v.Name+"="+quoted)
+		secret = secret || v.Value.Sensitive()
+	}
+	if len(pairs) > 0 {
+		lines = append(lines, "environment = "+strings.Join(pairs, ","))
+	}
+	var options []string
+	for key, value := range s.Options {
+		options = append(options, key+" = "+value)
+	}
+	sort.Strings(options)
+	content := strings.Join(append(lines, options...), "\n") + "\n"
+	if secret {
+		return Secret(content)
+	}
+	return Plain(content)
+}
+
+// find is sh that leaves the configuration in $config and the program's file in $ini, or says what is missing.
+func (s *supervisorProgram) find() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "name=%s ctl=%s config=%s dir=%s\n", shell.Quote(s.Name), shell.Quote(s.Ctl), shell.Quote(s.Config), shell.Quote(s.ConfDir))
+	b.WriteString(`if [ -z "$config" ]; then
+	for config in /etc/supervisor/supervisord.conf /etc/supervisord.conf ''; do
+		[ ! -e "$config" ] || break
+	done
+else
+	t=$(path_type "$config") || exit 1
+	[ "$t" != absent ] || config=
+fi
+[ -n "$config" ] && have "$ctl" || { say missing supervisor; exit 0; }
+patterns=$(awk -v here="${config%/*}" '
+	/^[ \t]*[;#]/ { next }
+	/^\[/ { inside = ($0 ~ /^\[include\]/); next }
+	inside && /^files[ \t]*[=:]/ { sub(/^[^=:]*[=:]/, ""); more = 1 }
+	inside && more && (/^[ \t]/ || /^[^ \t]/) {
+		if ($0 ~ /^[a-z_]+[ \t]*[=:]/) { more = 0; next }
+		sub(/[ \t][;#].*/, "")
+		n = split($0, word)
+		for (i = 1; i <= n; i++) {
+			gsub(/%\(here\)s/, here, word[i])
+			if (word[i] !~ /^\//) word[i] = here "/" word[i]
+			print word[i]
+		}
+	}' "$config") || exit 1
+ini=
+set -f
+for pattern in $patterns; do
+	at=${pattern%/*}
+	case $at in *[*?[]*) continue ;; esac
+	[ -z "$dir" ] || [ "$at" = "$dir" ] || continue
+	case ${pattern##*/} in
+	*.*) ini=$at/$name.${pattern##*.} ;;
+	*) ini=$at/$name.conf ;;
+	esac
+	break
+done
+set +f
+[ -n "$ini" ] || { say missing include; exit 0; }
+new=${ini%/*}/.${ini##*/}.provision
+`)
+	return b.String()
+}
+
+func (s *supervisorProgram) Probe() string {
+	var b strings.Builder
+	b.WriteString(supervisorScript)
+	b.WriteString(s.find())
+	b.WriteString("say config \"$config\"\nsay ini \"$ini\"\np=$ini\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
+	if s.State != "absent" {
+		b.WriteString("if [ \"$t\" = absent ]; then\n" + probeParent + "elif [ \"$t\" = file ]; then\n")
+		if text := s.text(); text.Sensitive() {
+			b.WriteString("s=$(salted_sum_of \"$p\") || exit 1\nsay sum \"$s\"\nm=$(stat -c %a -- \"$p\") || exit 1\nsay mode \"$m\"\n")
+		} else {
+			b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n[ \"$s\" = " + text.Sum(nil) + " ] || {\n" + probeDetail + "}\n")
+		}
+		b.WriteString("fi\n[ ! -e \"$new\" ] || say unfinished yes\n")
+		if s.User != "" {
+			b.WriteString((&ownership{Owner: s.User}).probeNames(""))
+		}
+	}
+	b.WriteString("s=$(supervisor_state) || exit 1\nsay process \"$s\"\n")
+	return b.String()
+}
+
+func (s *supervisorProgram) Plan(f *Facts, obs Observation) (Change, error) {
+	if missing, _ := obs.Get("missing"); missing == "supervisor" || missing == "include" {
+		return s.needs(missing), nil
+	}
+	kind, _ := obs.Get("type")
+	process, _ := obs.Get("process")
+	ini, _ := obs.Get("ini")
+	if kind != "file" && kind != "absent" {
+		return Change{}, notA(ini, kind, "file")
+	}
+	if s.State == "absent" {
+		return s.planAbsent(obs, kind, process), nil
+	}
+	change := Change{Action: NoOp}
+	text := s.text()
+	sum, _ := obs.Get("sum")
+	mode, _ := obs.Get("mode")
+	write := kind == "absent" || sum != text.Sum(f) || text.Sensitive() && mode != "600"
+	if write {
+		attr := Attr{Name: ini, BeforeMissing: kind == "absent", Sensitive: text.Sensitive()}
+		if !attr.Sensitive {
+			attr.Before, _ = obs.Detail("content")
+			attr.After = text.Reveal()
+		}
+		change.Diff = append(change.Diff, attr)
+	} else if isYes(obs, "unfinished") {
+		change.Diff = append(change.Diff, Attr{Name: ini, Before: "not yet in force", After: "in force"})
+	}
+	stopped := process == "stopped" || process == "exited" || process == "fatal"
+	switch {
+	case s.State == "running" && process != "running":
+		change.Diff = append(change.Diff, Attr{Name: "process", Before: process, BeforeMissing: process == "none", After: "running"})
+	case s.State == "stopped" && !stopped:
+		change.Diff = append(change.Diff, Attr{Name: "process", Before: process, BeforeMissing: process == "none", After: "stopped"})
+	}
+	if len(change.Diff) == 0 {
+		return change, nil
+	}
+	switch {
+	case kind == "absent":
+		change.Action = Create
+	default:
+		change.Action = Update
+	}
+	if s.State == "stopped" && process == "running" {
+		change.Dangers = []string{"stops the program " + s.Name}
+	} else if write && process == "running" {
+		change.Dangers = []string{"restarts the program " + s.Name}
+	}
+	change.Ops = s.ops(obs, write)
+	if process == "down" {
+		change.Need = &Need{What: "a running supervisord", Kinds: []string{"service", "command", "package"}}
+		change.Predict = append(change.Predict, s.without(obs, "process down", "process none"))
+		return change, nil
+	}
+	change.missing(obs)
+	return change, nil
+}
+
+// without is a state with one line in place of another.
+func (s *supervisorProgram) without(obs Observation, old, now string) Observation {
+	lines := strings.Split(obs.State(), "\n")
+	for i, line := range lines {
+		if line == old {
+			lines[i] = now
+		}
+	}
+	return Observe(lines...)
+}
+
+// needs is the change where supervisord is not installed or configured yet.
+func (s *supervisorProgram) needs(missing string) Change {
+	if s.State == "absent" {
+		return Change{Action: NoOp}
+	}
+	change := Change{Action: Unknown}
+	if missing == "include" {
+		change.Need = &Need{What: "an [include] section with files = … in the configuration of supervisord", Kinds: []string{"ini", "file", "line", "command"}}
+		return change
+	}
+	change.Need = &Need{What: "supervisor", Kinds: []string{"package", "pip", "file", "command"}}
+	if s.Config == "" && s.ConfDir == "" {
+		// What the package of Debian leaves behind.
+		change.Predict = []Observation{Observe("config /etc/supervisor/supervisord.conf", "ini /etc/supervisor/conf.d/"+s.Name+".conf", "type absent", "process none")}
+	}
+	return change
+}
+
+func (s *supervisorProgram) planAbsent(obs Observation, kind, process string) Change {
+	known := process != "none" && process != "down"
+	if kind == "absent" && !known {
+		return Change{Action: NoOp}
+	}
+	ini, _ := obs.Get("ini")
+	script := s.head(obs) + "rm -f -- \"$ini\" \"$new\" || exit 1\n"
+	if process != "down" {
+		script += "supervisor_must reread\nsupervisor_must update \"$name\"\n"
+	}
+	return Change{
+		Action: Delete, Diff: []Attr{{Name: "program", Before: ini, AfterMissing: true}},
+		Ops: []Op{Run{Script: script}}, Dangers: []string{"stops and removes the program " + s.Name},
+	}
+}
+
+// head is the sh that every operation begins with.
+func (s *supervisorProgram) head(obs Observation) string {
+	config, _ := obs.Get("config")
+	ini, _ := obs.Get("ini")
+	return supervisorScript + fmt.Sprintf("name=%s ctl=%s config=%s ini=%s new=%s\n",
+		shell.Quote(s.Name), shell.Quote(s.Ctl), shell.Quote(config), shell.Quote(ini), shell.Quote(s.pending(ini)))
+}
+
+// pending is the file beside the program's that exists until supervisord has taken the new content.
+func (s *supervisorProgram) pending(ini string) string {
+	return path.Join(path.Dir(ini), "."+path.Base(ini)+".provision")
+}
+
+func (s *supervisorProgram) ops(obs Observation, write bool) []Op {
+	ini, _ := obs.Get("ini")
+	var ops []Op
+	if write {
+		put := Put{Path: s.pending(ini), Content: Content{Text: s.text()}, Mode: "644"}
+		if put.Content.Text.Sensitive() {
+			put.Mode = "600"
+		}
+		ops = append(ops, put)
+	}
+	script := s.head(obs) + "supervisor_take\n"
+	if s.State == "running" {
+		script += s.run()
+	} else {
+		script += "supervisor_must stop \"$name:*\"\n"
+	}
+	return append(ops, Run{Script: script + "rm -f -- \"$new\" || exit 1\n"})
+}
+
+func (s *supervisorProgram) run() string { return fmt.Sprintf("supervisor_run %d\n", s.Wait) }
+
+// Events implements Handler.
+func (s *supervisorProgram) Events() []string { return []string{"restart"} }
+
+// Handle implements Handler.
+func (s *supervisorProgram) Handle(_ *Facts, _ string, change Change) []Op {
+	if s.State != "running" || len(change.Ops) > 0 {
+		return nil // it is just being started with what is there now
+	}
+	script := supervisorScript + s.find() + "supervisor_must restart \"$name:*\"\n" + s.run()
+	return []Op{Run{Script: script}}
+}
