@@ -262,7 +262,7 @@ func (w *programWriter) put(e *entry, at string, op steps.Put) {
 
 // content makes content available as a file on the host and returns its path as a word of sh.
 func (w *programWriter) content(name string, c steps.Content) string {
-	if c.Local == nil && !c.Text.Sensitive() && len(c.Text.Reveal()) <= inlineLimit {
+	if c.Local == nil && c.Tree == nil && !c.Text.Sensitive() && len(c.Text.Reveal()) <= inlineLimit {
 		file := `"$DIR/` + name + `"`
 		fmt.Fprintf(w, "{ %s\n} >%s || return\n", shell.Printf([]byte(c.Text.Reveal())), file)
 		return file

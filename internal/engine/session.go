@@ -125,19 +125,23 @@ type Fragment struct {
 	RunAs string // user; "" for the session's own
 }
 
-// Ask runs fragments that only look, all in one exchange, and returns what each printed. A fragment
+// Ask runs fragments that only look, all in one exchange, and returns what each printed. The files of the batch are looked
+// at beforehand. A fragment
 // that was not reached is missing from the end of the result, and the error says why.
-func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([]steps.Observation, error) {
+func (s *Session) Ask(ctx context.Context, salt string, files batch, fragments []Fragment) ([]steps.Observation, error) {
 	var b strings.Builder
 	b.WriteString("{\n")
 	s.library(&b)
 	// Accounts are looked up often, and nothing changes them while this script looks.
 	fmt.Fprintf(&b, "SALT=%s DETAIL=1\nACCOUNTS_passwd=$(cat /etc/passwd) ACCOUNTS_group=$(cat /etc/group)\n", shell.Quote(salt))
+	if len(files.attributes)+len(files.sums) > 0 {
+		fmt.Fprintf(&b, "batch %s\n", shell.Words(strings.Join(files.attributes, "\n"), strings.Join(files.sums, "\n")))
+	}
 	for i, f := range fragments {
 		b.WriteString(fragmentText(f))
 		fmt.Fprintf(&b, "\nmark %d $?\n", i)
 	}
-	b.WriteString("unset ACCOUNTS_passwd ACCOUNTS_group\n} </dev/null\n")
+	b.WriteString("unset ACCOUNTS_passwd ACCOUNTS_group BATCH_stat BATCH_sums\n} </dev/null\n")
 	if err := s.send(b.String()); err != nil {
 		return nil, s.lost(err)
 	}
@@ -156,6 +160,17 @@ func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([
 		answers[i].Stderr = s.stderr.take(strconv.Itoa(i))
 	}
 	return answers, nil
+}
+
+// A batch names the files that the probes of a script ask for.
+type batch struct{ attributes, sums []string }
+
+func (b *batch) add(in *steps.Instance) {
+	if batcher, ok := in.Step.(steps.Batcher); ok {
+		attributes, sums := batcher.Batch()
+		b.attributes = append(b.attributes, attributes...)
+		b.sums = append(b.sums, sums...)
+	}
 }
 
 // library writes what every script stands on, once a session.

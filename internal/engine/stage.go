@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"provision/internal/shell"
+	"provision/internal/steps"
 )
 
 // stage brings content that must not be part of a program to the host: as the login user, over a channel of
@@ -20,7 +21,7 @@ func stage(ctx context.Context, conn Conn, files []staged) (dir string, err erro
 	nonce := newNonce()
 	base := "/dev/shm"
 	for _, f := range files {
-		if f.content.Local != nil {
+		if f.large() {
 			base = "$HOME"
 		}
 	}
@@ -28,7 +29,7 @@ func stage(ctx context.Context, conn Conn, files []staged) (dir string, err erro
 	fmt.Fprintf(&b, "{ umask 077\nfor base in \"%s\" \"$HOME\"; do\n[ -d \"$base\" ] && mkdir \"$base/.%s\" 2>/dev/null && break\nbase=\ndone\n", base, nonce)
 	fmt.Fprintf(&b, "[ -n \"$base\" ] || { echo 'no directory for staging: neither /dev/shm nor the home directory can be written' >&2; exit 1; }\ncd \"$base/.%s\" || exit 1\n", nonce)
 	for _, f := range files {
-		if f.content.Local == nil {
+		if !f.large() {
 			fmt.Fprintf(&b, "{ %s\n} >%s || exit 1\n", shell.Printf([]byte(f.content.Text.Reveal())), shell.Quote(f.name))
 		}
 	}
@@ -43,14 +44,33 @@ func stage(ctx context.Context, conn Conn, files []staged) (dir string, err erro
 	}
 	dir, _, _ = strings.Cut(rest, "\n")
 	for _, f := range files {
-		if f.content.Local == nil {
-			continue
-		}
-		if err := uploadLocal(ctx, conn, dir+"/"+f.name, f); err != nil {
-			return dir, fmt.Errorf("staging %s: %w", f.content.Local.Path, err)
+		switch {
+		case f.content.Tree != nil:
+			if err := uploadTree(ctx, conn, dir+"/"+f.name, f.content.Tree); err != nil {
+				return dir, fmt.Errorf("staging %s: %w", f.content.Tree.Root, err)
+			}
+		case f.content.Local != nil:
+			if err := uploadLocal(ctx, conn, dir+"/"+f.name, f); err != nil {
+				return dir, fmt.Errorf("staging %s: %w", f.content.Local.Path, err)
+			}
 		}
 	}
 	return dir, nil
+}
+
+// large tells whether the content is a file or a tree of the control machine, which travels by SFTP.
+func (f *staged) large() bool { return f.content.Local != nil || f.content.Tree != nil }
+
+// uploadTree sends a tree as a tar archive that is never whole on the control machine.
+func uploadTree(ctx context.Context, conn Conn, path string, tree *steps.Tree) error {
+	size, err := tree.TarSize()
+	if err != nil {
+		return err
+	}
+	r, w := io.Pipe()
+	go func() { _ = w.CloseWithError(tree.WriteTar(w)) }()
+	defer r.Close()
+	return conn.Upload(ctx, path, 0o600, size, r)
 }
 
 func uploadLocal(ctx context.Context, conn Conn, path string, f staged) error {

@@ -82,12 +82,57 @@ path_type() {
 	fi
 }
 
-# owner_mode PATH: "OWNER GROUP MODE", names where they exist, the mode in octal without a
-# leading zero. It does not follow a symbolic link.
-owner_mode() { stat -c '%U %G %a' "$1"; }
+# batch ATTRIBUTES SUMS, each a list of paths separated by line breaks: look at many files with two processes, for
+# attributes and sum_of to find.
+batch() {
+	set -f
+	IFS=$NL
+	# shellcheck disable=SC2086
+	set -- "$2" $1
+	batch_sums=$1
+	shift
+	[ $# -eq 0 ] || BATCH_stat=$(stat -c '%n:%U:%u:%G:%g:%a:%s' -- "$@" 2>/dev/null)
+	IFS=$NL
+	# shellcheck disable=SC2086
+	set -- $batch_sums
+	unset IFS
+	set +f
+	for batch_path in "$@"; do
+		shift
+		[ ! -f "$batch_path" ] || set -- "$@" "$batch_path"
+	done
+	[ $# -eq 0 ] || BATCH_sums=$(sha256sum -- "$@" 2>/dev/null)
+}
+
+# attributes PATH: sets A_owner and A_group (names, where they exist), A_uid, A_gid, A_mode (octal, without a leading
+# zero) and A_size (bytes). It does not follow a symbolic link.
+attributes() {
+	case $NL${BATCH_stat-} in
+	*"$NL$1:"*)
+		A_all=$NL$BATCH_stat
+		A_all=${A_all#*"$NL$1:"}
+		A_all=${A_all%%"$NL"*}
+		;;
+	*) A_all=$(stat -c '%U:%u:%G:%g:%a:%s' -- "$1") || return 1 ;;
+	esac
+	A_size=${A_all##*:} A_all=${A_all%:*}
+	A_mode=${A_all##*:} A_all=${A_all%:*}
+	A_gid=${A_all##*:} A_all=${A_all%:*}
+	A_group=${A_all##*:} A_all=${A_all%:*}
+	A_uid=${A_all##*:}
+	A_owner=${A_all%:*}
+}
 
 # sum_of FILE: its SHA-256 in hexadecimal.
 sum_of() {
+	case $NL${BATCH_sums-}$NL in
+	*"  $1$NL"*)
+		sum_line=$NL${BATCH_sums-}$NL
+		sum_line=${sum_line%%"  $1$NL"*}
+		printf '%s\n' "${sum_line##*"$NL"}"
+		return 0
+		;;
+	esac
 	sum_line=$(sha256sum <"$1") || return 1
 	printf '%s\n' "${sum_line%% *}"
 }

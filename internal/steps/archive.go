@@ -12,7 +12,9 @@ import (
 )
 
 //go:embed unpack.sh
-var unpackScript string
+var unpackScriptSource string
+
+var unpackScript = shell.Strip(unpackScriptSource)
 
 var archiveKind = &Kind{
 	Name: "archive",

@@ -23,7 +23,7 @@ type contentFile struct {
 func (c *contentFile) probe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(c.Path))
-	b.WriteString("if [ \"$t\" = absent ]; then\n" + probeParent + c.probeNames("") + "exit 0\nfi\n")
+	b.WriteString("if [ \"$t\" = absent ]; then\n" + probeParent + c.probeNames(false) + "exit 0\nfi\n")
 	b.WriteString("[ \"$t\" = file ] || exit 0\n")
 	b.WriteString(c.ownership.probe())
 	if c.Content == nil {
@@ -50,6 +50,15 @@ const probeDetail = `if [ "${DETAIL:-0}" = 1 ]; then
 	esac
 fi
 `
+
+// Batch implements Batcher.
+func (c *contentFile) Batch() (attributes, sums []string) {
+	attributes = []string{c.Path}
+	if c.Content != nil && !c.secret() {
+		sums = attributes
+	}
+	return attributes, sums
+}
 
 // secret tells whether the content must not be seen.
 func (c *contentFile) secret() bool {

@@ -63,6 +63,9 @@ func protectedPath(p string) bool {
 	return false
 }
 
+// Batch implements Batcher.
+func (d *directory) Batch() (attributes, sums []string) { return []string{d.Path}, nil }
+
 func (d *directory) Probe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "p=%s\n", shell.Quote(d.Path))
@@ -70,7 +73,7 @@ func (d *directory) Probe() string {
 	if d.State == "absent" {
 		return b.String()
 	}
-	if names := d.probeNames(""); names != "" {
+	if names := d.probeNames(false); names != "" {
 		fmt.Fprintf(&b, "if [ \"$t\" = absent ]; then\n%sexit 0\nfi\n", names)
 	}
 	b.WriteString("[ \"$t\" = directory ] || exit 0\n")
@@ -101,7 +104,7 @@ case $n in
 	*) say below differs ;;
 	esac ;;
 esac
-`, strings.Join(tests, " -o "), strings.TrimSuffix(d.probeNames(""), "\n"))
+`, strings.Join(tests, " -o "), strings.TrimSuffix(d.probeNames(false), "\n"))
 }
 
 func (d *directory) Plan(f *Facts, obs Observation) (Change, error) {

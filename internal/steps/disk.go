@@ -19,6 +19,7 @@ type Loader interface {
 type Disk struct {
 	mu    sync.Mutex
 	texts map[string]kept[string]
+	trees map[string]kept[*Tree]
 }
 
 type kept[T any] struct {
@@ -28,7 +29,7 @@ type kept[T any] struct {
 
 // NewDisk returns a disk of which nothing was read yet.
 func NewDisk() *Disk {
-	return &Disk{texts: map[string]kept[string]{}}
+	return &Disk{texts: map[string]kept[string]{}, trees: map[string]kept[*Tree]{}}
 }
 
 // once reads something, or returns what was read before.

@@ -10,7 +10,9 @@ import (
 )
 
 //go:embed git.sh
-var gitScript string
+var gitScriptSource string
+
+var gitScript = shell.Strip(gitScriptSource)
 
 // setup is sh that makes git ready. Stdin holds the key in an operation.
 func (g *git) setup(operation bool) string {

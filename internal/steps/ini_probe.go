@@ -74,7 +74,7 @@ func (s *ini) Probe() string {
 	switch {
 	case s.State == "absent":
 	case s.Create:
-		b.WriteString(probeParent + s.probeNames(""))
+		b.WriteString(probeParent + s.probeNames(false))
 	default:
 		b.WriteString("\tsay missing \"file $p\"\n")
 	}

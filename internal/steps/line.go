@@ -138,7 +138,7 @@ func (l *line) Probe() string {
 	switch {
 	case l.State == "absent":
 	case l.Create:
-		b.WriteString(probeParent + l.probeNames(""))
+		b.WriteString(probeParent + l.probeNames(false))
 	default:
 		b.WriteString("\tsay missing \"file $p\"\n")
 	}

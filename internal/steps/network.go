@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"provision/internal/shell"
+
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -17,13 +19,19 @@ import (
 // brings a file, http_ask asks a web server.
 //
 //go:embed port_open.sh
-var portOpen string
+var portOpenSource string
+
+var portOpen = shell.Strip(portOpenSource)
 
 //go:embed fetch.sh
-var fetchScript string
+var fetchScriptSource string
+
+var fetchScript = shell.Strip(fetchScriptSource)
 
 //go:embed http_ask.sh
-var httpAsk string
+var httpAskSource string
+
+var httpAsk = shell.Strip(httpAskSource)
 
 var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$|^::1$`)
 

@@ -26,51 +26,52 @@ func (o *ownership) args(thing string) Args {
 
 var onlyDigits = regexp.MustCompile(`^[0-9]+$`)
 
-// probe is sh that prints owner, group and mode of $p, which must exist, as far as they
-// matter; and "missing user NAME" or "missing group NAME" for a wanted name that nobody has.
-// Names are looked up only if they are not what stat already found.
-func (o *ownership) probe() string {
-	var format []string
-	var b strings.Builder
-	for _, part := range []struct{ key, wanted, name, number string }{
-		{"owner", o.Owner, "%U", "%u"}, {"group", o.Group, "%G", "%g"}, {"mode", o.Mode, "%a", "%a"},
-	} {
-		switch {
-		case part.wanted == "":
-			continue
-		case onlyDigits.MatchString(part.wanted):
-			format = append(format, part.key+" "+part.number)
-		default:
-			format = append(format, part.key+" "+part.name)
-		}
+// parts are the attributes that have a place in a state, with the variables of the shell function attributes.
+func (o *ownership) parts() []ownershipPart {
+	return []ownershipPart{
+		{"owner", "user", "passwd", o.Owner, "$A_owner", "$A_uid"},
+		{"group", "group", "group", o.Group, "$A_group", "$A_gid"},
+		{"mode", "", "", o.Mode, "$A_mode", "$A_mode"},
 	}
-	if len(format) == 0 {
-		return ""
-	}
-	// A line break in the format is printed as it stands, by GNU and busybox alike.
-	fmt.Fprintf(&b, "m=$(stat -c %s -- \"$p\") || exit 1\nprintf '%%s\\n' \"$m\"\n", shell.Quote(strings.Join(format, "\n")))
-	b.WriteString(o.probeNames("$m"))
-	return b.String()
 }
 
-// probeNames is sh that reports wanted names that do not exist. found is sh text that expands
-// to the lines of stat, or "" if there is nothing yet.
-func (o *ownership) probeNames(found string) string {
+type ownershipPart struct{ key, what, database, wanted, name, number string }
+
+// probe is sh that prints owner, group and mode of $p, which must exist, as far as they
+// matter; and "missing user NAME" or "missing group NAME" for a wanted name that nobody has.
+// Names are looked up only if they are not what was found.
+func (o *ownership) probe() string {
 	var b strings.Builder
-	for _, part := range []struct{ key, what, database, wanted string }{
-		{"owner", "user", "passwd", o.Owner}, {"group", "group", "group", o.Group},
-	} {
-		if part.wanted == "" || onlyDigits.MatchString(part.wanted) {
+	for _, part := range o.parts() {
+		switch {
+		case part.wanted == "":
+		case onlyDigits.MatchString(part.wanted):
+			fmt.Fprintf(&b, "say %s \"%s\"\n", part.key, part.number)
+		default:
+			fmt.Fprintf(&b, "say %s \"%s\"\n", part.key, part.name)
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "attributes \"$p\" || exit 1\n" + b.String() + o.probeNames(true)
+}
+
+// probeNames is sh that reports wanted names that do not exist; found tells whether attributes has looked
+// at the file, so that names which it has need no look.
+func (o *ownership) probeNames(found bool) string {
+	var b strings.Builder
+	for _, part := range o.parts() {
+		if part.wanted == "" || part.what == "" || onlyDigits.MatchString(part.wanted) {
 			continue
 		}
 		name := shell.Quote(part.wanted)
 		lookup := fmt.Sprintf("account %s %s >/dev/null\ncase $? in 0) ;; 2) say missing %s ;; *) fail %s ;; esac\n",
 			part.database, name, shell.Quote(part.what+" "+part.wanted), shell.Quote("cannot look up the "+part.what+" "+part.wanted))
-		if found == "" {
-			b.WriteString(lookup)
-			continue
+		if found {
+			lookup = fmt.Sprintf("[ \"%s\" = %s ] || {\n%s}\n", part.name, name, lookup)
 		}
-		fmt.Fprintf(&b, "case \"\n%s\n\" in *%s*) ;; *)\n%s;; esac\n", found, shell.Quote("\n"+part.key+" "+part.wanted+"\n"), lookup)
+		b.WriteString(lookup)
 	}
 	return b.String()
 }

@@ -9,7 +9,9 @@ import (
 )
 
 //go:embed package_upgrade.sh
-var packageUpgradeScript string
+var packageUpgradeScriptSource string
+
+var packageUpgradeScript = shell.Strip(packageUpgradeScriptSource)
 
 var packageUpgradeKind = &Kind{
 	Name: "package_upgrade",

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 
+	"provision/internal/shell"
+
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -14,16 +16,24 @@ import (
 // packages are, what is newer, and how to change it.
 //
 //go:embed package_query.sh
-var packageQuery string
+var packageQuerySource string
+
+var packageQuery = shell.Strip(packageQuerySource)
 
 //go:embed package_lists.sh
-var packageLists string
+var packageListsSource string
+
+var packageLists = shell.Strip(packageListsSource)
 
 //go:embed package_updates.sh
-var packageUpdates string
+var packageUpdatesSource string
+
+var packageUpdates = shell.Strip(packageUpdatesSource)
 
 //go:embed package_change.sh
-var packageChange string
+var packageChangeSource string
+
+var packageChange = shell.Strip(packageChangeSource)
 
 var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._:()-]*$`)
 

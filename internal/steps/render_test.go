@@ -145,6 +145,14 @@ func renderOps(b *strings.Builder, ops []Op) {
 }
 
 func renderContent(c Content) string {
+	if c.Tree != nil {
+		var b strings.Builder
+		fmt.Fprintf(&b, "tar of %s", c.Tree.Root)
+		for _, f := range c.Tree.Files {
+			fmt.Fprintf(&b, "\n%c %s", f.Type, f.Path)
+		}
+		return b.String()
+	}
 	if c.Local != nil {
 		return fmt.Sprintf("local file %s, %d bytes", c.Local.Path, c.Local.Size)
 	}

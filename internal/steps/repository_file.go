@@ -9,7 +9,9 @@ import (
 )
 
 //go:embed repository.sh
-var repositoryScript string
+var repositoryScriptSource string
+
+var repositoryScript = shell.Strip(repositoryScriptSource)
 
 func (r *repository) armored() bool {
 	return strings.HasPrefix(strings.TrimSpace(r.SignedBy), "-----BEGIN PGP PUBLIC KEY BLOCK-----")

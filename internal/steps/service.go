@@ -12,10 +12,14 @@ import (
 )
 
 //go:embed service_probe.sh
-var serviceProbe string
+var serviceProbeSource string
+
+var serviceProbe = shell.Strip(serviceProbeSource)
 
 //go:embed service_change.sh
-var serviceChange string
+var serviceChangeSource string
+
+var serviceChange = shell.Strip(serviceChangeSource)
 
 var serviceKind = &Kind{
 	Name: "service",

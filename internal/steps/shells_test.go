@@ -136,6 +136,13 @@ func (h *host) apply(t *testing.T, ops []Op) error {
 
 func contentBytes(t *testing.T, c Content) []byte {
 	t.Helper()
+	if c.Tree != nil {
+		var b bytes.Buffer
+		if err := c.Tree.WriteTar(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
 	if c.Local == nil {
 		return append([]byte{}, c.Text.Reveal()...)
 	}

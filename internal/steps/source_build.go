@@ -17,7 +17,9 @@ import (
 )
 
 //go:embed source_build.sh
-var sourceBuildScript string
+var sourceBuildScriptSource string
+
+var sourceBuildScript = shell.Strip(sourceBuildScriptSource)
 
 var sourceBuildKind = &Kind{
 	Name: "source_build",

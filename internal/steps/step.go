@@ -67,6 +67,12 @@ type (
 		Handle(f *Facts, event string, change Change) []Op
 	}
 
+	// A Batcher names the files whose attributes and SHA-256 sums its probe asks for (functions attributes and
+	// sum_of), so that those of all steps are asked for at once. It only saves time.
+	Batcher interface {
+		Batch() (attributes, sums []string)
+	}
+
 	// An Outputter gives the values of the kind's outputs once the step is in its state.
 	// Outputs left out are null.
 	Outputter interface {

@@ -14,7 +14,9 @@ import (
 )
 
 //go:embed supervisor_program.sh
-var supervisorScript string
+var supervisorScriptSource string
+
+var supervisorScript = shell.Strip(supervisorScriptSource)
 
 var supervisorProgramKind = &Kind{
 	Name: "supervisor_program",
@@ -222,56 +224,16 @@ func (s *supervisorProgram) text() Text {
 	return Plain(content)
 }
 
-// find is sh that leaves the configuration in $config and the program's file in $ini, or says what is missing.
+// find is sh that leaves the configuration in $config and the program's file in $ini. It ends with a command whose status is
+// 1 if they cannot be found.
 func (s *supervisorProgram) find() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "name=%s ctl=%s config=%s dir=%s\n", shell.Quote(s.Name), shell.Quote(s.Ctl), shell.Quote(s.Config), shell.Quote(s.ConfDir))
-	b.WriteString(`if [ -z "$config" ]; then
-	for config in /etc/supervisor/supervisord.conf /etc/supervisord.conf ''; do
-		[ ! -e "$config" ] || break
-	done
-else
-	t=$(path_type "$config") || exit 1
-	[ "$t" != absent ] || config=
-fi
-[ -n "$config" ] && have "$ctl" || { say missing supervisor; exit 0; }
-patterns=$(awk -v here="${config%/*}" '
-	/^[ \t]*[;#]/ { next }
-	/^\[/ { inside = ($0 ~ /^\[include\]/); next }
-	inside && /^files[ \t]*[=:]/ { sub(/^[^=:]*[=:]/, ""); more = 1 }
-	inside && more && (/^[ \t]/ || /^[^ \t]/) {
-		if ($0 ~ /^[a-z_]+[ \t]*[=:]/) { more = 0; next }
-		sub(/[ \t][;#].*/, "")
-		n = split($0, word)
-		for (i = 1; i <= n; i++) {
-			gsub(/%\(here\)s/, here, word[i])
-			if (word[i] !~ /^\//) word[i] = here "/" word[i]
-			print word[i]
-		}
-	}' "$config") || exit 1
-ini=
-set -f
-for pattern in $patterns; do
-	at=${pattern%/*}
-	case $at in *[*?[]*) continue ;; esac
-	[ -z "$dir" ] || [ "$at" = "$dir" ] || continue
-	case ${pattern##*/} in
-	*.*) ini=$at/$name.${pattern##*.} ;;
-	*) ini=$at/$name.conf ;;
-	esac
-	break
-done
-set +f
-[ -n "$ini" ] || { say missing include; exit 0; }
-new=${ini%/*}/.${ini##*/}.provision
-`)
-	return b.String()
+	return fmt.Sprintf("name=%s ctl=%s config=%s dir=%s\nsupervisor_find", shell.Quote(s.Name), shell.Quote(s.Ctl), shell.Quote(s.Config), shell.Quote(s.ConfDir))
 }
 
 func (s *supervisorProgram) Probe() string {
 	var b strings.Builder
 	b.WriteString(supervisorScript)
-	b.WriteString(s.find())
+	b.WriteString(s.find() + " || exit 0\n")
 	b.WriteString("say config \"$config\"\nsay ini \"$ini\"\np=$ini\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
 	if s.State != "absent" {
 		b.WriteString("if [ \"$t\" = absent ]; then\n" + probeParent + "elif [ \"$t\" = file ]; then\n")
@@ -282,7 +244,7 @@ func (s *supervisorProgram) Probe() string {
 		}
 		b.WriteString("fi\n[ ! -e \"$new\" ] || say unfinished yes\n")
 		if s.User != "" {
-			b.WriteString((&ownership{Owner: s.User}).probeNames(""))
+			b.WriteString((&ownership{Owner: s.User}).probeNames(false))
 		}
 	}
 	b.WriteString("s=$(supervisor_state) || exit 1\nsay process \"$s\"\n")
@@ -435,6 +397,6 @@ func (s *supervisorProgram) Handle(_ *Facts, _ string, change Change) []Op {
 	if s.State != "running" || len(change.Ops) > 0 {
 		return nil // it is just being started with what is there now
 	}
-	script := supervisorScript + s.find() + "supervisor_must restart \"$name:*\"\n" + s.run()
+	script := supervisorScript + s.find() + " || fail \"$name is not known to a supervisord here\"\nsupervisor_must restart \"$name:*\"\n" + s.run()
 	return []Op{Run{Script: script}}
 }

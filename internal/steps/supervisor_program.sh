@@ -81,3 +81,52 @@ supervisor_run() {
 		supervisor_waited=$((supervisor_waited + 1))
 	done
 }
+
+# supervisor_find: with dir set, leaves the configuration in $config, the program's file in $ini and its pending copy in $new. Or says
+# what is missing, with status 1.
+supervisor_find() {
+	if [ -z "$config" ]; then
+		for config in /etc/supervisor/supervisord.conf /etc/supervisord.conf ''; do
+			[ ! -e "$config" ] || break
+		done
+	else
+		t=$(path_type "$config") || exit 1
+		[ "$t" != absent ] || config=
+	fi
+	[ -n "$config" ] && have "$ctl" || {
+		say missing supervisor
+		return 1
+	}
+	patterns=$(awk -v here="${config%/*}" '
+		/^[ \t]*[;#]/ { next }
+		/^\[/ { inside = ($0 ~ /^\[include\]/); next }
+		inside && /^files[ \t]*[=:]/ { sub(/^[^=:]*[=:]/, ""); more = 1 }
+		inside && more && (/^[ \t]/ || /^[^ \t]/) {
+			if ($0 ~ /^[a-z_]+[ \t]*[=:]/) { more = 0; next }
+			sub(/[ \t][;#].*/, "")
+			n = split($0, word)
+			for (i = 1; i <= n; i++) {
+				gsub(/%\(here\)s/, here, word[i])
+				if (word[i] !~ /^\//) word[i] = here "/" word[i]
+				print word[i]
+			}
+		}' "$config") || exit 1
+	ini=
+	set -f
+	for pattern in $patterns; do
+		at=${pattern%/*}
+		case $at in *[*?[]*) continue ;; esac
+		[ -z "$dir" ] || [ "$at" = "$dir" ] || continue
+		case ${pattern##*/} in
+		*.*) ini=$at/$name.${pattern##*.} ;;
+		*) ini=$at/$name.conf ;;
+		esac
+		break
+	done
+	set +f
+	[ -n "$ini" ] || {
+		say missing include
+		return 1
+	}
+	new=${ini%/*}/.${ini##*/}.provision
+}

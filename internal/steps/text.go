@@ -77,10 +77,11 @@ type Local struct {
 // function detail has the same limit.
 const PreviewLimit = 256 << 10
 
-// A Content is what a Put writes: a text, or a local file.
+// A Content is what a Put writes or a Run reads: a text, a local file, or for a Run a local tree as a tar archive.
 type Content struct {
 	Text  Text
 	Local *Local // wins over Text if it is set
+	Tree  *Tree  // wins over both; never in a Put
 }
 
 // Sum returns the SHA-256 of the content, salted if it is secret.

@@ -1,0 +1,13 @@
+#!/bin/sh
+set -e
+
+# manage.py would take the settings for development.
+export DJANGO_SETTINGS_MODULE=project.settings.production
+
+python3 manage.py migrate --noinput
+python3 manage.py collectstatic --noinput
+mkdir -p static/media
+
+# exec: gunicorn gets the signals, and stops when the container shall.
+exec gunicorn project.wsgi:application --workers "${WEB_CONCURRENCY:-2}" --worker-class gthread --threads 4 \
+	--bind 0.0.0.0:8000 --worker-tmp-dir /dev/shm --access-logfile - --chdir /app
