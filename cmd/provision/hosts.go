@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"os/user"
 	"strings"
 	"text/tabwriter"
 
@@ -75,10 +77,14 @@ func (c *cli) hostInfos(cmd *cobra.Command, pb *playbook.Playbook, o *options) (
 	if err != nil {
 		return nil, err
 	}
+	me := "" // whom ssh logs in as where nothing names a user
+	if u, err := user.Current(); err == nil {
+		me = u.Username
+	}
 	infos := []hostInfo{}
 	for _, h := range hosts {
 		t := reach.targets[h.Name]
-		info := hostInfo{Name: h.Name, Address: t.Address, Port: t.Port, User: t.User, Groups: h.Groups, Vars: json.RawMessage("{}")}
+		info := hostInfo{Name: h.Name, Address: t.Address, Port: t.Port, User: cmp.Or(t.User, me), Groups: h.Groups, Vars: json.RawMessage("{}")}
 		for _, jump := range t.Jumps {
 			info.Jump = append(info.Jump, jump.Name)
 		}

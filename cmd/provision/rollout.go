@@ -156,7 +156,10 @@ func (r *rollout) apply(ctx context.Context) {
 	stop := make(chan struct{})
 	r.run.Stop = stop
 	r.cli.onInterrupt(func() {
-		fmt.Fprintln(r.cli.stderr, "Stopping after the current step of each host. Press Ctrl-C again to kill it.")
+		// As an event, since what draws the progress owns the terminal.
+		r.redactor.Event(engine.Event{Type: engine.EventWarning, Time: time.Now(), Run: r.run.ID, Warning: &engine.Warning{
+			Message: "Stopping after the current step of each host. Press Ctrl-C again to kill it.",
+		}})
 		close(stop)
 	})
 	defer r.cli.onInterrupt(nil)

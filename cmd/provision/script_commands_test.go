@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,8 +14,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"provision/internal/engine"
@@ -116,7 +119,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 // environ is what the commands of a script have in their environment.
 func environ(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "WORK", "TMPDIR", "PROVISION_VAR_port", "PROVISION_VAR_identity", "PROVISION_VAR_known_hosts"} {
+	for _, name := range []string{"PATH", "HOME", "WORK", "TMPDIR", "TERM", "LANG", "NO_COLOR", "PROVISION_VAR_port", "PROVISION_VAR_identity", "PROVISION_VAR_known_hosts"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}
@@ -187,5 +190,29 @@ func noEscapes(ts *testscript.TestScript, neg bool, args []string) {
 		if text := ts.ReadFile(name); strings.ContainsAny(text, "\x1b\r") == !neg {
 			ts.Fatalf("%s: %q", filepath.Base(name), text)
 		}
+	}
+}
+
+// terminal COLUMNS COMMAND... runs a command on a terminal of that width and 24 lines. It has to succeed; what the
+// terminal got becomes its stdout.
+func onTerminal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: terminal COLUMNS COMMAND...")
+	}
+	columns, err := strconv.ParseUint(args[0], 10, 16)
+	ts.Check(err)
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: uint16(columns)})
+	ts.Check(err)
+	defer terminal.Close()
+	var text bytes.Buffer
+	_, err = text.ReadFrom(terminal)
+	if err != nil && !errors.Is(err, syscall.EIO) { // which is how Linux ends a terminal that nobody holds any more
+		ts.Fatalf("%v", err)
+	}
+	fmt.Fprint(ts.Stdout(), text.String())
+	if err := cmd.Wait(); err != nil {
+		ts.Fatalf("%v\n%s", err, &text)
 	}
 }

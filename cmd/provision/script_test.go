@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +22,26 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"provision": main})
 }
 
+// sandboxPossible tells why no sandbox can be started on this machine.
+var sandboxPossible = sync.OnceValue(func() error {
+	box, err := sandbox.Start(context.Background(), sandbox.Options{})
+	if err == nil {
+		err = box.Close()
+	}
+	return err
+})
+
+// needSandbox skips a test where there can be none, unless PROVISION_CI=1 says that there must.
+func needSandbox(t *testing.T) {
+	t.Helper()
+	switch err := sandboxPossible(); {
+	case err != nil && os.Getenv("PROVISION_CI") == "1":
+		t.Fatalf("PROVISION_CI=1 and no sandbox can be started: %v", err)
+	case err != nil:
+		t.Skipf("NOT TESTED, no sandbox can be started here: %v", err)
+	}
+}
+
 // TestScripts runs testdata/*.txtar. Beside testscript's own commands they have those of commands below, and the
 // condition [sandbox]: a sandbox can be started here. With PROVISION_CI=1 it must.
 func TestScripts(t *testing.T) {
@@ -28,13 +49,6 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	possible := sync.OnceValue(func() error {
-		box, err := sandbox.Start(t.Context(), sandbox.Options{})
-		if err == nil {
-			err = box.Close()
-		}
-		return err
-	})
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
@@ -44,7 +58,7 @@ func TestScripts(t *testing.T) {
 			if name != "sandbox" {
 				return false, fmt.Errorf("there is no condition %s", name)
 			}
-			err := possible()
+			err := sandboxPossible()
 			if err != nil && os.Getenv("PROVISION_CI") == "1" {
 				return false, fmt.Errorf("PROVISION_CI=1 and no sandbox can be started: %w", err)
 			}
@@ -56,7 +70,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples"))
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
-			return os.Mkdir(env.Getenv("HOME"), 0o700)
+			return os.MkdirAll(env.Getenv("HOME"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":     status,
@@ -65,6 +79,7 @@ func TestScripts(t *testing.T) {
 			"interrupt":  interrupt,
 			"eventlines": eventLines,
 			"closedport": closedPort,
+			"terminal":   onTerminal,
 			"noescapes":  noEscapes,
 			"sshd":       func(ts *testscript.TestScript, _ bool, args []string) { startSSHD(t, ts, args) },
 		},

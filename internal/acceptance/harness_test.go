@@ -181,12 +181,14 @@ func (p *process) read(stdout io.Reader) {
 // await blocks until an event fulfils the condition; the end of the process without one fails the test.
 func (p *process) await(what string, is func(engine.Event) bool) engine.Event {
 	p.t.Helper()
+	impatient := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	defer impatient.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for seen := 0; ; seen = len(p.out.events) {
-		for _, e := range p.out.events[seen:] {
-			if is(e) {
-				return e
+	for seen := 0; ; {
+		for ; seen < len(p.out.events); seen++ {
+			if is(p.out.events[seen]) {
+				return p.out.events[seen]
 			}
 		}
 		if p.ended {
@@ -212,7 +214,7 @@ func (p *process) signal(s syscall.Signal) {
 }
 
 // patience bounds what must end by itself. It is for a machine that is busy with much else.
-const patience = 4 * time.Minute
+const patience = 2 * time.Minute
 
 func (p *process) wait() outcome {
 	p.t.Helper()

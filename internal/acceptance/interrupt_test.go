@@ -126,8 +126,28 @@ step "file" "next" {
   creates = "/root/forgotten"
 }
 `)
-	if o := b.apply(); o.exit != 1 || o.end("step.command.forgets").Status != "not_converged" {
-		t.Errorf("a command that does not create what it creates: exit %d, %v, want not_converged\n%s", o.exit, o.verdicts(), o.dump())
+	// A command has proved itself by its status, but no plan after it says that all is well.
+	b.applied()
+	if diff := cmp.Diff([]string{"step.command.forgets run"}, b.plan().changes()); diff != "" {
+		t.Errorf("a command that does not create what it creates: %s", diff)
+	}
+	tidy(t, h)
+}
+
+func TestTimeoutEndsTheTree(t *testing.T) {
+	t.Parallel()
+	h := testhost.Debian(t)
+	b := newBook(t, h, `step "command" "endless" {
+  script  = "trap '' TERM; sleep 64321 & setsid sh -c 'sleep 64322; :' & while :; do sleep 64323; done"
+  creates = "/root/never"
+  timeout = "2s"
+}
+`)
+	if o := b.apply(); o.exit != 1 || !strings.Contains(o.end("step.command.endless").Error.Message, "timeout of 2 s") {
+		t.Errorf("exit %d, %+v", o.exit, o.end("step.command.endless"))
+	}
+	if got := h.Run(t, "ps -eo pid,ppid,args | grep '[s]leep 6432' || true"); got != "" {
+		t.Errorf("still running:\n%s", got)
 	}
 	tidy(t, h)
 }

@@ -44,6 +44,14 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 			if from = segment.next; from >= len(h.planned) {
 				return nil
 			}
+		case "reboot":
+			if err := h.awaitBoot(ctx); err != nil {
+				return err
+			}
+			from = end.at + 1
+			if from >= len(h.planned) {
+				return nil
+			}
 		case "stale":
 			from = end.at
 			if stale++; stale > staleLimit {
@@ -141,7 +149,7 @@ func (p *Planned) mayWake() bool {
 // passOver tells of the steps of a segment that had nothing to do, as far as the program came.
 func (h *hostRun) passOver(seg segment, end ending) {
 	for _, i := range seg.idle {
-		if end.verdict == "ok" || i < end.at {
+		if end.verdict == "ok" || i < end.at || end.verdict == "reboot" {
 			h.passedOver(&h.planned[i])
 		}
 	}

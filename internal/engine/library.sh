@@ -54,7 +54,8 @@ alive() {
 	[ "$(started "$1")" = "$2" ]
 }
 
-# started PID: when the process began, in clock ticks since boot; empty if there is none.
+# started PID: when the process began, in clock ticks since boot; empty if there is none, or only what its parent has yet to
+# collect.
 started() {
 	[ -r "/proc/$1/stat" ] || return 0
 	IFS= read -r started_line <"/proc/$1/stat" 2>/dev/null || return 0
@@ -63,7 +64,7 @@ started() {
 	# shellcheck disable=SC2086
 	set -- ${started_line##*) }
 	set +f
-	printf '%s\n' "${20}"
+	[ "$1" = Z ] || printf '%s\n' "${20}"
 }
 
 boot_id() {
@@ -79,10 +80,11 @@ lock_owner() {
 	printf '%s\n' "$lock_text"
 }
 
-# kill_tree SIGNAL PID: a process and all that descends from it. Each is stopped before its children are looked for, so
-# that none starts another or goes on with its next command.
+# kill_tree SIGNAL PID: a process and all that descends from it, each printed as PID START. Each is stopped before its
+# children are looked for, so that none starts another or goes on with its next command.
 kill_tree() {
 	kill -s STOP "$2" 2>/dev/null
+	printf '%s %s\n' "$2" "$(started "$2")"
 	for kill_stat in /proc/[0-9]*/stat; do
 		IFS= read -r kill_line <"$kill_stat" 2>/dev/null || continue
 		kill_child=${kill_line%% *}
@@ -93,6 +95,27 @@ kill_tree() {
 	done
 	kill -s "$1" "$2" 2>/dev/null
 	kill -s CONT "$2" 2>/dev/null
+}
+
+# end_tree PID TENTHS: TERM for a process and all that descends from it, KILL for what is left after so many tenths of a
+# second. What ignores TERM has lost its parent by then: it is found by what TERM was sent to.
+end_tree() {
+	end_list=$(kill_tree TERM "$1")
+	end_tenths=$2
+	while [ "$end_tenths" -gt 0 ] && [ -n "$(still_alive "$end_list")" ]; do
+		sleep 0.1 2>/dev/null || { sleep 1; end_tenths=$((end_tenths - 9)); }
+		end_tenths=$((end_tenths - 1))
+	done
+	for end_pid in $(still_alive "$end_list"); do
+		kill_tree KILL "$end_pid" >/dev/null
+	done
+}
+
+# still_alive LIST: the processes of lines PID START that have not ended.
+still_alive() {
+	printf '%s\n' "$1" | while IFS=' ' read -r still_pid still_start; do
+		if [ -n "$still_start" ] && alive "$still_pid" "$still_start"; then printf '%s\n' "$still_pid"; fi
+	done
 }
 
 # print_state: what the engine wants to know before it plans: notifications that are still owed, the

@@ -157,6 +157,9 @@ func (w *programWriter) caseBody(e *entry, i int, calls caseCalls) {
 		w.changed(e)
 	}
 	if reboots(c.ops) {
+		if e.gate != "" {
+			fmt.Fprintf(w, "paid %s\n", e.gate)
+		}
 		w.WriteString("end reboot 0 ''; finish reboot\n")
 	}
 	for j, ev := range e.events {

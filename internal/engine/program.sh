@@ -60,9 +60,8 @@ watch() {
 		clock
 		if [ "${NOW%.*}" -ge "$watch_end" ]; then
 			: >"$DIR/timeout.$watch_number"
-			kill_tree TERM "$watch_pid"
-			sleep 3
-			kill_tree KILL "$watch_pid"
+			end_tree "$watch_pid" 30
+			: >"$DIR/ended.$watch_number"
 		fi
 	done
 }
@@ -70,7 +69,7 @@ watch() {
 # finish VERDICT: the end of the program, whatever happened.
 finish() {
 	trap - HUP INT TERM
-	[ -z "$WATCH" ] || kill_tree KILL "$WATCH"
+	[ -z "$WATCH" ] || kill_tree KILL "$WATCH" >/dev/null
 	[ ! -d "$STAGE" ] || rm -rf "$STAGE"
 	rm -f "$STATE/current"
 	record "done $1"
@@ -84,12 +83,18 @@ finish() {
 	done
 	rm -rf "$DIR"
 	rmdir "$RUN" 2>/dev/null
+	if [ "$1" = reboot ]; then
+		sync
+		systemctl reboot 2>/dev/null || shutdown -r now 2>/dev/null || reboot
+	fi
 	exit 0
 }
 
 interrupted() {
-	[ ! -f "$DIR/job" ] || { IFS=' ' read -r job_pid job_rest <"$DIR/job" && kill_tree TERM "$job_pid"; sleep 1; kill_tree KILL "$job_pid"; }
+	[ ! -f "$DIR/job" ] || { IFS=' ' read -r job_pid job_rest <"$DIR/job" && end_tree "$job_pid" 10; }
 	if [ -n "$NUMBER" ]; then end interrupted 130 ""; fi
+	# A host that shuts down has no client any more, and must not wait for one.
+	case $(systemctl is-system-running 2>/dev/null) in stopping) : >"$DIR/ack" ;; esac
 	finish stopped
 }
 
@@ -142,6 +147,12 @@ operate() {
 		wait "$operate_job"
 		STATUS=$?
 		rm -f "$DIR/job"
+		# The first process ends at once; what it started may take longer, or has to be killed.
+		operate_wait=0
+		while [ -f "$DIR/timeout.$NUMBER" ] && [ ! -f "$DIR/ended.$NUMBER" ] && [ "$operate_wait" -lt 100 ]; do
+			sleep 0.1 2>/dev/null || sleep 1
+			operate_wait=$((operate_wait + 1))
+		done
 		[ "$STATUS" -ne 0 ] && [ "$operate_left" -gt 0 ] && [ ! -f "$DIR/timeout.$NUMBER" ] && [ ! -f "$DIR/stop" ] || return 0
 		operate_left=$((operate_left - 1))
 		printf 'failed with status %s; trying again in %s s\n' "$STATUS" "$operate_pause" >>"$DIR/out.$NUMBER.2"

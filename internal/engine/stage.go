@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -68,7 +69,15 @@ func uploadTree(ctx context.Context, conn Conn, path string, tree *steps.Tree) e
 		return err
 	}
 	r, w := io.Pipe()
-	go func() { _ = w.CloseWithError(tree.WriteTar(w)) }()
+	go func() {
+		// Large writes, so that the reader gets whole packets.
+		buffered := bufio.NewWriterSize(w, 1<<20)
+		err := tree.WriteTar(buffered)
+		if err == nil {
+			err = buffered.Flush()
+		}
+		_ = w.CloseWithError(err)
+	}()
 	defer r.Close()
 	return conn.Upload(ctx, path, 0o600, size, r)
 }

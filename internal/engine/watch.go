@@ -128,7 +128,9 @@ func (w *watcher) ended(p *Planned, r record) {
 	e := &StepEnd{Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Duration: Millis(r.took)}
 	obs := steps.Observation{Stdout: r.state}
 	switch r.verdict {
-	case "changed", "reboot":
+	case "reboot":
+		e.Status, e.Reason = StepChanged, "the host restarts"
+	case "changed":
 		e.Status = StepChanged
 		w.converged(p, obs, e)
 	case "unchanged":

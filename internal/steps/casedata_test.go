@@ -85,7 +85,7 @@ func (d *dataFile) write(t *testing.T) {
 	}
 }
 
-var knownSections = regexp.MustCompile(`^(args|local/[\w./-]+|facts|setup|system|shells|state|plan|converge|after|after\.out|problems)$`)
+var knownSections = regexp.MustCompile(`^(args|local/[\w. /-]+|facts|setup|system|shells|state|plan|converge|after|after\.out|problems)$`)
 
 func readData(t testing.TB, path string) *dataFile {
 	t.Helper()

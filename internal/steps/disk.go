@@ -17,9 +17,11 @@ type Loader interface {
 // A Disk is the control machine's disk, read-only. What was read once stays as it was, however many hosts share a playbook:
 // what a plan showed is what is applied. It may be used by several goroutines.
 type Disk struct {
-	mu    sync.Mutex
-	texts map[string]kept[string]
-	trees map[string]kept[*Tree]
+	mu       sync.Mutex
+	texts    map[string]kept[string]
+	trees    map[string]kept[*Tree]
+	images   map[string]kept[*imageArchive]
+	projects map[string]kept[*composeProject]
 }
 
 type kept[T any] struct {
@@ -29,7 +31,7 @@ type kept[T any] struct {
 
 // NewDisk returns a disk of which nothing was read yet.
 func NewDisk() *Disk {
-	return &Disk{texts: map[string]kept[string]{}, trees: map[string]kept[*Tree]{}}
+	return &Disk{texts: map[string]kept[string]{}, trees: map[string]kept[*Tree]{}, images: map[string]kept[*imageArchive]{}, projects: map[string]kept[*composeProject]{}}
 }
 
 // once reads something, or returns what was read before.

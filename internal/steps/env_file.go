@@ -75,6 +75,9 @@ func (e *envFile) Validate() []Problem {
 	return problems
 }
 
+// Batch implements Batcher.
+func (e *envFile) Batch() (attributes, sums []string) { return e.whole().Batch() }
+
 // whole is the file with its content.
 func (e *envFile) whole() *contentFile {
 	c := e.contentFile

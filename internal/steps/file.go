@@ -103,6 +103,14 @@ func (s *file) whole() *contentFile {
 	return &c
 }
 
+// Batch implements Batcher.
+func (s *file) Batch() (attributes, sums []string) {
+	if s.State == "absent" {
+		return nil, nil
+	}
+	return s.whole().Batch()
+}
+
 func (s *file) Probe() string {
 	if s.State == "absent" {
 		return fmt.Sprintf("t=$(path_type %s) || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path))

@@ -6,7 +6,9 @@ func Kinds() []*Kind {
 		archiveKind,
 		authorizedKeyKind,
 		commandKind,
+		composeKind,
 		directoryKind,
+		dockerImageKind,
 		downloadKind,
 		envFileKind,
 		fileKind,
@@ -23,6 +25,7 @@ func Kinds() []*Kind {
 		sourceBuildKind,
 		supervisorProgramKind,
 		symlinkKind,
+		syncKind,
 		userKind,
 		waitForKind,
 	}

@@ -25,6 +25,8 @@ func foldLibrary(script string) string {
 		{"port_open.sh", portOpen},
 		{"unpack.sh", unpackScript},
 		{"source_build.sh", sourceBuildScript},
+		{"compose.sh", composeScript},
+		{"sync.sh", syncScript},
 		{"supervisor_program.sh", supervisorScript},
 		{"merge", mergeScript},
 		{"git.sh", gitScript},

@@ -46,7 +46,7 @@ const (
 // treeLimit is how many files a tree may have: a probe names each of them.
 const treeLimit = 20000
 
-// Tree reads a directory tree, without what matches the patterns of a .dockerignore, save for the paths in keep.
+// tree reads a directory tree, without what matches the patterns of a .dockerignore, save for the paths in keep and what is below them.
 func (d *Disk) tree(root string, patterns, keep []string) (*Tree, error) {
 	return once(d, d.trees, fmt.Sprintf("%q %q %q", root, patterns, keep), func() (*Tree, error) {
 		matcher, err := patternmatcher.New(patterns)
@@ -84,7 +84,8 @@ func (t *Tree) add(rel string, entry fs.DirEntry, matcher *patternmatcher.Patter
 	if err != nil {
 		return err
 	}
-	if ignored && !slices.Contains(keep, rel) {
+	kept := slices.ContainsFunc(keep, func(k string) bool { return rel == k || strings.HasPrefix(rel, k+"/") })
+	if ignored && !kept {
 		if !entry.IsDir() || matcher.Exclusions() {
 			return nil // a pattern with ! may take back what is below
 		}
@@ -183,6 +184,7 @@ func (t *Tree) Only(wanted func(TreeFile) bool) *Tree {
 
 func (f *TreeFile) header() *tar.Header {
 	h := &tar.Header{Name: f.Path, Mode: 0o644, Size: f.Size, ModTime: f.Modified.Truncate(time.Second), Typeflag: tar.TypeReg}
+	h.Format = tar.FormatGNU // busybox passes over the long names of PAX
 	switch f.Type {
 	case TreeDirectory:
 		h.Typeflag, h.Mode, h.Name = tar.TypeDir, 0o755, f.Path+"/"

@@ -72,3 +72,14 @@ func aptFrom(targets, dump, suite string) (aptConfig, error) {
 	}
 	return c, nil
 }
+
+// aptScript gives a host's apt the machine's sources.
+const aptScript = `
+printf '%s' "$APT_SOURCES" >/etc/apt/sources.list
+printf '%s' "$APT_CONF" >/etc/apt/apt.conf.d/90machine
+`
+
+func aptEnvironment(ctx context.Context, _ engine) ([]string, error) {
+	apt, err := machineApt(ctx, "bookworm")
+	return []string{"APT_SOURCES=" + apt.sources, "APT_CONF=" + apt.conf}, err
+}

@@ -7,6 +7,7 @@ type Option func(*setup)
 
 // setup is what the options of one host add up to.
 type setup struct {
+	recipe   func() recipe
 	login    string   // login user
 	password bool     // whether the host has a Password
 	flags    []string // of docker run
@@ -14,7 +15,7 @@ type setup struct {
 }
 
 func newSetup(opts []Option) setup {
-	s := setup{login: "root"}
+	s := setup{recipe: debian, login: "root"}
 	for _, o := range opts {
 		o(&s)
 	}
@@ -23,15 +24,13 @@ func newSetup(opts []Option) setup {
 
 // script is one sh program for all that is done to a booted container. A restart of sshd, unlike a reload, returns when the new
 // configuration is in force.
-func (s setup) script() string {
-	parts := append([]string{"set -eu", prepareScript}, s.edits...)
-	return strings.Join(append(parts, "systemctl restart ssh.service"), "\n")
+func (s setup) script(r recipe) string {
+	parts := append([]string{"set -eu", r.prepare, loginScript}, s.edits...)
+	return strings.Join(append(parts, "systemctl restart sshd.service"), "\n")
 }
 
-// prepareScript gives apt its sources and the login user a key.
-const prepareScript = `
-printf '%s' "$APT_SOURCES" >/etc/apt/sources.list
-printf '%s' "$APT_CONF" >/etc/apt/apt.conf.d/90machine
+// loginScript gives the login user a key.
+const loginScript = `
 getent passwd "$LOGIN" >/dev/null || useradd -m -s /bin/bash "$LOGIN"
 home=$(getent passwd "$LOGIN" | cut -d: -f6)
 install -d -m 0700 -o "$LOGIN" "$home/.ssh"
@@ -56,7 +55,7 @@ func AsAdmin() Option {
 func AsAdminPassword() Option {
 	return func(s *setup) {
 		s.login, s.password = "admin", true
-		s.edits = append(s.edits, `usermod -aG sudo "$LOGIN"; echo "$LOGIN:$PASSWORD" | chpasswd`)
+		s.edits = append(s.edits, `usermod -aG "$(getent group wheel sudo | sed 's/:.*//;q')" "$LOGIN"; echo "$LOGIN:$PASSWORD" | chpasswd`)
 	}
 }
 

@@ -3,7 +3,7 @@ package testhost
 import (
 	"context"
 	"crypto/sha256"
-	_ "embed" // for the scripts
+	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,12 +13,21 @@ import (
 	"strings"
 )
 
-// A recipe describes an image; a change of it makes a new one.
+// A recipe describes an image, and what a host of it needs on top; a change of it makes a new one. Without from and image it is
+// made by debootstrap.
 type recipe struct {
 	name     string
 	suite    string   // Debian's
-	packages []string // beside debootstrap's minbase
-	setup    string   // sh, run by chroot in the new system before it becomes an image; its apt works
+	packages []string // beside debootstrap's minbase, or those of from
+	setup    string   // sh, run in the new system before it becomes an image; its apt works
+	command  string   // of the image, as a JSON list; "" for the first process of a host
+
+	image string   // one that a registry has, taken as it is: no other field but name counts
+	from  *recipe  // the image to which packages and setup are added
+	files embed.FS // for setup, in /
+
+	prepare     string // sh, as root in every booted host, with environment
+	environment func(context.Context, engine) ([]string, error)
 }
 
 //go:embed boot.sh
@@ -38,12 +47,24 @@ func debian() recipe {
 		},
 		// Nothing of the system's own runs at a time of its choice: apt-daily would hold apt's lock when a test wants it.
 		setup: "systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service",
+
+		prepare:     aptScript,
+		environment: aptEnvironment,
 	}
 }
 
 // tag names the image by a hash of everything that goes into it.
 func (r recipe) tag() string {
+	if r.image != "" {
+		return r.image
+	}
 	text := fmt.Sprintf("%q %q %q %q %q", r.suite, r.packages, r.setup, bootScript, trimScript)
+	if r.from != nil {
+		text += fmt.Sprintf(" %q %q", r.from.tag(), contents(r.files))
+	}
+	if r.command != "" {
+		text += fmt.Sprintf(" %q", r.command)
+	}
 	sum := sha256.Sum256([]byte(text))
 	return namePrefix + r.name + ":" + hex.EncodeToString(sum[:6])
 }
@@ -61,7 +82,14 @@ func (r recipe) ensure(ctx context.Context, docker engine) (image string, err er
 	if r.exists(ctx, docker) {
 		return r.tag(), nil
 	}
-	if err := r.build(ctx, docker); err != nil {
+	build := r.build
+	switch {
+	case r.image != "":
+		build = r.pull
+	case r.from != nil:
+		build = r.derive
+	}
+	if err := build(ctx, docker); err != nil {
 		return "", fmt.Errorf("building the image %s: %w", r.tag(), err)
 	}
 	return r.tag(), nil
@@ -99,7 +127,11 @@ func (r recipe) build(ctx context.Context, docker engine) error {
 	if out, err := command(ctx, nil, env, debootstrap[0], "--variant=minbase", "--include="+strings.Join(r.packages, ","), r.suite, root, apt.mirror); err != nil {
 		return fmt.Errorf("%w\n%s", err, lastLines(out, 10))
 	}
-	for file, text := range map[string]string{"sbin/boot": bootScript, "etc/apt/sources.list": apt.sources, "etc/apt/apt.conf.d/90machine": apt.conf} {
+	files := map[string]string{"etc/apt/sources.list": apt.sources, "etc/apt/apt.conf.d/90machine": apt.conf}
+	if r.command == "" {
+		files["sbin/boot"] = bootScript
+	}
+	for file, text := range files {
 		if err := os.WriteFile(filepath.Join(root, file), []byte(text), 0o755); err != nil {
 			return err
 		}
@@ -109,11 +141,19 @@ func (r recipe) build(ctx context.Context, docker engine) error {
 			return err
 		}
 	}
-	return importImage(ctx, docker, root, r.tag())
+	return importImage(ctx, docker, root, r.tag(), r.change())
+}
+
+// change is what docker import and docker commit are told about the image.
+func (r recipe) change() []string {
+	if r.command != "" {
+		return []string{"--change", "CMD " + r.command}
+	}
+	return []string{"--change", `CMD ["/sbin/boot"]`, "--change", "ENV container=docker"}
 }
 
 // importImage makes an image of a directory.
-func importImage(ctx context.Context, docker engine, root, tag string) error {
+func importImage(ctx context.Context, docker engine, root, tag string, change []string) error {
 	tar := exec.CommandContext(ctx, "tar", "-C", root, "--numeric-owner", "-cf", "-", ".")
 	stream, err := tar.StdoutPipe()
 	if err != nil {
@@ -122,7 +162,8 @@ func importImage(ctx context.Context, docker engine, root, tag string) error {
 	if err := tar.Start(); err != nil {
 		return err
 	}
-	_, err = docker.run(ctx, stream, "import", "--change", `CMD ["/sbin/boot"]`, "--change", "ENV container=docker", "-", tag+"-new")
+	args := append([]string{"import"}, change...)
+	_, err = docker.run(ctx, stream, append(args, "-", tag+"-new")...)
 	if err := errors.Join(err, tar.Wait()); err != nil {
 		return err
 	}

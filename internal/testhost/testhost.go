@@ -49,7 +49,8 @@ type Host struct {
 func Debian(t testing.TB, opts ...Option) *Host {
 	t.Helper()
 	docker := require(t)
-	r, s := debian(), newSetup(opts)
+	s := newSetup(opts)
+	r := s.recipe()
 	own, err := self()
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +99,8 @@ func Fleet(t testing.TB, n int, opts ...Option) []*Host {
 			}
 		})
 		booting.Go(func() error {
-			h, err := start(t.Context(), docker, debian(), name, own, newSetup(opts))
+			s := newSetup(opts)
+			h, err := start(t.Context(), docker, s.recipe(), name, own, s)
 			hosts[i] = h
 			return err
 		})
@@ -188,7 +190,7 @@ func load(docker engine, name string) (*Host, error) {
 	return h, json.Unmarshal(text, h)
 }
 
-// start boots a container and makes it ready: sources for apt, the login user, the options, the pinned host keys.
+// start boots a container and makes it ready: what its recipe prepares, the login user, the options, the pinned host keys.
 func start(ctx context.Context, docker engine, r recipe, name string, own owner, s setup) (*Host, error) {
 	if err := sweep(ctx, docker); err != nil {
 		return nil, err
@@ -209,23 +211,22 @@ func start(ctx context.Context, docker engine, r recipe, name string, own owner,
 		return nil, err
 	}
 	// apt takes a second to name its sources, where it has many: time in which the host boots.
-	var apt aptConfig
-	var aptErr error
+	var env []string
+	var envErr error
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
-		apt, aptErr = machineApt(ctx, r.suite)
+		if r.environment != nil {
+			env, envErr = r.environment(ctx, docker)
+		}
 	}()
 	bootErr := h.waitBooted(ctx, "")
 	<-asked
-	if err := errors.Join(bootErr, aptErr); err != nil {
+	if err := errors.Join(bootErr, envErr); err != nil {
 		return nil, err
 	}
-	env := []string{
-		"LOGIN=" + h.User, "PASSWORD=" + h.Password, "PUBLIC_KEY=" + public,
-		"APT_SOURCES=" + apt.sources, "APT_CONF=" + apt.conf,
-	}
-	if _, err := docker.exec(ctx, name, env, s.script()); err != nil {
+	env = append(env, "LOGIN="+h.User, "PASSWORD="+h.Password, "PUBLIC_KEY="+public)
+	if _, err := docker.exec(ctx, name, env, s.script(r)); err != nil {
 		return nil, fmt.Errorf("setting up the host: %w", err)
 	}
 	if err := h.pinKeys(ctx); err != nil {

@@ -2,8 +2,10 @@
 # The RSA key may stay: making one takes as long as the boot, and the two others tell hosts apart.
 rm -f /etc/apt/sources.list /etc/apt/apt.conf.d/90machine /etc/ssh/ssh_host_ed25519_* /etc/ssh/ssh_host_ecdsa_*
 : >/etc/machine-id
-ln -sf /etc/machine-id /var/lib/dbus/machine-id
+[ ! -d /var/lib/dbus ] || ln -sf /etc/machine-id /var/lib/dbus/machine-id
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/log/*.log /var/log/apt
 # The directories stay: update-alternatives in some packages' scripts fails without man1.
-find /usr/share/doc /usr/share/info /usr/share/locale /usr/share/man ! -type d -delete
+for dir in doc info locale man; do
+	[ ! -d /usr/share/$dir ] || find /usr/share/$dir ! -type d -delete
+done

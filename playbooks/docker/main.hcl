@@ -19,6 +19,12 @@ variable "gpgcheck" {
   default     = true
 }
 
+variable "gpgkey" {
+  description = "Docker's key: an https address, or a path on the host. Left out, gpg beside the packages."
+  type        = string
+  default     = null
+}
+
 variable "repository" {
   description = "Whether to add Docker's repository. Without it packages names what the distribution has."
   type        = bool
@@ -103,6 +109,8 @@ locals {
   }
   suite = var.suite != null ? var.suite : lookup(local.suites, "${local.family}${fact.os.version}", "stable")
 
+  gpgkey = var.gpgkey != null ? var.gpgkey : "${var.baseurl}/${local.family}/gpg"
+
   # Nothing newer will ever come for it.
   last = {
     "containerd.io"        = "1.6.33", "docker-ce" = "26.1.4", "docker-ce-cli" = "26.1.4",
@@ -130,12 +138,13 @@ step "repository" "docker" {
   name        = "docker-ce-stable"
   description = "Docker CE Stable"
   baseurl     = "${var.baseurl}/${local.family}/${local.family == "fedora" ? "$releasever" : local.major}/$basearch/stable"
-  gpgkey      = var.gpgcheck ? "${var.baseurl}/${local.family}/gpg" : null
+  gpgkey      = var.gpgcheck ? local.gpgkey : null
   gpgcheck    = var.gpgcheck
   uris        = ["${var.baseurl}/${local.family}"]
   suites      = [local.suite]
   components  = ["stable"]
-  signed_by   = var.gpgcheck ? "${var.baseurl}/${local.family}/gpg" : null
+  # apt would trust a key that anyone on the way could replace.
+  signed_by = var.gpgcheck && !startswith(local.gpgkey, "http://") ? local.gpgkey : null
 }
 
 step "package" "pinned" {

@@ -97,7 +97,7 @@ locals {
   sha256 = var.sha256 != null ? var.sha256 : var.url == null ? lookup(local.known, var.release, local.unknown) : local.unknown
 
   # Python leaves out what it finds no headers for, without an error: pip needs zlib and ssl, and from 3.7 on ctypes.
-  redhat = ["gcc", "make", "openssl-devel", "bzip2-devel", "expat-devel", "gdbm-devel", "readline-devel", "sqlite-devel", "zlib-devel", "libffi-devel"]
+  redhat = ["gcc", "glibc-devel", "make", "openssl-devel", "bzip2-devel", "expat-devel", "gdbm-devel", "readline-devel", "sqlite-devel", "zlib-devel", "libffi-devel"]
   build = {
     yum    = local.redhat
     dnf    = concat(local.redhat, ["xz-devel", "tar", "gzip"])

@@ -63,8 +63,8 @@ locals {
     apk    = ["gcc", "musl-dev", "make"]
     pacman = ["gcc", "make"]
     zypper = ["gcc", "make", "tar", "gzip"]
-    dnf    = ["gcc", "make", "tar", "gzip"]
-    yum    = ["gcc", "make"]
+    dnf    = ["gcc", "glibc-devel", "make", "tar", "gzip"]
+    yum    = ["gcc", "glibc-devel", "make"]
   }
 }
 

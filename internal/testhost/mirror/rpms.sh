@@ -68,6 +68,8 @@ sed -i '\,^/usr/bin/docker-compose$,d' files/docker-compose
 # The engine refuses networks where it cannot switch IPv6 off, as inside a container.
 sed -i 's/^\[Service\]$/&\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1/' root/usr/lib/systemd/system/docker.service
 sed -i '/init\.d/d' files/docker.io
+# What containers were run by years ago, and nothing runs any more.
+sed -i '/shim$\|shim-runc-v1$/d' files/containerd
 # The engine of Docker's site has runc in the package of containerd, and no other name for it.
 echo 'Depends: runc' >>fields/docker-buildx
 printf '#!/bin/sh\nexec yum config-manager "$@"\n' >root/usr/bin/yum-config-manager
@@ -78,6 +80,7 @@ sed -i '\,/dnf-plugins/local\.py$\|/plugins/local\.conf$,d' files/dnf-plugins-co
 {
 	cat <<'END'
 %define debug_package %{nil}
+%define _build_id_links none
 %define __spec_install_post %{nil}
 %define _unpackaged_files_terminate_build 0
 Name: wrapped
@@ -88,7 +91,7 @@ License: see the Debian packages
 %description
 Debian's packages as rpms.
 %install
-cp -a /w/root/. %{buildroot}/
+rmdir %{buildroot} && mv /w/root %{buildroot}
 END
 	for name in $(ls fields); do describe "$name"; done
 	for name in device-mapper-persistent-data lvm2; do
@@ -104,7 +107,7 @@ rm -f updates/x86_64/base-stand-in-*
 export GNUPGHOME=/w/gnupg
 mkdir -m 0700 $GNUPGHOME
 gpg --batch --quiet --passphrase '' --quick-gen-key 'CentOS-7 stand-in for tests' rsa2048 sign never
-find rpms updates -name '*.rpm' -print0 | xargs -0 -P 2 -n 8 rpmsign --define '_gpg_name CentOS-7' --addsign
+find rpms updates -name '*.rpm' -print0 | xargs -0 -P 2 -n 8 rpmsign --define '__gpg /usr/bin/gpg' --define '_gpg_name CentOS-7' --addsign
 
 centos=/out/7.9.2009 docker=/out/docker/linux/centos
 mkdir -p $centos/os/x86_64 $centos/updates/x86_64 $centos/extras/x86_64 $docker/7/x86_64/stable

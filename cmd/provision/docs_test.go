@@ -1,0 +1,185 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"provision/internal/playbook"
+	"provision/internal/steps"
+	"provision/playbooks"
+)
+
+var update = flag.Bool("update", false, "write docs/steps and the table of kinds in README.md anew")
+
+const manuals = "../../docs/steps"
+
+// TestStepManualsAreCurrent keeps docs/steps what the code says. go test ./cmd/provision -run Manuals -update writes it.
+func TestStepManualsAreCurrent(t *testing.T) {
+	want := map[string]string{}
+	var index strings.Builder
+	index.WriteString("# Step kinds\n\nGenerated from the code: `provision steps` prints the same.\n\n| kind | |\n| --- | --- |\n")
+	for _, k := range steps.Kinds() {
+		summary, _, _ := strings.Cut(k.Doc, "\n")
+		want[k.Name+".md"] = k.Manual()
+		fmt.Fprintf(&index, "| [`%s`](%s.md) | %s |\n", k.Name, k.Name, summary)
+	}
+	want["README.md"] = index.String()
+	want["../../README.md"] = withTable(t, index.String())
+
+	entries, err := os.ReadDir(manuals)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if _, ok := want[e.Name()]; ok {
+			continue
+		}
+		if !*update {
+			t.Errorf("docs/steps/%s describes no kind", e.Name())
+		} else if err := os.Remove(filepath.Join(manuals, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if *update {
+		if err := os.MkdirAll(manuals, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range want {
+		file := filepath.Join(manuals, name)
+		if *update {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != text {
+			t.Errorf("%s is not what the code says; run: go test ./cmd/provision -run Manuals -update", filepath.Clean(file))
+		}
+	}
+}
+
+// withTable returns the README with the table of kinds that the index of the manuals has.
+func withTable(t *testing.T, index string) string {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const head = "| kind | |\n| --- | --- |\n"
+	_, table, _ := strings.Cut(index, head)
+	before, rest, ok := strings.Cut(string(readme), head)
+	_, after, ends := strings.Cut(rest, "\n\n")
+	if !ok || !ends {
+		t.Fatal("README.md has no table of kinds any more")
+	}
+	return before + head + strings.ReplaceAll(table, "](", "](docs/steps/") + "\n" + after
+}
+
+// TestExamplesOfKindsAreValid loads the example of every kind as a user would who copies it from the manual.
+func TestExamplesOfKindsAreValid(t *testing.T) {
+	for _, k := range steps.Kinds() {
+		t.Run(k.Name, func(t *testing.T) {
+			dir := t.TempDir()
+			// Local files that examples name.
+			for _, name := range localFiles(k.Example) {
+				file := filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if filepath.Ext(name) == "" {
+					file = filepath.Join(file, "index.html") // a directory, which must not be empty
+					if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := os.WriteFile(file, []byte("A=1\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			src := k.Example
+			if !strings.Contains(src, "host \"") {
+				src = "host \"web1\" {}\n" + src
+			}
+			file := filepath.Join(dir, "example.hcl")
+			if err := os.WriteFile(file, []byte(src), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			pb, diags := playbook.Load(t.Context(), file, playbook.Options{Shipped: playbooks.FS})
+			if !diags.HasErrors() {
+				diags = append(diags, pb.Validate()...)
+			}
+			if len(diags) > 0 {
+				t.Error(diags)
+			}
+		})
+	}
+}
+
+var localFile = regexp.MustCompile(`(?m)^\s*(?:source|template|requirements)\s*=\s*"([^/"$:][^"$:]*)"|file\("([^"$:]+)"\)`)
+
+func localFiles(example string) []string {
+	var names []string
+	for _, m := range localFile.FindAllStringSubmatch(example, -1) {
+		names = append(names, m[1]+m[2])
+	}
+	return names
+}
+
+var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
+
+// TestReadmeCommands runs the shell commands of the README as they are typed there, in the root of the project, except
+// for those that need a server or the network.
+func TestReadmeCommands(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	dir := t.TempDir()
+	for _, block := range shellBlock.FindAllStringSubmatch(string(readme), -1) {
+		for line := range strings.Lines(block[1]) {
+			command, _, _ := strings.Cut(strings.TrimSpace(line), "  #")
+			if !offline(command) {
+				continue
+			}
+			ran++
+			t.Run(command, func(t *testing.T) {
+				if strings.Contains(command, "sandbox") || strings.Contains(command, " test ") {
+					needSandbox(t)
+				}
+				cmd := exec.CommandContext(t.Context(), "sh", "-euc", strings.Replace(command, "go run ./cmd/provision", "provision", 1))
+				cmd.Dir = "../.."
+				if !strings.Contains(command, "examples/") {
+					cmd.Dir = dir // what init makes belongs elsewhere
+				}
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
+		}
+	}
+	if ran < 5 {
+		t.Errorf("only %d commands of the README were run", ran)
+	}
+}
+
+// offline tells whether a command of the README can run without a server.
+func offline(command string) bool {
+	words := strings.Fields(strings.Replace(command, "go run ./cmd/provision", "provision", 1))
+	if len(words) < 2 || words[0] != "provision" {
+		return false
+	}
+	switch words[1] {
+	case "plan", "apply":
+		return strings.Contains(command, "--sandbox")
+	case "trust", "sandbox":
+		return false
+	}
+	return true
+}

@@ -1,0 +1,176 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/interpolation"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/sirupsen/logrus"
+)
+
+// A composeProject is what the compose files of a local project say, as far as a step needs it.
+type composeProject struct {
+	Name  string   // as the files give it; "" if they do not
+	Files []string // relative to the directory, as compose would take them
+	Keep  []string // what must travel whatever .dockerignore says: compose files, Dockerfiles, files that are mounted
+	Env   []string // environment files that must be there, relative to the directory
+}
+
+// project reads the compose files of a local directory and reports what compose would refuse.
+func (d *Disk) project(dir string, files, profiles []string, envFile string) (*composeProject, error) {
+	return once(d, d.projects, fmt.Sprintf("%q %q %q %q", dir, files, profiles, envFile), func() (*composeProject, error) {
+		return loadProject(dir, files, profiles, envFile)
+	})
+}
+
+func loadProject(dir string, files, profiles []string, envFile string) (*composeProject, error) {
+	if len(files) == 0 {
+		files = defaultComposeFiles(dir)
+	}
+	if len(files) == 0 {
+		return nil, errors.New("there is no compose.yaml and no docker-compose.yml in the directory; name the files in files")
+	}
+	details := types.ConfigDetails{WorkingDir: dir, Environment: types.Mapping{"PWD": dir}}
+	for _, f := range files {
+		content, err := os.ReadFile(filepath.Join(dir, f))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f, localError(err))
+		}
+		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: filepath.Join(dir, f), Content: content})
+	}
+	known, err := composeEnvironment(&details, envFile)
+	if err != nil {
+		return nil, err
+	}
+	// The library tells the world about variables that are not set, with nothing but this global to stop it.
+	logrus.SetOutput(io.Discard)
+	project, err := loader.LoadWithContext(context.TODO(), details, func(o *loader.Options) {
+		o.SkipResolveEnvironment = true // files with secrets may exist on the host alone
+		o.SkipResolveLabels = true
+		o.Profiles = profiles
+		o.SetProjectName("provision-unnamed", false)
+		o.Interpolate = &interpolation.Options{LookupValue: func(name string) (string, bool) {
+			if value, ok := details.Environment[name]; ok || known {
+				return value, ok
+			}
+			return "1", true // the host knows it: a stand-in that fits a port, a number and a name
+		}}
+	})
+	if err != nil {
+		return nil, errors.New(strings.ReplaceAll(err.Error(), dir+"/", ""))
+	}
+	p := &composeProject{Files: files}
+	if project.Name != "provision-unnamed" {
+		p.Name = project.Name
+	}
+	p.collect(dir, project)
+	return p, nil
+}
+
+// composeEnvironment reads what compose would take variables from. It is false if that file exists on the host alone.
+func composeEnvironment(details *types.ConfigDetails, envFile string) (known bool, err error) {
+	name := envFile
+	if name == "" {
+		name = ".env"
+	}
+	if path.IsAbs(name) {
+		return false, nil
+	}
+	f, err := os.Open(filepath.Join(details.WorkingDir, name))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", name, localError(err))
+	}
+	defer f.Close()
+	values, err := dotenv.Parse(f)
+	if err != nil {
+		return false, fmt.Errorf("%s is no environment file", name) // the error of the library may quote a secret
+	}
+	for k, v := range values {
+		details.Environment[k] = v
+	}
+	return true, nil
+}
+
+// defaultComposeFiles are those that compose takes by itself.
+func defaultComposeFiles(dir string) []string {
+	there := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	for _, base := range []string{"compose", "docker-compose"} {
+		for _, ext := range []string{".yaml", ".yml"} {
+			if !there(base + ext) {
+				continue
+			}
+			files := []string{base + ext}
+			for _, overriding := range []string{".override.yml", ".override.yaml"} {
+				if there(base + overriding) {
+					return append(files, base+overriding)
+				}
+			}
+			return files
+		}
+	}
+	return nil
+}
+
+// collect notes the files of the project that the services need.
+func (p *composeProject) collect(dir string, project *types.Project) {
+	within := func(name string) (string, bool) {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		rel, err := filepath.Rel(dir, name)
+		return filepath.ToSlash(rel), err == nil && filepath.IsLocal(rel) && rel != "."
+	}
+	keep := func(name string) {
+		if rel, ok := within(name); ok && !slices.Contains(p.Keep, rel) {
+			p.Keep = append(p.Keep, rel)
+		}
+	}
+	p.Keep = append(p.Keep, ".dockerignore", ".env")
+	for _, f := range p.Files {
+		keep(f)
+	}
+	for _, name := range project.ServiceNames() {
+		service := project.Services[name]
+		if service.Build != nil {
+			file := service.Build.Dockerfile
+			if file == "" {
+				file = "Dockerfile"
+			}
+			if !filepath.IsAbs(file) {
+				file = filepath.Join(service.Build.Context, file)
+			}
+			keep(file)
+		}
+		for _, f := range service.EnvFiles {
+			rel, ok := within(f.Path)
+			if !ok {
+				rel = f.Path
+			}
+			keep(f.Path)
+			if bool(f.Required) && !slices.Contains(p.Env, rel) {
+				p.Env = append(p.Env, rel)
+			}
+		}
+		for _, v := range service.Volumes {
+			if v.Type == types.VolumeTypeBind {
+				keep(v.Source)
+			}
+		}
+	}
+}

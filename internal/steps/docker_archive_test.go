@@ -1,0 +1,104 @@
+package steps
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const imageDigest = "8ddc19f16526912237dd8af81971d5e4dd0587907234be2b83e249518d5b673f"
+
+func archiveOf(t *testing.T, files ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := 0; i < len(files); i += 2 {
+		if err := w.WriteHeader(&tar.Header{Name: files[i], Mode: 0o644, Size: int64(len(files[i+1]))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(files[i+1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestImageArchive reads what docker save of several versions writes.
+func TestImageArchive(t *testing.T) {
+	old := archiveOf(t, "layer/layer.tar", strings.Repeat("x", 5000), "manifest.json", `[{"Config":"`+imageDigest+`.json","RepoTags":["app:1.2"],"Layers":[]}]`)
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, _ = z.Write(old)
+	_ = z.Close()
+	manifest := strings.Repeat("a", 64)
+	for name, c := range map[string]struct {
+		archive []byte
+		want    *imageArchive
+		err     string
+	}{
+		"docker 24": {old, &imageArchive{IDs: []string{"sha256:" + imageDigest}, Tags: []string{"app:1.2"}}, ""},
+		"gzip":      {zipped.Bytes(), &imageArchive{IDs: []string{"sha256:" + imageDigest}, Tags: []string{"app:1.2"}}, ""},
+		"docker 25": {archiveOf(t, "index.json", `{"manifests":[{"digest":"sha256:`+manifest+`"}]}`, "manifest.json", `[{"Config":"blobs/sha256/`+imageDigest+`","RepoTags":null}]`), &imageArchive{IDs: []string{"sha256:" + imageDigest, "sha256:" + manifest}}, ""},
+		"two":       {archiveOf(t, "manifest.json", `[{"Config":"a"},{"Config":"b"}]`), nil, "several images"},
+		"other":     {archiveOf(t, "README", "hello"), nil, "no manifest.json"},
+		"damaged":   {old[:700], nil, "EOF"},
+		"digest":    {archiveOf(t, "manifest.json", `[{"Config":"../../etc/passwd"}]`), nil, "names no digest"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := readImageArchive(bytes.NewReader(c.archive))
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Fatalf("error %v, want %q", err, c.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// TestDockerImageLoads checks that an archive travels if the host has another image of the name, and only then.
+func TestDockerImageLoads(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.tar")
+	if err := os.WriteFile(file, archiveOf(t, "manifest.json", `[{"Config":"`+imageDigest+`.json","RepoTags":["app:1.2"]}]`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	step, args := dockerImageKind.New()
+	if problems := decodeInto(t, step, args, "load = "+`"`+file+`"`, "args"); problems != "" {
+		t.Fatal(problems)
+	}
+	if !strings.Contains(step.Probe(), "app:1.2") {
+		t.Error("the probe does not look at the name in the archive")
+	}
+	for state, want := range map[string]Action{
+		"id none": Create, "id sha256:" + strings.Repeat("b", 64): Update, "id sha256:" + imageDigest: NoOp, "missing command docker": Create,
+	} {
+		change, err := step.Plan(&Facts{}, Observe(state))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if change.Action != want {
+			t.Errorf("%s: %s, want %s", state, change.Action, want)
+		}
+		if want == Update {
+			run, ok := change.Ops[0].(Run)
+			if !ok || run.Stdin == nil || run.Stdin.Local == nil || !strings.Contains(run.Script, "docker tag sha256:"+imageDigest+" app:1.2") {
+				t.Errorf("operations: %+v", change.Ops)
+			}
+		}
+	}
+}
