@@ -52,7 +52,6 @@ type eventCase struct{ event, name string }
 type staged struct {
 	name    string
 	content steps.Content
-	prefix  string // sh before a secret: export NAME=
 }
 
 // text returns the program as sh, and what has to be in the staging directory before it runs.
