@@ -5,5 +5,5 @@ import "embed"
 
 // FS holds a directory for each example.
 //
-//go:embed all:quickstart
+//go:embed all:quickstart all:django-centos7
 var FS embed.FS

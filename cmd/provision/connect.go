@@ -146,7 +146,7 @@ func (r *reacher) Dial(ctx context.Context, name string) (engine.Conn, error) {
 	if err != nil {
 		return nil, sshError{err}
 	}
-	return conn{client}, nil
+	return conn{client, r.targets[name]}, nil
 }
 
 // An sshError is an error of the connection as the engine sees it.
@@ -162,16 +162,28 @@ func (e sshError) Unwrap() error { return e.error }
 func (e sshError) Unreachable() (phase, message, hint string) {
 	var err *ssh.Error
 	if errors.As(e.error, &err) {
-		return string(err.Phase), err.Err.Error(), err.Hint
+		return string(err.Phase), string(err.Phase) + ": " + err.Err.Error(), err.Hint
 	}
 	return string(ssh.PhaseSession), e.Error(), ""
 }
 
-// conn is an SSH connection as the engine wants it.
-type conn struct{ client *ssh.Client }
+// conn is an SSH connection as the engine wants it. To a host that allows few sessions on a connection (MaxSessions) a
+// session too many gets a connection of its own.
+type conn struct {
+	client *ssh.Client
+	target ssh.Target
+}
 
 func (c conn) Start(ctx context.Context, command string) (*engine.Process, error) {
 	p, err := c.client.Start(ctx, command)
+	var own *ssh.Client
+	if ssh.TooManySessions(err) {
+		if own, err = ssh.Dial(ctx, c.target); err == nil {
+			if p, err = own.Start(ctx, command); err != nil {
+				own.Close()
+			}
+		}
+	}
 	if err != nil {
 		return nil, sshError{err}
 	}
@@ -182,11 +194,27 @@ func (c conn) Start(ctx context.Context, command string) (*engine.Process, error
 		}
 		return status, nil
 	}
-	return &engine.Process{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Wait: wait, Close: p.Close}, nil
+	end := func() error {
+		err := p.Close()
+		if own != nil {
+			err = errors.Join(err, own.Close())
+		}
+		return err
+	}
+	return &engine.Process{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Wait: wait, Close: end}, nil
 }
 
 func (c conn) Upload(ctx context.Context, path string, mode os.FileMode, size int64, r io.Reader) error {
-	return c.client.Upload(ctx, path, mode, size, r)
+	err := c.client.Upload(ctx, path, mode, size, r)
+	if !ssh.TooManySessions(err) { // then nothing of r was read
+		return err
+	}
+	own, err := ssh.Dial(ctx, c.target)
+	if err != nil {
+		return sshError{err}
+	}
+	defer own.Close()
+	return own.Upload(ctx, path, mode, size, r)
 }
 
 func (c conn) Close() error { return c.client.Close() }

@@ -145,6 +145,7 @@ func TestReadmeCommands(t *testing.T) {
 	for _, block := range shellBlock.FindAllStringSubmatch(string(readme), -1) {
 		for line := range strings.Lines(block[1]) {
 			command, _, _ := strings.Cut(strings.TrimSpace(line), "  #")
+			command = strings.TrimSpace(command)
 			if !offline(command) {
 				continue
 			}
@@ -154,7 +155,7 @@ func TestReadmeCommands(t *testing.T) {
 					needSandbox(t)
 				}
 				cmd := exec.CommandContext(t.Context(), "sh", "-euc", strings.Replace(command, "go run ./cmd/provision", "provision", 1))
-				cmd.Dir = "../.."
+				cmd.Dir, cmd.Env = "../..", append(os.Environ(), "GORACE="+raceOptions)
 				if !strings.Contains(command, "examples/") {
 					cmd.Dir = dir // what init makes belongs elsewhere
 				}

@@ -35,11 +35,11 @@ func (c *cli) load(ctx context.Context, path string, o *options) (*playbook.Play
 		vars[name] = value
 	}
 	pb, diags := playbook.Load(ctx, path, playbook.Options{Vars: vars, VarFiles: o.varFiles, Environ: os.Environ(), Shipped: playbooks.FS})
-	if !diags.HasErrors() {
-		diags = append(diags, pb.Validate()...)
-		if !o.sandbox {
-			diags = append(diags, unheeded(pb)...)
-		}
+	loaded := !diags.HasErrors()
+	// It finds what can be found in spite of the errors of loading, so that all mistakes are told at once.
+	diags = append(diags, pb.Validate()...)
+	if loaded && !o.sandbox {
+		diags = append(diags, unheeded(pb)...)
 	}
 	return pb, c.diagnose(diags, pb.Files())
 }

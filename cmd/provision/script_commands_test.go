@@ -119,7 +119,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 // environ is what the commands of a script have in their environment.
 func environ(ts *testscript.TestScript) []string {
 	var env []string
-	for _, name := range []string{"PATH", "HOME", "WORK", "TMPDIR", "TERM", "LANG", "NO_COLOR", "PROVISION_VAR_port", "PROVISION_VAR_identity", "PROVISION_VAR_known_hosts"} {
+	for _, name := range []string{"PATH", "HOME", "WORK", "TMPDIR", "GORACE", "TERM", "LANG", "NO_COLOR", "PROVISION_VAR_port", "PROVISION_VAR_identity", "PROVISION_VAR_known_hosts"} {
 		if v := ts.Getenv(name); v != "" {
 			env = append(env, name+"="+v)
 		}

@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"provision": main})
 }
 
+// raceOptions keep the race detector from sleeping for a second at the end of every command.
+const raceOptions = "atexit_sleep_ms=10"
+
 // sandboxPossible tells why no sandbox can be started on this machine.
 var sandboxPossible = sync.OnceValue(func() error {
 	box, err := sandbox.Start(context.Background(), sandbox.Options{})
@@ -68,6 +71,7 @@ func TestScripts(t *testing.T) {
 			return err == nil, nil
 		},
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("GORACE", raceOptions)
 			env.Setenv("EXAMPLES", filepath.Join(root, "examples"))
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			return os.MkdirAll(env.Getenv("HOME"), 0o700)

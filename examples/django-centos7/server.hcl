@@ -3,7 +3,7 @@
 #   provision plan      shows what differs
 #   provision apply     makes it so
 #
-# Before: the address below, your key, and app/.envs/.production with DJANGO_SECRET_KEY (see README.md).
+# Before: the address in hosts.hcl, your key, and .envs/.production with DJANGO_SECRET_KEY (see README.md).
 
 variable "user" {
   description = "The account to work with."
@@ -20,7 +20,7 @@ variable "authorized_key" {
 variable "env_file" {
   description = "The variables of production, which travel byte for byte and are never shown."
   type        = string
-  default     = "app/.envs/.production"
+  default     = ".envs/.production"
 }
 
 variable "supervised" {
@@ -75,14 +75,17 @@ variable "build_args" {
   default     = {}
 }
 
-locals {
-  home = "/home/${var.user}"
-  dir  = "${local.home}/Applications/project"
+variable "base_image" {
+  description = "An image to build upon without a registry: its name, and a local archive of docker save."
+  type        = object({ name = string, archive = string })
+  default     = null
 }
 
-host "server" {
-  address = "203.0.113.10"
-  user    = "root"
+locals {
+  build_args = merge(var.base_image == null ? {} : { BASE_IMAGE = var.base_image.name }, var.build_args)
+
+  home = "/home/${var.user}"
+  dir  = "${local.home}/Applications/project"
 }
 
 play "server" {
@@ -90,18 +93,21 @@ play "server" {
 
   # yum works again: the mirrors of CentOS 7 are gone.
   module "centos7" {
+    tags    = ["system"]
     source  = "provision/centos7"
     baseurl = var.vault
   }
 
   # adduser, usermod -aG wheel, yum update.
   module "base" {
+    tags            = ["system"]
     source          = "provision/base"
     user            = var.user
     authorized_keys = [file(var.authorized_key)]
   }
 
   module "sqlite" {
+    tags    = ["python"]
     source  = "provision/sqlite"
     release = var.sqlite.release
     url     = var.sqlite.url
@@ -110,6 +116,7 @@ play "server" {
 
   # Linked against that SQLite.
   module "python" {
+    tags           = ["python"]
     source         = "provision/python"
     release        = var.python.release
     url            = var.python.url
@@ -120,6 +127,7 @@ play "server" {
   }
 
   module "docker" {
+    tags     = ["docker"]
     source   = "provision/docker"
     baseurl  = var.docker.baseurl
     versions = var.docker.versions
@@ -128,6 +136,7 @@ play "server" {
   }
 
   module "supervisor" {
+    tags      = ["app"]
     when      = var.supervised
     source    = "provision/supervisor"
     user      = var.user
@@ -135,7 +144,22 @@ play "server" {
     index_url = var.pypi
   }
 
+  step "docker_image" "base" {
+    tags = ["app"]
+    when = var.base_image != null
+    load = var.base_image == null ? "none" : var.base_image.archive
+  }
+
+  step "directory" "applications" {
+    tags  = ["app"]
+    path  = "${local.home}/Applications"
+    owner = var.user
+    mode  = "0755"
+  }
+
+  # provision apply --tags app deploys and does no more.
   module "app" {
+    tags              = ["app"]
     source            = "provision/compose_app"
     app               = "${path.root}/app"
     dir               = local.dir
@@ -143,7 +167,7 @@ play "server" {
     files             = ["production.yml"]
     env_source        = "${path.root}/${var.env_file}"
     env_path          = ".envs/.production"
-    build_args        = var.build_args
+    build_args        = local.build_args
     supervisor_config = var.supervised ? module.supervisor.config : null
   }
 }

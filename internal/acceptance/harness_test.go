@@ -214,7 +214,7 @@ func (p *process) signal(s syscall.Signal) {
 }
 
 // patience bounds what must end by itself. It is for a machine that is busy with much else.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 func (p *process) wait() outcome {
 	p.t.Helper()
@@ -376,7 +376,7 @@ func tidy(t *testing.T, h *testhost.Host) {
 	// A program that has no client any more waits a while for one before it tidies up.
 	look := `find /run/provision /dev/shm /root/.provision-* /home/*/.provision-* /home/*/.provision/run -mindepth 1 2>/dev/null
 find / -xdev -name '.provision.*' 2>/dev/null
-ps -eo args | grep -e '[/]program$' -e '[p]rovision-[0-9]'
+/usr/bin/ps -eo args | grep -e '[/]program$' -e '[p]rovision-[0-9]'
 systemctl list-units --no-legend --all 'provision-*'
 true`
 	var left string

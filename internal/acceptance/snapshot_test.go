@@ -21,13 +21,13 @@ type snapshot struct {
 }
 
 // A file's ctime moves whenever anything about it changes, and cannot be set back: better than sums, and quick. What logging in
-// and sudo themselves write is left out: logs, the directories of sessions, mount points.
+// and sudo themselves write is left out: logs, the directories of sessions, mount points, the history of fish.
 const filesScript = `find / /tmp /dev/shm /run/provision -xdev \
-	\( -path /var/log -o -path /var/lib/systemd -o -path /tmp/systemd-private-\* -o -path /var/tmp/systemd-private-\* \) -prune -o \
-	! -path / ! -path /tmp ! -path /var/tmp ! -path /run ! -path /dev ! -path /dev/shm ! -name .sudo_as_admin_successful -printf '%p %y %m %U:%G %s %C@ %l\n' 2>/dev/null; true`
+	\( -path /var/log -o -path /var/lib/systemd -o -path /tmp/systemd-private-\* -o -path /var/tmp/systemd-private-\* -o -path /home/admin/.local \) -prune -o \
+	! -path / ! -path /tmp ! -path /var/tmp ! -path /run ! -path /dev ! -path /dev/shm ! -path /home/admin ! -name .sudo_as_admin_successful -printf '%p %y %m %U:%G %s %C@ %l\n' 2>/dev/null; true`
 
 // ofSessions are the processes that every login brings, and that outlive it for some seconds.
-var ofSessions = regexp.MustCompile(`sshd: |systemd --user|\(sd-pam\)|systemd-(logind|hostnamed|userwork|timedated)|dbus-daemon|ps -eo|/bin/sh -c ps `)
+var ofSessions = regexp.MustCompile(`sshd: |systemd --user|\(sd-pam\)|systemd-(logind|hostnamed|userwork|timedated)|dbus-daemon|ps -eo|/bin/sh -c /usr/bin/ps `)
 
 func takeSnapshot(t *testing.T, h *testhost.Host) snapshot {
 	t.Helper()
@@ -35,7 +35,7 @@ func takeSnapshot(t *testing.T, h *testhost.Host) snapshot {
 	for line := range strings.Lines(h.Run(t, filesScript)) {
 		s.files = append(s.files, strings.TrimSpace(line))
 	}
-	for line := range strings.Lines(h.Run(t, "ps -eo pid,args --no-headers")) {
+	for line := range strings.Lines(h.Run(t, "/usr/bin/ps -eo pid,args --no-headers")) {
 		if !ofSessions.MatchString(line) {
 			s.processes = append(s.processes, strings.TrimSpace(line))
 		}

@@ -78,6 +78,12 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 		delete(h.observations, p.Addr)
 		delete(h.results, p.Addr)
 	}
+	// What the steps that have run so far changed may be owed to one of the rest, which no plan of the rest alone can tell.
+	answers, err := h.ask(ctx, batch{}, []Fragment{{Text: "print_state"}})
+	if err != nil {
+		return err
+	}
+	h.state.Pending = parseHostState(answers[0].Stdout).Pending
 	if err := h.settle(ctx, from); err != nil {
 		return err
 	}
@@ -86,7 +92,6 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	}
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		// Notifications of steps that have run are owed now, whatever the plan of the rest says.
 		if !p.Check && before[p.Addr] != fmt.Sprintf("%v %v", p.Change.Action, p.Change.Diff) {
 			h.emit(Event{Type: EventPlanStep, PlanStep: &PlanStep{
 				Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,

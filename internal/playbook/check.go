@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // A check is a check block. It becomes a step of the kind http_check or wait_for.
@@ -87,7 +88,14 @@ func (pb *Playbook) readCheckForm(it *item, b *hcl.Block, attrs hcl.Attributes) 
 		}
 		it.args = append(it.args, argument{name: a.Name, spec: spec, expr: newExpression(a.Expr), words: a.Name == "command"})
 	}
+	if spec := it.kind.args.Get("timeout"); spec != nil && attrs["timeout"] == nil {
+		it.args = append(it.args, argument{name: "timeout", spec: spec, expr: newExpression(hcl.StaticExpr(checkTimeout, b.DefRange))})
+	}
 }
+
+// checkTimeout is how long a check may wait for what it looks at: everything has been made by then, so that a check
+// which fails should say so soon.
+var checkTimeout = cty.StringVal("30s")
 
 // hidden tells whether an argument of a kind has another name in a check.
 func hidden(kind, name string) bool {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // A Phase is the part of reaching a host in which something failed.
@@ -64,6 +66,13 @@ func Unreachable(err error) bool {
 		return errors.Is(err, ErrLinkLost)
 	}
 	return true
+}
+
+// TooManySessions reports whether the host refused a session because the connection has as many as it allows: the same
+// may work on another connection.
+func TooManySessions(err error) bool {
+	var refused *ssh.OpenChannelError
+	return errors.As(err, &refused)
 }
 
 // fail makes an Error about t.

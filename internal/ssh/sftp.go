@@ -138,7 +138,8 @@ func startSFTP(ch ssh.Channel) (*sftp.Client, error) {
 	client, err := sftp.NewClientPipe(ch, ch, sftp.UseConcurrentWrites(true))
 	if err != nil {
 		_ = ch.Close()
-		return nil, err
+		// A login script that prints, say. What lost the link will fail the other way too.
+		return nil, fmt.Errorf("%w that speaks its protocol: %w", errNoSFTP, err)
 	}
 	if _, ok := client.HasExtension("posix-rename@openssh.com"); !ok {
 		_ = client.Close()

@@ -3,10 +3,8 @@ package steps
 import (
 	_ "embed"
 	"fmt"
-	"maps"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher/ignorefile"
@@ -42,6 +40,12 @@ Works with docker compose 2.7 and later, and with docker-compose 1.25 and later.
 	Example: `step "package" "docker" {
   names = ["docker.io", "docker-compose"]
 }
+
+# A project of this machine, in place of one that is on the host already:
+#
+#   source   = "app"
+#   files    = ["production.yml"]
+#   rollback = true
 
 step "compose" "demo" {
   dir   = "/srv/demo-compose"
@@ -209,14 +213,14 @@ func (c *compose) head() string {
 func (c *compose) Probe() string {
 	var b strings.Builder
 	if c.State == "absent" {
-		b.WriteString(dockerProbe + c.head() + "all=$(compose_containers) || fail 'the containers could not be listed'\nif [ -n \"$all\" ]; then say containers yes; else say containers no; fi\n")
+		b.WriteString(dockerProbe + dockerRuns + c.head() + "all=$(compose_containers) || fail 'the containers could not be listed'\nif [ -n \"$all\" ]; then say containers yes; else say containers no; fi\n")
 		return b.String()
 	}
 	if c.Source != "" && c.tree.Tree != nil {
 		b.WriteString(c.tree.setup() + "( sync_state ) || exit 1\n" + c.tree.owner.probeNames(false))
 	}
 	b.WriteString(c.probeEnv())
-	b.WriteString(dockerProbe + c.head())
+	b.WriteString(dockerProbe + dockerRuns + c.head())
 	b.WriteString("[ -d \"$dir\" ] || { say project absent; exit 0; }\n")
 	b.WriteString("compose_look\n")
 	return b.String()
@@ -242,209 +246,4 @@ func (c *compose) probeEnv() string {
 		fmt.Fprintf(&b, "[ -e %s ] || say missing %s\n", shell.Quote(f), shell.Quote("file "+f))
 	}
 	return b.String()
-}
-
-func (c *compose) Plan(_ *Facts, obs Observation) (Change, error) {
-	if c.State == "absent" {
-		return c.planAbsent(obs), nil
-	}
-	change := Change{Action: NoOp}
-	var d differences
-	if c.Source != "" && c.tree.Tree != nil {
-		kind, _ := obs.Get("dest")
-		if kind != "absent" && kind != "directory" {
-			return Change{}, notA(c.Dir, kind, "directory")
-		}
-		var err error
-		if d, err = c.tree.differences(obs); err != nil {
-			return Change{}, err
-		}
-		if len(d.replace) > 0 {
-			return Change{}, fmt.Errorf("%s/%s is of another type than the local one (a directory, a file, a link); move it away", c.Dir, d.replace[0])
-		}
-		c.tree.describe(&change, d, kind)
-	}
-	files := len(change.Diff) > 0
-	if err := c.services(&change, obs, files); err != nil {
-		return Change{}, err
-	}
-	if len(change.Diff) == 0 {
-		return change, nil
-	}
-	change.Ops = []Op{c.op(d, files)}
-	c.needs(&change, obs)
-	return change, nil
-}
-
-// services compares the services with how they should be.
-func (c *compose) services(change *Change, obs Observation, files bool) error {
-	change.Action = Update
-	if broken, _ := obs.Get("config"); broken == "broken" && !files {
-		return fmt.Errorf("compose does not accept the project in %s: %s", c.Dir, lastLine(obs.Stderr))
-	}
-	running, changes := false, false
-	var touched []string
-	for _, line := range obs.All("service") {
-		name, state, _ := strings.Cut(line, " ")
-		running = running || state != "absent"
-		if c.State == "stopped" {
-			if state == "stopped" || state == "done" || state == "failed" || state == "absent" {
-				continue
-			}
-			change.Diff = append(change.Diff, Attr{Name: "service " + name, Before: composeState(state), After: "stopped"})
-			touched = append(touched, name)
-			continue
-		}
-		if state == "up" || state == "done" {
-			continue
-		}
-		change.Diff = append(change.Diff, Attr{Name: "service " + name, Before: composeState(state), BeforeMissing: state == "absent", After: "up"})
-		if state == "changed" || state == "image" || state == "unhealthy" {
-			touched = append(touched, name)
-		}
-		changes = true
-	}
-	if c.RemoveOrphans {
-		for _, name := range obs.All("orphan") {
-			change.Diff = append(change.Diff, Attr{Name: "service " + name, Before: "no longer in the files", AfterMissing: true})
-			change.Dangers = append(change.Dangers, "removes the containers of "+name)
-		}
-	}
-	running = running || isYes(obs, "containers")
-	known := len(obs.All("service")) > 0
-	if !known && !files && c.State == "up" {
-		change.Diff = append(change.Diff, Attr{Name: "project " + c.title(), BeforeMissing: true, After: "up"})
-	}
-	switch {
-	case len(change.Diff) == 0:
-		change.Action = NoOp
-	case !running && c.State == "up":
-		change.Action = Create
-	}
-	if c.State == "stopped" && len(touched) > 0 {
-		change.Dangers = append(change.Dangers, "stops "+strings.Join(touched, ", "))
-	} else if len(touched) > 0 {
-		change.Dangers = append(change.Dangers, "recreates "+strings.Join(touched, ", "))
-	} else if files && running && !changes {
-		change.Dangers = append(change.Dangers, "recreates the services of "+c.title()+" that the files change")
-	}
-	return nil
-}
-
-// composeState is what a person reads for a state of compose.sh.
-func composeState(state string) string {
-	switch state {
-	case "absent":
-		return ""
-	case "image":
-		return "runs an older image"
-	case "changed":
-		return "runs an older configuration"
-	}
-	return state
-}
-
-func lastLine(s string) string {
-	s = strings.TrimSpace(s)
-	return s[strings.LastIndexByte(s, '\n')+1:]
-}
-
-// needs completes a change for what is missing: users, environment files, Docker.
-func (c *compose) needs(change *Change, obs Observation) {
-	var need *Need
-	for _, what := range obs.All("missing") {
-		if need != nil {
-			break
-		}
-		switch kind, _, _ := strings.Cut(what, " "); kind {
-		case "command", "running":
-			need = dockerNeed(what)
-		case "file":
-			need = &Need{What: what, Kinds: []string{"env_file", "file", "command"}}
-		default:
-			need = &Need{What: what, Kinds: []string{kind, "package"}}
-		}
-	}
-	dest, _ := obs.Get("dest")
-	if need == nil && dest != "absent" {
-		return
-	}
-	change.Need = need
-	if c.Source == "" {
-		return
-	}
-	if dest == "absent" {
-		// Where an earlier step makes the directory, for an environment file, there are no compose files in it yet.
-		change.Predict = append(change.Predict, Observe("dest absent", "project absent"), Observe(c.tree.empty().State(), "config broken"))
-	}
-}
-
-func (c *compose) planAbsent(obs Observation) Change {
-	if !isYes(obs, "containers") {
-		return Change{Action: NoOp}
-	}
-	words := []string{"compose", "down", "--remove-orphans"}
-	dangers := []string{"removes the containers and networks of " + c.title()}
-	if c.Volumes {
-		words = append(words, "--volumes")
-		dangers = []string{"removes the containers, networks and VOLUMES of " + c.title() + ": their data is lost"}
-	}
-	return Change{
-		Action: Delete, Diff: []Attr{{Name: "project " + c.title(), Before: "there", AfterMissing: true}}, Dangers: dangers,
-		Ops: []Op{Run{Script: c.head() + "[ -d \"$dir\" ] || fail \"$dir is not there, and with it the files that say what belongs to the project; remove the containers by a command step\"\n" +
-			shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\n"}},
-	}
-}
-
-func (c *compose) op(d differences, files bool) Op {
-	run := Run{}
-	var b strings.Builder
-	b.WriteString(c.head())
-	if c.Rollback {
-		touched := append(append([]string{}, d.send...), d.chmod...)
-		fmt.Fprintf(&b, "compose_save %s\n", shell.Words(touched...))
-	}
-	if files {
-		send, ok := c.tree.ops(d)[0].(Run)
-		if !ok {
-			panic("steps: a tree is sent by one Run")
-		}
-		run.Stdin = send.Stdin
-		b.WriteString(send.Script)
-		if c.Rollback {
-			b.WriteString("trap 'rm -rf -- \"$compose_saved\" ${sync_temp:+\"$sync_temp\"}' EXIT\n")
-		}
-	}
-	b.WriteString("exec </dev/null\n")
-	if c.State == "stopped" {
-		b.WriteString("compose stop || exit 1\n")
-		run.Script = b.String()
-		return run
-	}
-	b.WriteString("compose_deploy() {\n")
-	if c.Pull {
-		// docker-compose 1 has another name for going on without the images that are built.
-		b.WriteString("\tcompose pull --ignore-pull-failures || return 1\n")
-	}
-	if c.Build {
-		words := []string{"compose", "build"}
-		for _, key := range slices.Sorted(maps.Keys(c.BuildArgs)) {
-			words = append(words, "--build-arg", key+"="+c.BuildArgs[key])
-		}
-		b.WriteString("\t" + shell.Words(words...) + " || return 1\n")
-	}
-	up := []string{"compose", "up", "-d"}
-	if c.RemoveOrphans {
-		up = append(up, "--remove-orphans")
-	}
-	b.WriteString("\t" + shell.Words(up...) + " || return 1\n\tcompose_wait \"$wait\"\n}\n")
-	b.WriteString("compose_deploy && exit 0\ncompose_logs\n")
-	if c.Rollback {
-		b.WriteString("if compose_rollback; then fail \"$project did not come up, and was rolled back to what ran before\"; fi\n" +
-			"fail \"$project did not come up, and could not be rolled back\"\n")
-	} else {
-		b.WriteString("fail \"$project did not come up; the lines above say why\"\n")
-	}
-	run.Script = b.String()
-	return run
 }

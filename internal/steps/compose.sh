@@ -24,9 +24,10 @@ compose() {
 compose_containers() {
 	compose_ids=$(docker ps -a -q --no-trunc --filter "label=com.docker.compose.project=$project") || return 1
 	[ -n "$compose_ids" ] || return 0
-	# A container may go away in between; the rest is told all the same.
+	# A container may go away in between; the rest is told all the same. ID, not Id: docker falls back on untyped data then,
+	# which has no Health where there is none.
 	# shellcheck disable=SC2086
-	docker inspect --format '{{.Id}} {{index .Config.Labels "com.docker.compose.service"}} {{with index .Config.Labels "com.docker.compose.config-hash"}}{{.}}{{else}}-{{end}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.ExitCode}} {{with .HostConfig.RestartPolicy.Name}}{{.}}{{else}}no{{end}} {{.RestartCount}} {{.Image}} {{.Config.Image}} {{with index .Config.Labels "com.docker.compose.oneoff"}}{{.}}{{else}}False{{end}}' $compose_ids 2>/dev/null |
+	docker inspect --type container --format '{{.ID}} {{index .Config.Labels "com.docker.compose.service"}} {{with index .Config.Labels "com.docker.compose.config-hash"}}{{.}}{{else}}-{{end}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.State.ExitCode}} {{with .HostConfig.RestartPolicy.Name}}{{.}}{{else}}no{{end}} {{.RestartCount}} {{.Image}} {{.Config.Image}} {{with index .Config.Labels "com.docker.compose.oneoff"}}{{.}}{{else}}False{{end}}' $compose_ids 2>/dev/null |
 		awk 'NF == 11 && tolower($11) != "true"'
 }
 

@@ -24,7 +24,13 @@ type composeProject struct {
 	Files []string // relative to the directory, as compose would take them
 	Keep  []string // what must travel whatever .dockerignore says: compose files, Dockerfiles, files that are mounted
 	Env   []string // environment files that must be there, relative to the directory
+
+	// Mounts are the files and directories that services mount. A container keeps the file that it was started with,
+	// whatever takes its name later.
+	Mounts []composeMount
 }
+
+type composeMount struct{ Service, Path string }
 
 // project reads the compose files of a local directory and reports what compose would refuse.
 func (d *Disk) project(dir string, files, profiles []string, envFile string) (*composeProject, error) {
@@ -67,7 +73,12 @@ func loadProject(dir string, files, profiles []string, envFile string) (*compose
 		}}
 	})
 	if err != nil {
-		return nil, errors.New(strings.ReplaceAll(err.Error(), dir+"/", ""))
+		text := strings.ReplaceAll(err.Error(), dir+"/", "")
+		// What the JSON schema says of a key that it does not know.
+		if key, ok := strings.CutSuffix(text, " false schema"); ok {
+			text = key + " is no key that compose knows"
+		}
+		return nil, errors.New(text)
 	}
 	p := &composeProject{Files: files}
 	if project.Name != "provision-unnamed" {
@@ -168,8 +179,12 @@ func (p *composeProject) collect(dir string, project *types.Project) {
 			}
 		}
 		for _, v := range service.Volumes {
-			if v.Type == types.VolumeTypeBind {
+			if v.Type != types.VolumeTypeBind {
+				continue
+			}
+			if rel, ok := within(v.Source); ok {
 				keep(v.Source)
+				p.Mounts = append(p.Mounts, composeMount{name, rel})
 			}
 		}
 	}

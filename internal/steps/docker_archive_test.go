@@ -102,3 +102,43 @@ func TestDockerImageLoads(t *testing.T) {
 		}
 	}
 }
+
+// TestDockerImageArrives loads an image into the Docker engine of this machine, under a name that the archive does not know.
+func TestDockerImageArrives(t *testing.T) {
+	if os.Getenv("PROVISION_DOCKER") != "1" && os.Getenv("PROVISION_CI") != "1" {
+		t.Skip("uses the Docker engine of this machine: set PROVISION_DOCKER=1")
+	}
+	h := &host{shell: []string{"dash"}, work: t.TempDir()}
+	file := filepath.Join(h.work, "image.tar.gz")
+	if r := h.script(t, "docker info", nil); r.exit != 0 {
+		lack(t, "there is no Docker engine: "+r.stderr)
+		return
+	}
+	name := "provision-test-load:" + filepath.Base(h.work)
+	r := h.script(t, `set -e
+mkdir root && echo "$$" >root/unique
+tar -C root -c . | docker import - saved-`+name+` >/dev/null
+docker save saved-`+name+` | gzip >image.tar.gz
+docker image rm saved-`+name+` >/dev/null`, nil)
+	if r.exit != 0 {
+		t.Fatal(r.stderr)
+	}
+	t.Cleanup(func() { h.script(t, "docker image rm "+name+" saved-"+name, nil) })
+	for _, want := range []Action{Create, NoOp} {
+		step, args := dockerImageKind.New()
+		if problems := decodeInto(t, step, args, `
+name = "`+name+`"
+load = "`+file+`"
+`, "args"); problems != "" {
+			t.Fatal(problems)
+		}
+		obs := h.probe(t, step, true)
+		change, err := step.Plan(&Facts{}, obs)
+		if err != nil || change.Action != want {
+			t.Fatalf("%s, want %s (%v); state %s %s", change.Action, want, err, obs.Stdout, obs.Stderr)
+		}
+		if err := h.apply(t, change.Ops); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

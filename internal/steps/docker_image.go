@@ -130,6 +130,9 @@ docker_ask() {
 }
 `
 
+// dockerRuns is sh that ends a probe if there is no engine to ask; after dockerProbe.
+const dockerRuns = "docker_ask version --format '{{.Server.Version}}' || fail \"docker: $docker_out\"\n"
+
 // dockerNeed is what brings what dockerProbe found missing.
 func dockerNeed(what string) *Need {
 	if what == "command docker" {

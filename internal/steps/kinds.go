@@ -20,6 +20,7 @@ func Kinds() []*Kind {
 		packageKind,
 		packageUpgradeKind,
 		pipKind,
+		rebootKind,
 		repositoryKind,
 		serviceKind,
 		sourceBuildKind,

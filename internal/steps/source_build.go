@@ -339,7 +339,8 @@ func (s *sourceBuild) script(f *Facts) string {
 	b.WriteString("builder=\n") // installing is for whoever runs the step
 	fmt.Fprintf(&b, "printf '== %%s: install\\n' \"$name\"\nbuild_run %s || fail \"the installation of $name failed; its last lines say why. The build stays in $w\"\n",
 		shell.Quote(shell.Words(append([]string{"make"}, s.Install...)...)))
-	b.WriteString("if [ \"$F_UID\" = 0 ] && have ldconfig; then ldconfig || exit 1; fi\n")
+	// A second one beside it, of a package that is being installed, makes ldconfig fail.
+	b.WriteString("if [ \"$F_UID\" = 0 ] && have ldconfig; then\n\tldconfig 2>/dev/null || { sleep 1; ldconfig; } || exit 1\nfi\n")
 	b.WriteString("! have hash || hash -r 2>/dev/null || :\n")
 	fmt.Fprintf(&b, "out=$( ( eval %s ) </dev/null 2>&1) || fail \"$name was installed, but does not run: $out\"\n", shell.Quote(s.Command))
 	if !s.Keep {

@@ -12,7 +12,6 @@ import (
 func TestSourceBuildGoesOn(t *testing.T) {
 	for _, sh := range availableShells(t, "") {
 		t.Run(strings.Join(sh, " "), func(t *testing.T) {
-			t.Parallel()
 			h := &host{shell: sh, work: filepath.Join(t.TempDir(), "work")}
 			if err := os.MkdirAll(h.work, 0o755); err != nil {
 				t.Fatal(err)

@@ -31,7 +31,7 @@ func BaseImage(t testing.TB) Image {
 func composeBase() recipe {
 	return recipe{
 		name: "base", suite: "bookworm", command: `["python3"]`,
-		packages: []string{"python3", "python3-pip", "python3-django", "gunicorn", "nginx-light"},
+		packages: []string{"python3", "python3-pip", "python3-django", "gunicorn", "nginx-light", "curl"},
 		// pip installs into the image, as in those that Python's makers publish, and nginx logs to where docker logs looks.
 		setup: `
 rm -f /usr/lib/python3*/EXTERNALLY-MANAGED

@@ -74,11 +74,14 @@ step "package" "build" {
 }
 
 step "source_build" "sqlite" {
-  name      = "sqlite"
-  url       = local.url
-  sha256    = local.sha256
-  prefix    = var.prefix
-  configure = var.configure
+  name   = "sqlite"
+  url    = local.url
+  sha256 = local.sha256
+  prefix = var.prefix
+
+  # One library, which the shell uses as Python does: sqlite3 --version then tells the library's. By default the whole
+  # of SQLite would be compiled three times.
+  configure = concat(["--disable-static", "--disable-static-shell"], var.configure)
 
   # With accept, a version of the distribution that fits will do; otherwise only the one in prefix counts.
   installed = {

@@ -14,11 +14,10 @@ import zipfile
 
 def distributions(root):
     """Yields (metadata directory, site directory) of each distribution unpacked in root."""
-    for site in ("usr/lib/python3/dist-packages", "usr/lib/python3.11/dist-packages", "usr/share/pipenv"):
-        site = os.path.join(root, site)
-        for name in sorted(os.listdir(site)) if os.path.isdir(site) else []:
-            if name.endswith((".egg-info", ".dist-info")):
-                yield os.path.join(site, name), site
+    site = os.path.join(root, "usr/lib/python3/dist-packages")
+    for name in sorted(os.listdir(site)) if os.path.isdir(site) else []:
+        if name.endswith((".egg-info", ".dist-info")):
+            yield os.path.join(site, name), site
 
 
 def read(*path):
@@ -29,27 +28,28 @@ def read(*path):
         return ""
 
 
-def requirements(info):
-    """Turns the requires.txt of an egg, sections in brackets, into Requires-Dist lines."""
-    section = ""
-    for line in read(info, "requires.txt").splitlines():
-        line = line.strip()
-        if line.startswith("["):
-            section = line.strip("[]")
-        elif line:
-            extra, _, marker = section.partition(":")
-            conditions = ([f"({marker})"] if marker else []) + ([f'extra == "{extra}"'] if extra else [])
-            yield f"Requires-Dist: {line}" + (" ; " + " and ".join(conditions) if conditions else "")
+def field(deb, name):
+    return subprocess.run(["dpkg-deb", "--field", deb, name], check=True, capture_output=True, text=True).stdout
 
 
-def wheel(info, site, target):
-    """Writes the wheel of one distribution and returns its project name and file name."""
-    text = read(info, "METADATA") or read(info, "PKG-INFO") or read(info)
-    header, _, body = text.partition("\n\n")
-    if info.endswith(".egg-info"):
-        header = "\n".join([header, *requirements(info)])
+def requirements(deb, projects):
+    """Yields Requires-Dist lines for what a package depends on: dh_python3 moves requirements there, out of the metadata."""
+    for name in re.findall(r"(?:^|, *)([a-z0-9.+-]+)", field(deb, "Depends")):
+        for project in projects.get(name, []):
+            yield f"Requires-Dist: {project}"
+
+
+def metadata(info):
+    """Returns the name and the version, the header, and the description of a distribution."""
+    header, _, body = (read(info, "METADATA") or read(info, "PKG-INFO") or read(info)).partition("\n\n")
     message = email.message_from_string(header + "\n\n")
-    name, version = message["Name"], message["Version"]
+    return message["Name"], message["Version"], header, body
+
+
+def wheel(info, site, required, target):
+    """Writes the wheel of one distribution and returns its project name and file name."""
+    name, version, header, body = metadata(info)
+    header = "\n".join([header, *required])
     stem = re.sub(r"[-_.]+", "_", name) + "-" + version
     files, binary = {}, False
     for folder, _, names in os.walk(site):
@@ -88,13 +88,15 @@ def page(path, links):
 def main(target, debs):
     files = os.path.join(os.path.dirname(target), "files")
     os.makedirs(files, exist_ok=True)
-    made = {}
-    for deb in debs:
-        with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory() as work:
+        found, projects = [], {}  # (deb, metadata directory, site directory) of each, and the projects of each package
+        for number, deb in enumerate(debs):
+            root = os.path.join(work, str(number))
             subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
             for info, site in distributions(root):
-                project, filename = wheel(info, site, files)
-                made[project] = filename
+                found.append((deb, info, site))
+                projects.setdefault(field(deb, "Package").strip(), []).append(metadata(info)[0])
+        made = dict(wheel(info, site, requirements(deb, projects), files) for deb, info, site in found)
     for project, filename in made.items():
         with open(os.path.join(files, filename), "rb") as f:
             digest = hashlib.sha256(f.read()).hexdigest()

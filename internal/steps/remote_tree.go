@@ -1,0 +1,338 @@
+package steps
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/moby/patternmatcher"
+
+	"provision/internal/shell"
+)
+
+// A remoteTree is a local tree and its copy on the host: what the kinds sync and compose have in common.
+type remoteTree struct {
+	*Tree
+	dest     string
+	remove   bool // what the tree does not have
+	patterns []string
+	owner    ownership
+}
+
+func (t *remoteTree) ownerArgs() Args {
+	return t.owner.args("files")[:2]
+}
+
+// setup is sh that sets the variables of sync.sh.
+func (t *remoteTree) setup() string {
+	var manifest, links strings.Builder
+	if t.ownerFormat() != "" {
+		manifest.WriteString("d - .\n")
+	}
+	for _, f := range t.Files {
+		sum := f.SHA256
+		switch f.Type {
+		case TreeDirectory:
+			sum = "-"
+		case TreeLink:
+			sum = "-"
+			fmt.Fprintf(&links, "%s\t%s\n", f.Target, f.Path)
+		}
+		fmt.Fprintf(&manifest, "%c %s %s\n", f.Type, sum, f.Path)
+	}
+	return syncScript + fmt.Sprintf("dest=%s\nowner_format=%s owner=%s\nlinks=%s\nmanifest=%s\n",
+		shell.Quote(t.dest), shell.Quote(t.ownerFormat()), shell.Quote(t.ownerWanted()),
+		shell.Quote(strings.TrimSuffix(links.String(), "\n")), shell.Quote(strings.TrimSuffix(manifest.String(), "\n")))
+}
+
+// ownerFormat is the format of stat for the owner and group, as far as they matter.
+func (t *remoteTree) ownerFormat() string {
+	var parts []string
+	for _, part := range []struct{ wanted, name, number string }{{t.owner.Owner, "%U", "%u"}, {t.owner.Group, "%G", "%g"}} {
+		switch {
+		case part.wanted == "":
+		case onlyDigits.MatchString(part.wanted):
+			parts = append(parts, part.number)
+		default:
+			parts = append(parts, part.name)
+		}
+	}
+	return strings.Join(parts, ":")
+}
+
+func (t *remoteTree) ownerWanted() string {
+	if t.owner.Owner != "" && t.owner.Group != "" {
+		return t.owner.Owner + ":" + t.owner.Group
+	}
+	return t.owner.Owner + t.owner.Group
+}
+
+func (t *remoteTree) probe() string {
+	words := []string{"sync_state"}
+	if t.remove {
+		words = append(words, "delete")
+		words = append(words, t.wholly()...)
+	}
+	return t.setup() + shell.Words(words...) + "\n" + t.owner.probeNames(false)
+}
+
+// differences are the paths of a state, by what is wrong with them.
+type differences struct {
+	send, chmod, chown, replace, remove []string
+	created, updated                    int
+}
+
+func (t *remoteTree) differences(obs Observation) (differences, error) {
+	var d differences
+	matcher, err := patternmatcher.New(t.patterns)
+	if err != nil {
+		return d, err
+	}
+	kind, _ := obs.Get("dest")
+	if kind == "absent" {
+		for _, f := range t.Files {
+			d.send = append(d.send, f.Path)
+		}
+		d.created = len(d.send)
+		return d, nil
+	}
+	d.send = obs.All("absent")
+	d.created = len(d.send)
+	d.updated = len(obs.All("differs"))
+	d.send = append(d.send, obs.All("differs")...)
+	d.replace = obs.All("type")
+	d.send = append(d.send, d.replace...)
+	d.updated += len(d.replace)
+	for _, f := range t.Files {
+		for _, p := range d.replace {
+			// What was seen below it is somewhere else, behind a link.
+			if strings.HasPrefix(f.Path, p+"/") && !slices.Contains(d.send, f.Path) {
+				d.send = append(d.send, f.Path)
+			}
+		}
+	}
+	d.chmod = obs.All("mode")
+	d.chown = obs.All("owner")
+	protected := map[string]bool{}
+	protect := func(p string) {
+		for p = path.Dir(p); p != "."; p = path.Dir(p) {
+			protected[p] = true
+		}
+	}
+	for _, p := range t.wholly() {
+		protect(p)
+	}
+	extras := obs.All("extra")
+	for _, p := range slices.Backward(extras) { // what is in a directory comes first
+		ignored, err := matcher.MatchesOrParentMatches(p)
+		if err != nil {
+			return d, err
+		}
+		if ignored {
+			protect(p)
+		} else if !protected[p] {
+			d.remove = append(d.remove, p)
+		}
+	}
+	return d, nil
+}
+
+// wholly lists the directories and files that a pattern names as they are, and no other takes a part of back: they need not be
+// looked into.
+func (t *remoteTree) wholly() []string {
+	var list []string
+	for _, p := range t.patterns {
+		if strings.HasPrefix(p, "!") {
+			return nil
+		}
+		if clean := strings.Trim(path.Clean(p), "/"); !strings.ContainsAny(p, "*?[\\") && clean != "." {
+			list = append(list, clean)
+		}
+	}
+	return list
+}
+
+func (t *remoteTree) plan(obs Observation) (Change, error) {
+	kind, _ := obs.Get("dest")
+	if kind != "absent" && kind != "directory" {
+		return Change{}, notA(t.dest, kind, "directory")
+	}
+	d, err := t.differences(obs)
+	if err != nil {
+		return Change{}, err
+	}
+	if len(d.replace) > 0 && !t.remove {
+		return Change{}, fmt.Errorf("%s/%s is of another type than the local one (a directory, a file, a link); move it away, or set delete = true", t.dest, d.replace[0])
+	}
+	change := Change{Action: NoOp}
+	t.describe(&change, d, kind)
+	if len(change.Diff) == 0 {
+		return change, nil
+	}
+	change.Action = Update
+	if kind == "absent" {
+		change.Action = Create
+		change.Predict = []Observation{t.empty()}
+	}
+	change.Ops = t.ops(d)
+	change.missing(obs)
+	return change, nil
+}
+
+// empty is the state of a directory that is there and empty, such as an earlier step makes.
+func (t *remoteTree) empty() Observation {
+	lines := []string{"dest directory"}
+	if t.ownerFormat() != "" && t.ownerWanted() != "root" && t.ownerWanted() != "root:root" {
+		lines = append(lines, "owner .")
+	}
+	for _, f := range t.Files {
+		lines = append(lines, "absent "+f.Path)
+	}
+	return Observe(lines...)
+}
+
+// shownFiles is how many files a diff names.
+const shownFiles = 30
+
+func (t *remoteTree) describe(change *Change, d differences, kind string) {
+	files := map[string]TreeFile{}
+	for _, f := range t.Files {
+		files[f.Path] = f
+	}
+	replaced := map[string]bool{}
+	for _, p := range d.replace {
+		replaced[p] = true
+	}
+	var bytes int64
+	sent := 0
+	for i, p := range d.send {
+		f := files[p]
+		bytes += f.Size
+		if f.Type == TreeDirectory {
+			continue // its files tell
+		}
+		sent++
+		attr := Attr{Name: p, After: f.shown(), BeforeMissing: i < d.created}
+		if !attr.BeforeMissing {
+			attr.Before = "differs"
+			if replaced[p] {
+				attr.Before = "of another type"
+			}
+		}
+		change.Diff = append(change.Diff, attr)
+	}
+	if sent == 0 && len(d.send) > 0 {
+		change.Diff = append(change.Diff, Attr{Name: "directories", BeforeMissing: true, After: fmt.Sprint(len(d.send))})
+	}
+	for _, p := range d.chmod {
+		after := "0644"
+		if files[p].Type == TreeExecutable {
+			after = "0755"
+		}
+		change.Diff = append(change.Diff, Attr{Name: p, Before: "mode differs", After: after})
+	}
+	for _, p := range d.remove {
+		change.Diff = append(change.Diff, Attr{Name: p, Before: "not in the local tree", AfterMissing: true})
+	}
+	if len(change.Diff) > shownFiles {
+		more := len(change.Diff) - shownFiles
+		change.Diff = append(change.Diff[:shownFiles], Attr{Name: "more", BeforeMissing: true, After: fmt.Sprintf("%d files", more)})
+	}
+	if len(d.chown) > 0 {
+		change.Diff = append(change.Diff, Attr{Name: "owner", Before: fmt.Sprintf("differs for %d files", len(d.chown)), After: ownerAndGroup(t.owner.Owner, t.owner.Group)})
+	}
+	if sent > 0 {
+		change.Reason = fmt.Sprintf("%d of %d files travel, %s", sent, t.count(), size(bytes))
+	}
+	if len(d.remove) > 0 {
+		change.Dangers = append(change.Dangers, fmt.Sprintf("removes %d files in %s that the local tree does not have", len(d.remove), t.dest))
+	}
+	if len(d.replace) > 0 {
+		change.Dangers = append(change.Dangers, fmt.Sprintf("replaces %s/%s, which is of another type", t.dest, d.replace[0]))
+	}
+}
+
+// count is the number of files that are no directories.
+func (t *remoteTree) count() int {
+	n := 0
+	for _, f := range t.Files {
+		if f.Type != TreeDirectory {
+			n++
+		}
+	}
+	return n
+}
+
+// shown is what a diff says of a file.
+func (f *TreeFile) shown() string {
+	if f.Type == TreeLink {
+		return "link to " + f.Target
+	}
+	return size(f.Size)
+}
+
+// size shows a number of bytes.
+func size(n int64) string {
+	switch {
+	case n < 10<<10:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}
+
+func (t *remoteTree) ops(d differences) []Op {
+	var b strings.Builder
+	b.WriteString(syncScript + mergeScript)
+	fmt.Fprintf(&b, "dest=%s\nowner_words=%s\n", shell.Quote(t.dest), shell.Quote(ownerAndGroup(t.owner.Owner, t.owner.Group)))
+	t.eachChunk(&b, d.replace, "rm -rf --")
+	run := Run{}
+	if len(d.send) > 0 {
+		b.WriteString("sync_receive\n")
+		wanted := map[string]bool{}
+		for _, p := range d.send {
+			wanted[p] = true
+		}
+		run.Stdin = &Content{Tree: t.Only(func(f TreeFile) bool { return wanted[f.Path] })}
+	}
+	types := map[string]byte{}
+	for _, f := range t.Files {
+		types[f.Path] = f.Type
+	}
+	var on, off []string
+	for _, p := range d.chmod {
+		if types[p] == TreeExecutable {
+			on = append(on, p)
+		} else {
+			off = append(off, p)
+		}
+	}
+	t.eachChunk(&b, on, "chmod 755 --")
+	t.eachChunk(&b, off, "chmod 644 --")
+	if owner := ownerAndGroup(t.owner.Owner, t.owner.Group); owner != "" {
+		chown := d.chown
+		if len(chown) == 0 {
+			chown = []string{"."} // where it is made just now
+		}
+		t.eachChunk(&b, chown, "chown -h -- "+shell.Quote(owner))
+	}
+	t.eachChunk(&b, d.remove, "sync_remove")
+	run.Script = b.String()
+	return []Op{run}
+}
+
+// eachChunk writes a command with paths of the destination as operands, as often as it takes.
+func (t *remoteTree) eachChunk(b *strings.Builder, paths []string, command string) {
+	const chunk = 200
+	for len(paths) > 0 {
+		n := min(len(paths), chunk)
+		words := make([]string, n)
+		for i, p := range paths[:n] {
+			words[i] = "./" + p
+		}
+		fmt.Fprintf(b, "( cd -- \"$dest\" && %s %s ) || exit 1\n", command, shell.Words(words...))
+		paths = paths[n:]
+	}
+}
