@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the tables in the modules' READ
 // required are arguments for the modules that have variables without a default.
 var required = map[string]string{
 	"base":        `user = "bicycle"`,
-	"compose_app": `app = "app", dir = "/srv/app", owner = "bicycle", files = ["production.yml"], env_path = ".env"`,
+	"compose_app": `app = "${path.root}/app", dir = "/srv/app", owner = "bicycle", files = ["production.yml"]`,
 }
 
 func modules(t *testing.T) []string {
@@ -139,6 +139,9 @@ func TestWrongArguments(t *testing.T) {
 		{"docker", `users = "bicycle"`, "list of string"},
 		{"supervisor", `method = "yum"`, `method is "pip" or "package".`},
 		{"compose_app", `dir = "/srv/app"`, "requires app"},
+		{"compose_app", `app = "${path.root}/app", dir = "/srv/app", owner = "x", files = ["production.yml"], env_path = "a/b/c"`, "in a directory of dir"},
+		{"compose_app", `app = "${path.root}/app", dir = "/srv/app", owner = "x", files = ["production.yml"], env_path = ".env"`, "One of values and source is required"},
+		{"compose_app", `app = "${path.root}/app", dir = "/srv/app", owner = "x", files = ["production.yaml"]`, "production.yaml: there is no such file"},
 	} {
 		t.Run(c.module+" "+c.arguments, func(t *testing.T) {
 			_, got := load(t, c.module, c.arguments)
@@ -189,7 +192,7 @@ func tables(t *testing.T, name string) string {
 			}
 			return strings.Join(strings.Fields(string(a.Expr.Range().SliceBytes(src))), " ")
 		}
-		about := strings.ReplaceAll(strings.Trim(attr("description"), `"`), `\"`, `"`)
+		about := strings.NewReplacer(`\"`, `"`, "$${", "${").Replace(strings.Trim(attr("description"), `"`))
 		if about == "" && (b.Type == "variable" || b.Type == "output") {
 			t.Errorf("%s: %s %s has no description", file, b.Type, b.Labels[0])
 		}

@@ -1,17 +1,21 @@
 # Probe and operations of the kind compose. Set before it: project, dir, files (a list of options -f, words of sh), options (more
 # of them: --env-file, --profile), keep_logs. Runs after dockerProbe.
 
+# compose_find: which compose there is, in $compose_how. It is looked for once in a shell.
+compose_find() {
+	[ -z "${compose_how:-}" ] || return 0
+	if docker compose version >/dev/null 2>&1; then
+		compose_how=plugin
+	elif have docker-compose; then
+		compose_how=command
+	else
+		compose_how=none
+	fi
+}
+
 # compose ARGUMENTS…: docker compose, or docker-compose where the plugin is not there. Status 125 if neither is.
 compose() {
-	if [ -z "${compose_how:-}" ]; then
-		if docker compose version >/dev/null 2>&1; then
-			compose_how=plugin
-		elif have docker-compose; then
-			compose_how=command
-		else
-			compose_how=none
-		fi
-	fi
+	compose_find
 	case $compose_how in
 	plugin) (cd -- "$dir" && eval "set -- $files $options \"\$@\"" && exec docker compose -p "$project" "$@") ;;
 	command) (cd -- "$dir" && eval "set -- $files $options \"\$@\"" && exec docker-compose -p "$project" "$@") ;;
@@ -75,11 +79,28 @@ compose_states() {
 		}' | sort
 }
 
+# compose_hashes: "SERVICE HASH", as compose up would label the containers. config --hash of the plugin leaves environment
+# files out (seen in 2.26), so it is asked about the configuration that it prints, where they are resolved.
+compose_hashes() {
+	if [ "$compose_how" != plugin ]; then
+		compose config --hash '*' 2>&1
+		return
+	fi
+	# Its output holds the environment, so what it says about mistakes is asked for apart.
+	compose_text=$(compose config 2>/dev/null) || {
+		compose_status=$?
+		compose config --quiet 2>&1
+		return "$compose_status"
+	}
+	(cd -- "$dir" && eval "set -- $options" && printf '%s\n' "$compose_text" | docker compose -p "$project" -f - "$@" config --hash '*' 2>&1)
+}
+
 # compose_look: the state of every service.
 compose_look() {
 	compose_all=$(compose_containers) || fail "the containers of $project could not be listed"
 	compose_file=
-	compose_hashes=$(compose config --hash '*' 2>&1)
+	compose_find
+	compose_hashes=$(compose_hashes)
 	case $? in
 	0) ;;
 	125)

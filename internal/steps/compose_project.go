@@ -60,7 +60,7 @@ func loadProject(dir string, files, profiles []string, envFile string) (*compose
 	}
 	// The library tells the world about variables that are not set, with nothing but this global to stop it.
 	logrus.SetOutput(io.Discard)
-	project, err := loader.LoadWithContext(context.TODO(), details, func(o *loader.Options) {
+	project, err := loader.LoadWithContext(context.TODO() /* nothing in it waits */, details, func(o *loader.Options) {
 		o.SkipResolveEnvironment = true // files with secrets may exist on the host alone
 		o.SkipResolveLabels = true
 		o.Profiles = profiles

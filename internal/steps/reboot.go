@@ -3,10 +3,14 @@ package steps
 import (
 	_ "embed"
 	"strings"
+
+	"provision/internal/shell"
 )
 
 //go:embed reboot.sh
-var rebootScript string
+var rebootScriptSource string
+
+var rebootScript = shell.Strip(rebootScriptSource)
 
 var rebootKind = &Kind{
 	Name: "reboot",

@@ -5,10 +5,14 @@ import (
 	"strings"
 
 	"github.com/moby/patternmatcher/ignorefile"
+
+	"provision/internal/shell"
 )
 
 //go:embed sync.sh
-var syncScript string
+var syncScriptSource string
+
+var syncScript = shell.Strip(syncScriptSource)
 
 var syncKind = &Kind{
 	Name: "sync",

@@ -10,7 +10,11 @@
 //		h.Run(t, "getent passwd bicycle")
 //	}
 //
-// Hosts need Linux, root, Docker and debootstrap; see [Require]. The image is built on first use and kept by Docker.
+// [EL7] hosts stand in for fresh CentOS 7 machines, [Mirror] serves what such a machine installs, and [BaseImage] is what compose
+// projects are built from where no registry is reached.
+//
+// Hosts need Linux, root, Docker and debootstrap; see [Require]. Images are built on first use and kept by Docker, the mirror's
+// content and the base image in /var/cache/provision-test.
 package testhost
 
 import (
@@ -44,8 +48,8 @@ type Host struct {
 	docker engine
 }
 
-// Debian returns the Debian 12 host with these options that all tests of this process share. It is started by the first
-// caller and removed by [Main]. A test that leaves something behind which others would notice takes [Fresh].
+// Debian returns the host with these options, Debian 12 unless they say otherwise, that all tests of this process share. It is
+// started by the first caller and removed by [Main]. A test that leaves something behind which others would notice takes [Fresh].
 func Debian(t testing.TB, opts ...Option) *Host {
 	t.Helper()
 	docker := require(t)
@@ -73,7 +77,7 @@ func Debian(t testing.TB, opts ...Option) *Host {
 	return h
 }
 
-// Fresh returns a Debian 12 host of the test's own, removed when the test ends.
+// Fresh returns a host of the test's own, Debian 12 without other options, removed when the test ends.
 func Fresh(t testing.TB, opts ...Option) *Host {
 	t.Helper()
 	return Fleet(t, 1, opts...)[0]
@@ -111,7 +115,7 @@ func Fleet(t testing.TB, n int, opts ...Option) []*Host {
 	return hosts
 }
 
-// Main runs the tests of a package and then removes the hosts that they shared. Packages that call [Debian] have
+// Main runs the tests of a package and then removes what they shared. Packages that call [Debian] or [Mirror] have
 //
 //	func TestMain(m *testing.M) { testhost.Main(m) }
 //

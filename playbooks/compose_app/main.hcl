@@ -117,7 +117,7 @@ step "env_file" "env" {
   when   = var.env_path != null
   path   = "${var.dir}/${var.env_path == null ? ".env" : var.env_path}"
   source = var.env_source
-  values = var.env_values
+  values = var.env_path == null && var.env_source == null ? { UNUSED = "" } : var.env_values
   owner  = var.owner
 }
 
