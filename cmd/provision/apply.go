@@ -34,8 +34,12 @@ The first Ctrl-C lets every host end its current step, the second kills that ste
 			for _, addr := range rerun {
 				r.run.Rerun[addr] = true
 			}
-			defer r.closeSandbox()
-			return r.planAskApply(ctx)
+			err = r.planAskApply(ctx)
+			r.closeSandbox()
+			if o.sandbox && !o.json {
+				fmt.Fprintln(c.stdout, "The sandbox is gone, and all of this with it: the machine itself is as it was.")
+			}
+			return err
 		},
 	}
 	o.plays(cmd.Flags())

@@ -36,6 +36,9 @@ service that has ended with status 0 has done its work, unless it is to be resta
 step, with the last lines of its log. With rollback, the files and images from before are then put back and brought up; it is
 a failure all the same. Volumes are never touched, unless volumes is set when state is absent.
 
+on_change = { update = [...] } brings the project up anew when one of those steps changed something, such as an
+environment file: the services that use it are recreated.
+
 Works with docker compose 2.7 and later, and with docker-compose 1.25 and later.`,
 	Example: `step "package" "docker" {
   names = ["docker.io", "docker-compose"]

@@ -7,7 +7,7 @@ import (
 
 // What programs and people ask a system about itself, and what fresh CentOS 7 answers.
 func TestEL7LooksLikeCentOS7(t *testing.T) {
-	h := EL7(t, AsAdminPassword())
+	h := EL7(t, AsAdminPassword(), OldOpenSSH())
 	for script, want := range map[string]string{
 		". /etc/os-release; echo $ID $VERSION_ID, $ID_LIKE, $PRETTY_NAME":                                 "centos 7, rhel fedora, CentOS Linux 7 (Core)",
 		"cat /etc/centos-release /etc/redhat-release":                                                     "CentOS Linux release 7.9.2009 (Core)\nCentOS Linux release 7.9.2009 (Core)",
@@ -30,5 +30,13 @@ func TestEL7LooksLikeCentOS7(t *testing.T) {
 	}
 	if h.Status(t, "yum -q -y install wget") == 0 {
 		t.Error("yum installs although the mirror list is gone")
+	}
+}
+
+func TestEL7Reboots(t *testing.T) {
+	h := EL7(t, AsAdmin())
+	h.Reboot(t)
+	if out, err := overSSH(t, h, "", "sudo -n id -un"); err != nil || out != "root\n" {
+		t.Errorf("sudo after a reboot: %q, %v", out, err)
 	}
 }
