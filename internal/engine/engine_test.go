@@ -43,9 +43,8 @@ func TestApplyThenNothingToDo(t *testing.T) {
 			host := newLocalHost(t, shell...)
 			list := stepList{
 				step(t, "directory", "d", map[string]cty.Value{"path": str(host.path("a/b")), "mode": str("0750")}),
-				step(t, "command", "c", map[string]cty.Value{"script": str("echo one; echo two >&2; echo hi > f"), "creates": str(host.path("f")), "cwd": str(host.path("a/b"))}),
+				step(t, "command", "c", map[string]cty.Value{"script": str("echo one; echo two >&2; echo hi > f"), "creates": str(host.path("a/b/f")), "cwd": str(host.path("a/b"))}),
 			}
-			list[1].Step.Probe() // a probe is a function of the arguments alone
 			exit, rec := applied(t, host, list)
 			if exit != 0 {
 				t.Fatalf("exit %d\n%s", exit, rec.dump())
@@ -360,5 +359,17 @@ func TestOneExchangeWhateverTheNumberOfSteps(t *testing.T) {
 				t.Errorf("%d steps: %+v", n, e.HostPlanned)
 			}
 		}
+	}
+}
+
+// A command that says what it creates has to create it.
+func TestCommandThatDoesNotCreateDidNotConverge(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{
+		step(t, "command", "forgets", map[string]cty.Value{"script": str("true"), "creates": str(host.path("nothing"))}),
+	}
+	exit, rec := applied(t, host, list)
+	if e := rec.ends()["step.command.forgets"]; exit != 1 || e == nil || e.Status != StepNotConverged {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
 	}
 }

@@ -146,6 +146,7 @@ func (w *watcher) ended(p *Planned, r record) {
 		e.Status = StepFailed
 		e.Error = failure(p, r, stdout, stderr)
 	}
+	h.settleDebts(p, r.verdict)
 	switch e.Status {
 	case StepChanged, StepUnchanged, StepSkipped:
 		result := steps.Result{Ran: e.Status == StepChanged, Stdout: stdout, Stderr: stderr, Exit: r.status}
@@ -163,6 +164,23 @@ func (w *watcher) ended(p *Planned, r record) {
 	h.emit(Event{Type: EventStepEnd, StepEnd: e})
 }
 
+// settleDebts keeps the client's picture of the notifications on the host in step with what the program did, for a plan of the
+// rest in the middle of a run.
+func (h *hostRun) settleDebts(p *Planned, verdict string) {
+	switch verdict {
+	case "changed", "reboot", "unchanged", "skipped":
+		for event := range p.OnChange {
+			delete(h.state.Pending, notification(&p.Instance, event))
+		}
+	}
+	switch verdict {
+	case "changed", "reboot", "failed", "timeout":
+		for _, name := range h.subscriptions()[p.Addr] {
+			h.state.Pending[name] = true
+		}
+	}
+}
+
 func (w *watcher) printed(number int) (stdout, stderr string) {
 	if kept := w.out[number]; kept != nil {
 		return string(kept[0]), string(kept[1])
@@ -171,7 +189,8 @@ func (w *watcher) printed(number int) (stdout, stderr string) {
 }
 
 // converged finds out whether the step is in its state now: the same function that planned the change must
-// find nothing to change. What a step waits for or runs (action run) has proved itself by its status.
+// find nothing to change. What a step waits for or runs (action run) has proved itself by its status, unless it says that
+// more is to be seen.
 func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
 	if p.Step.Probe() == "" {
 		return
@@ -182,11 +201,15 @@ func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
 		e.Error = &Failure{Message: err.Error(), Hint: "look at the host: the step ran, and its state is not as wanted"}
 	case change.Need != nil:
 		e.Error = &Failure{Message: change.Need.What + " does not exist", Hint: "let an earlier step make it"}
-	case change.Action == steps.Create, change.Action == steps.Update, change.Action == steps.Delete:
+	case change.Action == steps.Create, change.Action == steps.Update, change.Action == steps.Delete, change.Action == steps.Execute && change.Settles:
 		e.Diff = change.Diff
 		e.Error = &Failure{
 			Message: "did not converge: its operations succeeded, and it still differs",
 			Hint:    "something on the host undoes the change, or the wanted value is one that the host writes differently",
+		}
+		if change.Action == steps.Execute {
+			e.Error.Message = "did not converge: it succeeded, and what it is meant to bring about is not there"
+			e.Error.Hint = "look at its creates and unless: is that what it makes?"
 		}
 	default:
 		return

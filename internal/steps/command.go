@@ -16,7 +16,8 @@ var commandKind = &Kind{
 
 Without a condition a command runs in every apply, and every plan says so. Give it one: creates,
 removes, unless, only_if, or the meta-argument on_change. The commands of unless and only_if run
-while planning too: they must only look.
+while planning too: they must only look. Once the command has run, what creates names must exist and
+unless must hold; otherwise the step did not converge, which is a failure.
 
 run is a list of words that no shell expands; script is text for sh (or for the interpreter).
 Secrets go in through env or stdin, never through the words of a command, which every user of the
@@ -148,7 +149,7 @@ func (c *command) Plan(f *Facts, obs Observation) (Change, error) {
 	if c.Stdin != nil {
 		run.Stdin = &Content{Text: *c.Stdin}
 	}
-	change := Change{Action: Execute, Ops: []Op{run}, ChangedIf: c.ChangedIf}
+	change := Change{Action: Execute, Ops: []Op{run}, ChangedIf: c.ChangedIf, Settles: c.Creates != "" || c.Unless != ""}
 	change.Diff = []Attr{{Name: "command", BeforeMissing: true, After: c.shown()}}
 	change.Predict = c.skips()
 	return change, nil

@@ -187,6 +187,10 @@ type Change struct {
 	// that wait for something.
 	AnyState bool
 
+	// Settles says of the action run that the state must ask for nothing once the operations have succeeded, as the other
+	// actions imply: what a command creates must be there.
+	Settles bool
+
 	// ChangedIf is sh that runs after the operations with the output of the last Run in $stdout; a status other
 	// than 0 means that nothing changed after all. "" means that the operations change something.
 	ChangedIf string

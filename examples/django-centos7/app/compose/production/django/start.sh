@@ -8,6 +8,7 @@ python3 manage.py migrate --noinput
 python3 manage.py collectstatic --noinput
 mkdir -p static/media
 
-# exec: gunicorn gets the signals, and stops when the container shall.
-exec gunicorn project.wsgi:application --workers "${WEB_CONCURRENCY:-2}" --worker-class gthread --threads 4 \
+# exec: gunicorn gets the signals, and stops when the container shall. --preload: what is broken ends it at once, and is the
+# last thing in the log.
+exec gunicorn project.wsgi:application --preload --workers "${WEB_CONCURRENCY:-2}" --worker-class gthread --threads 4 \
 	--bind 0.0.0.0:8000 --worker-tmp-dir /dev/shm --access-logfile - --chdir /app

@@ -1,0 +1,33 @@
+package engine
+
+import (
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A step that watches another one must run in the same apply, although a stale step between the two has the rest planned anew, and
+// the one that it watches is in its state by then.
+func TestNotificationsSurviveReplanning(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{
+		step(t, "file", "conf", map[string]cty.Value{"path": str(host.path("conf")), "content": str("x\n")}),
+		step(t, "file", "f", map[string]cty.Value{"path": str(host.path("f")), "content": str("new\n")}),
+		script(t, "reload", "echo x >> reloaded"),
+	}
+	list[2].OnChange = map[string][]string{"": {"step.file.conf"}}
+	rec := &recorder{}
+	run := newRun(host, rec, list)
+	run.Plan(t.Context())
+	if err := os.WriteFile(host.path("f"), []byte("somebody else was here\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run.Apply(t.Context())
+	exit := run.Close()
+	want := []string{"step.file.conf changed", "step.file.f stale", "step.file.f changed", "step.command.reload changed"}
+	if diff := cmp.Diff(want, rec.verdicts()); exit != 0 || diff != "" {
+		t.Errorf("exit %d %s\n%s", exit, diff, rec.dump())
+	}
+}
