@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"provision/internal/steps"
 )
@@ -93,10 +92,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
 		if !p.Check && before[p.Addr] != fmt.Sprintf("%v %v", p.Change.Action, p.Change.Diff) {
-			h.emit(Event{Type: EventPlanStep, PlanStep: &PlanStep{
-				Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,
-				Skipped: p.Skip, Diff: p.Change.Diff, After: p.After, Dangers: p.Change.Dangers, Events: p.Events,
-			}})
+			h.tellStep(p)
 		}
 	}
 	return nil
@@ -253,96 +249,4 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 		w.end.verdict = "failed"
 	}
 	return w.end, nil
-}
-
-// follow launches the program and stays with it, reconnecting when the link drops.
-func (h *hostRun) follow(ctx context.Context, prog *program, text string, w *watcher) error {
-	// An interrupt does not cut the link: it is told to the program, and the program's end is awaited.
-	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	w.stop = func() { h.tellProgram(following, prog.id, false) }
-	done := make(chan struct{})
-	defer close(done)
-	go h.interrupts(ctx, following, cancel, prog.id, done)
-
-	var pos position
-	err := h.session.launch(following, prog, text, &pos, w)
-	for attempt := 1; errors.Is(err, ErrUnreachable) && ctx.Err() == nil; attempt++ {
-		delay := h.run.backoff(attempt)
-		if delay < 0 {
-			return fmt.Errorf("%w; the program goes on there: run again to see what it did", err)
-		}
-		h.emit(Event{Type: EventHostRetry, HostRetry: &HostRetry{Attempt: attempt, Delay: Millis(delay), Why: err.Error()}})
-		select {
-		case <-ctx.Done():
-			return context.Canceled
-		case <-time.After(delay):
-		}
-		if err = h.reconnect(ctx); err != nil {
-			continue
-		}
-		if err = h.session.resume(following, prog.id, &pos, w); errors.Is(err, errProgramDied) && pos.journal.at == 0 {
-			// The link broke before the program was there. Nothing has happened yet.
-			pos = position{}
-			err = h.session.launch(following, prog, text, &pos, w)
-		}
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Canceled
-	}
-	return err
-}
-
-func (h *hostRun) reconnect(ctx context.Context) error {
-	h.close()
-	h.session = nil
-	conn, err := h.run.Dialer.Dial(ctx, h.Name)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
-	}
-	h.conn = conn
-	if err := h.open(ctx, h.password); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
-	}
-	return nil
-}
-
-// interrupts passes the user's wish to stop on to the program: after its step at the first, at once at the
-// second.
-func (h *hostRun) interrupts(ctx, following context.Context, cancel func(), id string, done <-chan struct{}) {
-	select {
-	case <-done:
-		return
-	case <-ctx.Done():
-	case <-h.run.Stop:
-		h.tellProgram(following, id, false)
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-		}
-	}
-	h.tellProgram(following, id, true)
-	select {
-	case <-done:
-	case <-time.After(10 * time.Second):
-		cancel()
-	}
-}
-
-// tellProgram reaches the program over a session of its own.
-func (h *hostRun) tellProgram(ctx context.Context, id string, now bool) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	session, err := OpenSession(ctx, h.conn, h.privilege(), h.password)
-	if err == nil {
-		err = session.stopProgram(ctx, id, now)
-		session.Close()
-	}
-	if err != nil {
-		h.emit(Event{Type: EventWarning, Warning: &Warning{
-			Message: "the program on the host could not be told to stop: " + err.Error(),
-			Hint:    "it ends after the steps that it was sent",
-		}})
-	}
 }

@@ -284,12 +284,16 @@ func (h *hostRun) tellPlan(from int) {
 		if p.Check {
 			continue
 		}
-		e := &PlanStep{
-			Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,
-			Skipped: p.Skip, Diff: p.Change.Diff, After: p.After, Dangers: p.Change.Dangers, Events: p.Events,
-		}
-		h.emit(Event{Type: EventPlanStep, PlanStep: e})
+		h.tellStep(p)
 	}
+}
+
+// tellStep emits what one step would change.
+func (h *hostRun) tellStep(p *Planned) {
+	h.emit(Event{Type: EventPlanStep, PlanStep: &PlanStep{
+		Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,
+		Skipped: p.Skip, Diff: p.Change.Diff, After: p.After, Dangers: p.Change.Dangers, Events: p.Events,
+	}})
 }
 
 func (h *hostRun) tellPlanned() {

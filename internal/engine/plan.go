@@ -211,14 +211,10 @@ func (h *hostPlanner) events(p *Planned) {
 		}
 		if p.Change.Action == steps.NoOp {
 			p.Change.Action = steps.Execute
-			p.Change.Dangers = append(slices.Clone(p.Change.Dangers), event+"s "+subject(p))
+			p.Change.Dangers = append(slices.Clone(p.Change.Dangers), event+"s "+p.Addr)
 		}
 		p.Change.Reason = strings.TrimPrefix(p.Change.Reason+"; "+why, "; ")
 	}
-}
-
-func subject(p *Planned) string {
-	return p.Addr
 }
 
 // raised returns the first of the steps that is pending, or "".

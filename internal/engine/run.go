@@ -1,9 +1,9 @@
 // Package engine plans and applies playbooks on hosts.
 //
 // A host's conversation has three parts. Probing sends the facts and the probes of all steps as one script
-// (session.go). Planning is a pure function from the answers to changes (plan.go). Applying sends the
+// (session.go, host.go). Planning is a pure function from the answers to changes (plan.go). Applying sends the
 // changes as one program (program.go, program.sh) that runs on the host detached and under a lock, keeps a journal, and
-// is followed from wherever the client left off (follow.go, follow.sh, watch.go). Everything that happens is an
+// is followed from wherever the client left off (attend.go, follow.go, follow.sh), and judged (watch.go). Everything that happens is an
 // Event; nothing here prints.
 package engine
 
