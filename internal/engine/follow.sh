@@ -47,7 +47,7 @@ outputs() {
 follow() {
 	FOLLOW_JOURNAL=$STATE/journal.$1
 	DIR=$2 FOLLOW_AT=$3 FOLLOW_NUMBER=$4 FOLLOW_1=$5 FOLLOW_2=$6
-	follow_idle=0
+	follow_idle=0 follow_looks=0
 	while :; do
 		FOLLOW_MOVED=
 		follow_done=
@@ -71,8 +71,10 @@ follow() {
 		if [ "$follow_idle" -gt 60 ] && ! follow_alive; then
 			[ -f "$DIR/done" ] || { printf '%s dead 0 0 0 0\n' "$NONCE"; return 0; }
 		fi
-		# Quick at first: most programs are done in a moment.
-		if [ "$follow_idle" -lt 50 ]; then sleep 0.02; else sleep 0.25; fi 2>/dev/null || sleep 1
+		# Quick at first: most programs are done in a moment. A long one that prints much is looked at less often, since
+		# each look takes a few processes from what the host is busy with.
+		follow_looks=$((follow_looks + 1))
+		if [ "$follow_looks" -lt 50 ]; then sleep 0.02; else sleep 0.2; fi 2>/dev/null || sleep 1
 	done
 	if [ -f "$DIR/locked" ]; then
 		IFS= read -r follow_line <"$DIR/locked"
