@@ -42,7 +42,7 @@ step "command" "input" {
 step "command" "theirs" {
   run_as  = "bicycle"
   script  = "id -un"
-  unless  = "test -e /home/bicycle/made"
+  only_if = "! test -e /home/bicycle/made"
 }
 
 step "file" "made" {
@@ -143,7 +143,7 @@ func TestJump(t *testing.T) {
 
   step "command" "from" {
     script  = "echo $(cat /root/came-from)"
-    creates = "/root/jumped"
+    only_if = "! test -e /root/jumped"
   }
 
   step "file" "jumped" {
