@@ -53,6 +53,13 @@ follow() {
 		follow_done=
 		# The order matters: what is looked at first was written last.
 		[ ! -f "$DIR/done" ] || follow_done=1
+		# Quick at first, since most programs are done in a moment; but a whole look takes a few processes from what the host
+		# is busy with, so only every fifth is one.
+		follow_looks=$((follow_looks + 1))
+		if [ -z "$follow_done" ] && [ "$follow_looks" -lt 50 ] && [ $((follow_looks % 5)) -ne 0 ]; then
+			sleep 0.02 2>/dev/null || sleep 1
+			continue
+		fi
 		follow_size=0
 		[ ! -s "$FOLLOW_JOURNAL" ] || follow_size=$(wc -c <"$FOLLOW_JOURNAL")
 		if [ -s "$DIR/number" ]; then IFS= read -r follow_current <"$DIR/number"; else follow_current=$FOLLOW_NUMBER; fi
@@ -68,12 +75,9 @@ follow() {
 		done
 		if [ -n "$follow_done" ]; then break; fi
 		if [ -n "$FOLLOW_MOVED" ]; then follow_idle=0; else follow_idle=$((follow_idle + 1)); fi
-		if [ "$follow_idle" -gt 60 ] && ! follow_alive; then
+		if [ "$follow_idle" -gt 20 ] && ! follow_alive; then
 			[ -f "$DIR/done" ] || { printf '%s dead 0 0 0 0\n' "$NONCE"; return 0; }
 		fi
-		# Quick at first: most programs are done in a moment. A long one that prints much is looked at less often, since
-		# each look takes a few processes from what the host is busy with.
-		follow_looks=$((follow_looks + 1))
 		if [ "$follow_looks" -lt 50 ]; then sleep 0.02; else sleep 0.2; fi 2>/dev/null || sleep 1
 	done
 	if [ -f "$DIR/locked" ]; then
