@@ -46,14 +46,14 @@ variable "docker" {
 }
 
 variable "sqlite" {
-  description = "The release of SQLite, and its source if it is not to come from sqlite.org."
-  type        = object({ release = string, url = optional(string), sha256 = optional(string) })
+  description = "The release of SQLite, its source if it is not to come from sqlite.org, and further arguments of configure."
+  type        = object({ release = string, url = optional(string), sha256 = optional(string), configure = optional(list(string), []) })
   default     = { release = "3.46.1" }
 }
 
 variable "python" {
-  description = "The release of Python, and its source if it is not to come from python.org."
-  type        = object({ release = string, url = optional(string), sha256 = optional(string) })
+  description = "The release of Python, its source if it is not to come from python.org, and further arguments of configure."
+  type        = object({ release = string, url = optional(string), sha256 = optional(string), configure = optional(list(string), []) })
   default     = { release = "3.9.19" }
 }
 
@@ -112,6 +112,8 @@ play "server" {
     release = var.sqlite.release
     url     = var.sqlite.url
     sha256  = var.sqlite.sha256
+
+    configure = var.sqlite.configure
   }
 
   # Linked against that SQLite.
@@ -124,6 +126,7 @@ play "server" {
     sqlite_version = var.sqlite.release
     pipenv         = var.pipenv
     index_url      = var.pypi
+    configure      = var.python.configure
   }
 
   module "docker" {

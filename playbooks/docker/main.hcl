@@ -147,6 +147,12 @@ step "repository" "docker" {
   signed_by = var.gpgcheck && !startswith(local.gpgkey, "http://") ? local.gpgkey : null
 }
 
+# The packages would make it, with a number that nobody can foretell: a plan could not go on past them.
+step "group" "docker" {
+  name   = "docker"
+  system = true
+}
+
 step "package" "pinned" {
   for_each = local.pinned
   name     = each.value
@@ -175,11 +181,6 @@ step "service" "docker" {
   state     = "started"
   enabled   = true
   on_change = { restart = [step.file.daemon] }
-}
-
-step "group" "docker" {
-  name   = "docker"
-  system = true
 }
 
 step "user" "users" {
