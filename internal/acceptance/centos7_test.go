@@ -25,10 +25,10 @@ const productionEnv = "# kept as it is\nDJANGO_SECRET_KEY=2pe8eih8oah2_2z1=7f84b
 // TestCentOS7Runbook applies the example django-centos7 to a fresh host, once, and then looks at everything that the runbook by hand
 // would have brought about. After that, what goes wrong in the life of a server is shown by a plan and mended by an apply.
 //
-// It compiles SQLite and Python, and runs where PROVISION_CENTOS7=1 asks for it: docs/testing.md says what of it was seen.
+// It compiles SQLite and Python, and runs where PROVISION_CENTOS7=1 asks for it: see docs/testing.md.
 func TestCentOS7Runbook(t *testing.T) {
 	if os.Getenv("PROVISION_CENTOS7") != "1" {
-		t.Skip("LEFT OUT: it takes a quarter of an hour; set PROVISION_CENTOS7=1")
+		t.Skip("LEFT OUT: it compiles SQLite and Python and takes ten minutes or more; set PROVISION_CENTOS7=1")
 	}
 	t.Parallel()
 	h := testhost.EL7(t)

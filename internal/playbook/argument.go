@@ -188,6 +188,10 @@ func (s *scope) setValue(a argument, spec *steps.Arg, v cty.Value) error {
 	if !ok {
 		return errReported
 	}
+	if strings.ContainsAny(name, "\n\r") || spec.Origin == steps.FileText && strings.Contains(name, "=") {
+		// The value is not repeated: it may be what must stay secret.
+		return errors.New("the path of a local file is required, and this is text: give the path itself, without file()")
+	}
 	switch spec.Origin {
 	case steps.File:
 		file, err := local.hash(here, name)
