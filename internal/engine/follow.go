@@ -42,7 +42,7 @@ func (s *Session) launch(ctx context.Context, p *program, text string, pos *posi
 	s.library(&b)
 	b.WriteString(followText)
 	fmt.Fprintf(&b, "ID=%s DIR=$RUN/run-%s\n", p.id, p.id)
-	b.WriteString("if umask 077 && mkdir -p \"$RUN\" && chmod 700 \"$RUN\" && mkdir \"$DIR\" &&\n")
+	b.WriteString("if umask 077 && make_run_directory &&\n")
 	fmt.Fprintf(&b, "printf '%%s' %s >\"$DIR/program\"; then\numask 022\n", shell.Quote(text))
 	b.WriteString("launch \"$ID\" \"$DIR/program\"\nfollow \"$ID\" \"$DIR\" 0 0 0 0\nmark 0 0\nelse rm -rf \"$DIR\"; mark 0 1; fi\n} </dev/null\n")
 	return s.followed(ctx, b.String(), pos, to)

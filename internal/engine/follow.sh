@@ -1,3 +1,11 @@
+# make_run_directory: DIR, private. A program that is just ending may remove the empty directory above it meanwhile.
+make_run_directory() {
+	for make_attempt in 1 2 3; do
+		mkdir -p "$RUN" && chmod 700 "$RUN" && mkdir "$DIR" && return 0
+	done 2>/dev/null
+	mkdir -p "$RUN" && chmod 700 "$RUN" && mkdir "$DIR"
+}
+
 # launch PROGRAM: start a program detached. As root under systemd it becomes a transient unit of its own: only
 # so it outlives a logind restart and KillUserProcesses=yes. The flags are those of systemd 219.
 launch() {

@@ -41,21 +41,21 @@ func Password(ctx context.Context, in *os.File, out io.Writer, question string) 
 	if !term.IsTerminal(fd) {
 		return "", ErrNoTerminal
 	}
-	before, err := term.GetState(fd)
+	// Raw, so that nothing is echoed from before the question is on the screen; ReadPassword makes lines of it again.
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return "", fmt.Errorf("the terminal cannot be asked for a password: %w", err)
 	}
 	if _, err := fmt.Fprint(out, Line(question)+" "); err != nil {
+		_ = term.Restore(fd, before)
 		return "", err
 	}
 	password, err := wait(ctx, func() (string, error) {
 		b, err := term.ReadPassword(fd)
 		return string(b), err
 	})
+	_ = term.Restore(fd, before)
 	fmt.Fprintln(out) // the Enter that nobody saw
-	if ctx.Err() != nil {
-		_ = term.Restore(fd, before)
-	}
 	return password, err
 }
 
