@@ -146,7 +146,6 @@ func (w *watcher) ended(p *Planned, r record) {
 		e.Status = StepFailed
 		e.Error = failure(p, r, stdout, stderr)
 	}
-	h.settleDebts(p, r.verdict)
 	switch e.Status {
 	case StepChanged, StepUnchanged, StepSkipped:
 		result := steps.Result{Ran: e.Status == StepChanged, Stdout: stdout, Stderr: stderr, Exit: r.status}
@@ -162,23 +161,6 @@ func (w *watcher) ended(p *Planned, r record) {
 		h.count(e.Status)
 	}
 	h.emit(Event{Type: EventStepEnd, StepEnd: e})
-}
-
-// settleDebts keeps the client's picture of the notifications on the host in step with what the program did, for a plan of the
-// rest in the middle of a run.
-func (h *hostRun) settleDebts(p *Planned, verdict string) {
-	switch verdict {
-	case "changed", "reboot", "unchanged", "skipped":
-		for event := range p.OnChange {
-			delete(h.state.Pending, notification(&p.Instance, event))
-		}
-	}
-	switch verdict {
-	case "changed", "reboot", "failed", "timeout":
-		for _, name := range h.subscriptions()[p.Addr] {
-			h.state.Pending[name] = true
-		}
-	}
 }
 
 func (w *watcher) printed(number int) (stdout, stderr string) {
