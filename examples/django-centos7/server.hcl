@@ -2,6 +2,7 @@
 #
 #   provision plan      shows what differs
 #   provision apply     makes it so
+#   provision test      does it to a container, and needs nothing but Docker here
 #
 # Before: the address in hosts.hcl, your key, and .envs/.production with DJANGO_SECRET_KEY (see README.md).
 
@@ -79,6 +80,12 @@ variable "base_image" {
   description = "An image to build upon without a registry: its name, and a local archive of docker save."
   type        = object({ name = string, archive = string })
   default     = null
+}
+
+# What provision test boots, and what it uses in place of your key and your secret.
+test {
+  image = "quay.io/centos/centos:centos7"
+  vars  = { authorized_key = "test/key.pub", env_file = "test/production.env" }
 }
 
 locals {

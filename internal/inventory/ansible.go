@@ -2,22 +2,25 @@ package inventory
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
-
-	"provision/internal/steps"
 )
 
 // ParseAnsible reads an inventory of Ansible in its INI form: hosts with ranges and variables,
-// [group], [group:children] and [group:vars]. The variables that say how to connect
-// (ansible_host, ansible_port, ansible_user, ansible_password, ansible_ssh_private_key_file,
-// ansible_become, ansible_become_method, ansible_become_password) become the address and settings,
-// in host lines and in the variables of groups; those that concern Ansible alone (ansible_connection,
-// ansible_python_interpreter and other ansible_…) are left out. An error begins with its line.
-func ParseAnsible(text string) (*Imported, error) {
-	im := &Imported{}
+// [group], [group:children] and [group:vars]. file is what messages call it. An error begins with the file and its line.
+func ParseAnsible(file, text string) (*Imported, error) {
+	im := &Imported{Ansible: true}
+	if err := im.readINI(file, text); err != nil {
+		return nil, err
+	}
+	im.finish()
+	return im, nil
+}
+
+func (im *Imported) readINI(file, text string) error {
 	group, kind := "ungrouped", "hosts"
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(strings.TrimSuffix(line, "\r"))
@@ -25,19 +28,26 @@ func ParseAnsible(text string) (*Imported, error) {
 			continue
 		}
 		var err error
-		if line[0] == '[' {
+		if line[0] == '[' && !isAddress(line) {
 			group, kind, err = ansibleSection(line)
 			if err == nil && group != "all" && group != "ungrouped" {
 				im.group(group)
 			}
 		} else {
-			err = im.ansibleLine(group, kind, line)
+			err = im.iniLine(group, kind, line, Origin{File: file, Line: i + 1})
 		}
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", i+1, err)
+			return fmt.Errorf("%s, line %d: %w", file, i+1, err)
 		}
 	}
-	return im, nil
+	return nil
+}
+
+// isAddress tells an IPv6 address in brackets from a section.
+func isAddress(line string) bool {
+	inner, _, _ := strings.Cut(line[1:], "]")
+	_, err := netip.ParseAddr(inner)
+	return err == nil
 }
 
 func ansibleSection(line string) (group, kind string, err error) {
@@ -58,7 +68,7 @@ func ansibleSection(line string) (group, kind string, err error) {
 	return group, kind, err
 }
 
-func (im *Imported) ansibleLine(group, kind, line string) error {
+func (im *Imported) iniLine(group, kind, line string, at Origin) error {
 	switch kind {
 	case "children":
 		child, _, _ := strings.Cut(line, "#")
@@ -66,56 +76,97 @@ func (im *Imported) ansibleLine(group, kind, line string) error {
 		if err := ValidName(child); err != nil {
 			return err
 		}
-		im.group(child)
-		if group != "all" {
-			g := im.group(group)
-			g.Children = append(g.Children, child)
-		}
+		im.child(group, child)
 		return nil
 	case "vars":
 		name, value, ok := strings.Cut(line, "=")
 		if !ok {
 			return fmt.Errorf("%q is no variable: write NAME=VALUE", line)
 		}
-		g := im.group(group)
-		g.Vars = with(g.Vars, strings.TrimSpace(name), ansibleValue(unquote(strings.TrimSpace(value))))
+		at.Group = group
+		im.set(im.group(group).Vars, strings.TrimSpace(name), ansibleValue(unquote(strings.TrimSpace(value))), &at)
 		return nil
 	}
 	words, err := ansibleWords(line)
 	if err != nil {
 		return err
 	}
-	names, err := Expand(words[0])
+	names, port, err := ansibleNames(words[0])
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := ValidName(name); err != nil {
-			return err
-		}
-		h := im.host(name)
-		if group != "all" && group != "ungrouped" {
-			g := im.group(group)
-			g.Hosts = append(g.Hosts, name)
-		}
+		vars := im.ansibleHost(group, name, port, &at)
 		for _, word := range words[1:] {
 			key, value, ok := strings.Cut(word, "=")
 			if !ok {
 				return fmt.Errorf("%q is no variable: write NAME=VALUE", word)
 			}
-			h.Vars = with(h.Vars, key, ansibleValue(value))
+			im.set(vars, key, ansibleValue(value), &at)
 		}
 	}
 	return nil
 }
 
-// ansibleWords splits a line at blanks outside quotes, and drops a comment.
+// ansibleHost adds a host to a group and returns its variables.
+func (im *Imported) ansibleHost(group, name string, port int64, at *Origin) Vars {
+	im.host(name)
+	im.member(group, name)
+	vars := im.Vars[name]
+	if port != 0 {
+		im.set(vars, "ansible_port", cty.NumberIntVal(port), at)
+	}
+	return vars
+}
+
+// ansibleNames returns the hosts that a word stands for, "web[01:20]:2222", and their port, 0 if it has none.
+func ansibleNames(word string) ([]string, int64, error) {
+	port := int64(0)
+	if colon := strings.LastIndexByte(word, ':'); colon > strings.LastIndexByte(word, ']') && isNumber(word[colon+1:]) && !strings.Contains(outsideBrackets(word[:colon]), ":") {
+		n, err := strconv.ParseUint(word[colon+1:], 10, 16)
+		if err != nil || n == 0 {
+			return nil, 0, fmt.Errorf("%q is no port", word[colon+1:])
+		}
+		word, port = word[:colon], int64(n)
+	}
+	if strings.HasPrefix(word, "[") && strings.HasSuffix(word, "]") && isAddress(word) {
+		word = word[1 : len(word)-1]
+	}
+	names, err := Expand(word)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, name := range names {
+		if err := ValidName(name); err != nil {
+			return nil, 0, err
+		}
+	}
+	return names, port, nil
+}
+
+func outsideBrackets(s string) string {
+	open, end := strings.IndexByte(s, '['), strings.LastIndexByte(s, ']')
+	if open < 0 || end < open {
+		return s
+	}
+	return s[:open] + s[end+1:]
+}
+
+// ansibleWords splits a line at blanks outside quotes, and drops a comment. Backslashes count as in Python's shlex.
 func ansibleWords(line string) ([]string, error) {
 	var words []string
 	var word strings.Builder
-	quote, begun := rune(0), false
+	quote, begun, escaped := rune(0), false, false
 	for _, c := range line {
 		switch {
+		case escaped:
+			if quote != 0 && c != quote && c != '\\' {
+				word.WriteByte('\\')
+			}
+			word.WriteRune(c)
+			escaped = false
+		case c == '\\' && quote != '\'':
+			escaped, begun = true, true
 		case quote != 0:
 			if c == quote {
 				quote = 0
@@ -137,7 +188,7 @@ func ansibleWords(line string) ([]string, error) {
 			begun = true
 		}
 	}
-	if quote != 0 {
+	if quote != 0 || escaped {
 		return nil, fmt.Errorf("a quote is not closed")
 	}
 	if begun {
@@ -153,92 +204,23 @@ func unquote(s string) string {
 	return s
 }
 
-// ansibleValue gives numbers and bools their type, as Ansible does with literals of Python.
+// ansibleValue gives numbers, bools, lists and maps their type, as Ansible does with literals of Python.
 func ansibleValue(s string) cty.Value {
 	switch s {
 	case "True", "true":
 		return cty.True
 	case "False", "false":
 		return cty.False
+	case "None":
+		return cty.NullVal(cty.DynamicPseudoType)
 	}
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && strconv.FormatInt(n, 10) == s {
 		return cty.NumberIntVal(n)
 	}
+	if len(s) > 1 && !isTemplate(s) && (s[0] == '[' && s[len(s)-1] == ']' || s[0] == '{' && s[len(s)-1] == '}') {
+		if v, err := yamlLiteral(s); err == nil {
+			return v
+		}
+	}
 	return cty.StringVal(s)
-}
-
-// with returns an object with one attribute more.
-func with(object cty.Value, name string, v cty.Value) cty.Value {
-	all := object.AsValueMap()
-	if all == nil {
-		all = map[string]cty.Value{}
-	}
-	all[name] = v
-	return cty.ObjectVal(all)
-}
-
-// TakeAnsible moves the variables that say how to connect out of the variables of a host, once those of
-// its groups are merged in, into its address and settings.
-func (h *Host) TakeAnsible() error {
-	vars := h.Vars.AsValueMap()
-	rest := map[string]cty.Value{}
-	var own Settings
-	for name, v := range vars {
-		if !strings.HasPrefix(name, "ansible_") || v.IsNull() {
-			rest[name] = v
-			continue
-		}
-		if err := h.takeAnsible(&own, name, ansibleText(v)); err != nil {
-			return err
-		}
-	}
-	h.Vars = cty.ObjectVal(rest)
-	h.Settings = own.Over(h.Settings)
-	return nil
-}
-
-// ansibleText is the text of a plain value; "" of others.
-func ansibleText(v cty.Value) string {
-	v, _ = v.UnmarkDeep()
-	switch v.Type() {
-	case cty.String:
-		return v.AsString()
-	case cty.Number:
-		return v.AsBigFloat().Text('f', -1)
-	case cty.Bool:
-		return strconv.FormatBool(v.True())
-	}
-	return ""
-}
-
-func (h *Host) takeAnsible(own *Settings, name, value string) error {
-	switch name {
-	case "ansible_host", "ansible_ssh_host":
-		if strings.HasPrefix(value, "-") {
-			return fmt.Errorf("%s of %s begins with a dash", name, h.Name)
-		}
-		h.Address = value
-	case "ansible_user", "ansible_ssh_user":
-		own.User = value
-	case "ansible_port", "ansible_ssh_port":
-		port, err := strconv.Atoi(value)
-		if err != nil || port < 1 || port > 65535 {
-			return fmt.Errorf("%s of %s is no port: %q", name, h.Name, value)
-		}
-		own.Port = port
-	case "ansible_password", "ansible_ssh_pass":
-		secret := steps.Secret(value)
-		own.Password = &secret
-	case "ansible_become_password", "ansible_become_pass", "ansible_sudo_pass":
-		secret := steps.Secret(value)
-		own.BecomePassword = &secret
-	case "ansible_ssh_private_key_file", "ansible_private_key_file":
-		own.IdentityFile = value
-	case "ansible_become":
-		yes := value == "true" || value == "yes" || value == "1"
-		own.Become = &yes
-	case "ansible_become_method":
-		own.BecomeMethod = value
-	}
-	return nil
 }

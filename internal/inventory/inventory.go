@@ -18,11 +18,12 @@ import (
 // A Host is one machine of the inventory.
 type Host struct {
 	Name     string
-	Address  string    // what to connect to; "" means the name, looked up in the configuration of ssh
-	Groups   []string  // sorted; "all" is not among them
-	Vars     cty.Value // an object; the variables of the groups are merged into it, the host's own win
-	Settings Settings  // the host's own over those of the inventory and of the ssh block
-	Range    hcl.Range // where the host is written; empty for a throw-away host
+	Address  string             // what to connect to; "" means the name, looked up in the configuration of ssh
+	Groups   []string           // sorted; "all" is not among them
+	Vars     cty.Value          // an object; the variables of the groups are merged into it, the host's own win
+	From     map[string]*Origin // where each of the variables was written
+	Settings Settings           // the host's own over those of the inventory and of the ssh block
+	Range    hcl.Range          // where the host is written; empty for a throw-away host
 
 	// Everywhere makes the host take part in every play, whatever its hosts argument says. It is
 	// set for throw-away hosts.
@@ -142,6 +143,17 @@ func (inv *Inventory) Host(name string) *Host { return inv.byName[name] }
 
 // Groups returns the names of all groups, sorted, without "all".
 func (inv *Inventory) Groups() []string { return slices.Clone(inv.groups) }
+
+// In returns the hosts of a group in order.
+func (inv *Inventory) In(group string) []*Host {
+	var hosts []*Host
+	for _, h := range inv.hosts {
+		if h.In(group) {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
+}
 
 // Sandbox returns a throw-away host that takes part in every play: it belongs to every group
 // and has the variables of all hosts, where the first host that sets one decides.

@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/zclconf/go-cty/cty"
-	ctyjson "github.com/zclconf/go-cty/cty/json"
+	"strings"
 )
 
 // ParseJSON reads what a command prints: a list whose items are names, or objects with name and,
-// as wanted, address, port, user, groups and vars; or an object from names to addresses or to
-// such objects without the name.
+// as wanted, address, port, user, groups and vars; an object from names to addresses or to
+// such objects without the name; or groups in the form of Ansible's dynamic inventories (--list).
 func ParseJSON(data []byte) (*Imported, error) {
+	var anything json.RawMessage
+	if err := json.Unmarshal(data, &anything); err != nil {
+		return nil, fmt.Errorf("it is no JSON: %w", err)
+	}
+	im := &Imported{}
 	var list []json.RawMessage
-	if err := json.Unmarshal(data, &list); err == nil {
-		im := &Imported{}
+	if json.Unmarshal(data, &list) == nil {
 		for i, item := range list {
 			if err := im.addJSON("", item); err != nil {
 				return nil, fmt.Errorf("host %d of the list: %w", i+1, err)
@@ -24,19 +26,19 @@ func ParseJSON(data []byte) (*Imported, error) {
 		}
 		return im, nil
 	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(data, &object); err != nil {
+	object, err := members(data)
+	if err != nil {
 		return nil, errors.New("a list or an object in JSON is required")
 	}
-	names := make([]string, 0, len(object))
-	for name := range object {
-		names = append(names, name)
+	if isDynamic(object) {
+		err := im.addDynamic(object)
+		im.finish()
+		return im, err
 	}
-	slices.Sort(names)
-	im := &Imported{}
-	for _, name := range names {
-		if err := im.addJSON(name, object[name]); err != nil {
-			return nil, fmt.Errorf("host %q: %w", name, err)
+	slices.SortFunc(object, func(a, b member) int { return strings.Compare(a.name, b.name) })
+	for _, m := range object {
+		if err := im.addJSON(m.name, m.value); err != nil {
+			return nil, fmt.Errorf("host %q: %w", m.name, err)
 		}
 	}
 	return im, nil
@@ -74,13 +76,13 @@ func (im *Imported) addJSON(name string, data json.RawMessage) error {
 	if h.Port < 0 || h.Port > 65535 {
 		return fmt.Errorf("%d is no port", h.Port)
 	}
-	if len(h.Address) > 0 && h.Address[0] == '-' {
-		return errors.New("the address begins with a dash")
-	}
-	for _, known := range im.Hosts {
-		if known.Name == h.Name {
-			return fmt.Errorf("%q is there twice", h.Name)
+	for what, text := range map[string]string{"address": h.Address, "user": h.User} {
+		if strings.HasPrefix(text, "-") {
+			return fmt.Errorf("the %s begins with a dash", what)
 		}
+	}
+	if im.byName[h.Name] != nil {
+		return fmt.Errorf("%q is there twice", h.Name)
 	}
 	host := im.host(h.Name)
 	host.Address = h.Address
@@ -91,20 +93,8 @@ func (im *Imported) addJSON(name string, data json.RawMessage) error {
 		}
 		host.Groups = append(host.Groups, g)
 	}
-	if len(h.Vars) == 0 || string(h.Vars) == "null" {
+	if absent(h.Vars) {
 		return nil
 	}
-	ty, err := ctyjson.ImpliedType(h.Vars)
-	if err != nil || !ty.IsObjectType() {
-		return errors.New("vars must be an object")
-	}
-	vars, err := ctyjson.Unmarshal(h.Vars, ty)
-	if err != nil {
-		return errors.New("vars must be an object")
-	}
-	if len(ty.AttributeTypes()) == 0 {
-		vars = cty.EmptyObjectVal
-	}
-	host.Vars = vars
-	return nil
+	return im.addVars(im.Vars[h.Name], "", h.Vars)
 }

@@ -3,19 +3,15 @@ package inventory
 import (
 	"fmt"
 	"path"
-	"strconv"
+	"slices"
 	"strings"
 
 	"provision/internal/suggest"
 )
 
-// maxRange bounds what one range in brackets expands to, so that a slip of the finger does not
-// fill the memory.
-const maxRange = 10000
-
 // Select returns the hosts that patterns choose, in the order of the inventory. Each pattern is
-// a list, separated by commas, of names of hosts and groups, with globs (*, ?) and number ranges
-// ([1-4], [01:20]); "!" before one excludes what it matches, in whatever place it stands. No
+// a list, separated by commas, of names of hosts and groups, with globs (*, ?) and ranges
+// ([1-4], [01:20], [a:c]: see Expand); "!" before one excludes what it matches, in whatever place it stands. No
 // pattern, or exclusions only, start from all hosts. A pattern that matches no host and no group is an
 // error that names it.
 func (inv *Inventory) Select(patterns ...string) ([]*Host, error) {
@@ -83,6 +79,11 @@ func (inv *Inventory) match(pattern string) ([]*Host, error) {
 	var hosts []*Host
 	known := false
 	for _, name := range names {
+		if !strings.ContainsAny(name, `*?[\`) {
+			named, ok := inv.named(name)
+			hosts, known = append(hosts, named...), known || ok
+			continue
+		}
 		if _, err := path.Match(name, ""); err != nil {
 			return nil, fmt.Errorf("the pattern %q is malformed: a bracket is not closed", pattern)
 		}
@@ -96,17 +97,24 @@ func (inv *Inventory) match(pattern string) ([]*Host, error) {
 				continue
 			}
 			known = true
-			for _, h := range inv.hosts {
-				if h.In(g) {
-					hosts = append(hosts, h)
-				}
-			}
+			hosts = append(hosts, inv.In(g)...)
 		}
 	}
 	if !known {
 		return nil, &UnmatchedError{Pattern: pattern, Near: suggest.Nearest(pattern, inv.names())}
 	}
 	return hosts, nil
+}
+
+// named returns the host, or the hosts of the group, of a name without patterns.
+func (inv *Inventory) named(name string) (hosts []*Host, known bool) {
+	if h := inv.byName[name]; h != nil {
+		hosts, known = append(hosts, h), true
+	}
+	if _, ok := slices.BinarySearch(inv.groups, name); ok {
+		hosts, known = append(hosts, inv.In(name)...), true
+	}
+	return hosts, known
 }
 
 // An UnmatchedError says that a pattern names neither a host nor a group.
@@ -124,68 +132,4 @@ func (e *UnmatchedError) Error() string {
 		text += fmt.Sprintf("; did you mean %q?", e.Near)
 	}
 	return text
-}
-
-// Expand replaces the number ranges of a name: "web[01:03]" and "web[01-03]" are web01, web02
-// and web03. The leading zeros of the first number set the width. Several ranges multiply. Other
-// brackets, such as [ab], stay.
-func Expand(name string) ([]string, error) {
-	open := strings.IndexByte(name, '[')
-	if open < 0 {
-		return []string{name}, nil
-	}
-	end := strings.IndexByte(name[open:], ']')
-	if end < 0 {
-		return nil, fmt.Errorf("%q: a bracket is not closed", name)
-	}
-	end += open
-	heads, err := expandRange(name[open+1:end], name)
-	if err != nil {
-		return nil, err
-	}
-	if heads == nil {
-		heads = []string{name[open : end+1]}
-	}
-	tails, err := Expand(name[end+1:])
-	if err != nil {
-		return nil, err
-	}
-	if len(heads)*len(tails) > maxRange {
-		return nil, fmt.Errorf("%q stands for more than %d names; split it", name, maxRange)
-	}
-	all := make([]string, 0, len(heads)*len(tails))
-	for _, h := range heads {
-		for _, t := range tails {
-			all = append(all, name[:open]+h+t)
-		}
-	}
-	return all, nil
-}
-
-// expandRange returns the numbers of "first:last" or "first-last", or nil if it is no such range.
-func expandRange(text, whole string) ([]string, error) {
-	first, last, ok := strings.Cut(text, ":")
-	if !ok {
-		first, last, ok = strings.Cut(text, "-")
-	}
-	low, errLow := strconv.ParseUint(first, 10, 31)
-	high, errHigh := strconv.ParseUint(last, 10, 31)
-	if !ok || errLow != nil || errHigh != nil {
-		return nil, nil
-	}
-	if high < low {
-		return nil, fmt.Errorf("%q: the range [%s] runs backwards; write the smaller number first", whole, text)
-	}
-	if high-low >= maxRange {
-		return nil, fmt.Errorf("%q stands for more than %d names; split it", whole, maxRange)
-	}
-	width := 0
-	if strings.HasPrefix(first, "0") {
-		width = len(first)
-	}
-	var numbers []string
-	for n := low; n <= high; n++ {
-		numbers = append(numbers, fmt.Sprintf("%0*d", width, n))
-	}
-	return numbers, nil
 }

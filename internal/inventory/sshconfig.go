@@ -5,8 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/zclconf/go-cty/cty"
 )
 
 // ReadSSHConfig returns the hosts that the configuration of ssh names, in order: the words of
@@ -34,8 +32,8 @@ func (im *Imported) readSSHConfig(file, base string, depth int) error {
 		switch strings.ToLower(words[0]) {
 		case "host":
 			for _, name := range words[1:] {
-				if name = strings.Trim(name, `"`); ValidName(name) == nil && im.lacks(name) {
-					im.Hosts = append(im.Hosts, &Host{Name: name, Vars: cty.EmptyObjectVal})
+				if name = strings.Trim(name, `"`); ValidName(name) == nil {
+					im.host(name)
 				}
 			}
 		case "include":
@@ -47,15 +45,6 @@ func (im *Imported) readSSHConfig(file, base string, depth int) error {
 		}
 	}
 	return nil
-}
-
-func (im *Imported) lacks(name string) bool {
-	for _, h := range im.Hosts {
-		if h.Name == name {
-			return false
-		}
-	}
-	return true
 }
 
 func (im *Imported) include(pattern, base string, depth int) error {

@@ -14,7 +14,7 @@ import (
 func docsFiles(app string) map[string]string {
 	return map[string]string{
 		"files/motd.tmpl": "${fact.os.name} on ${host.name}\n", "files/app.tmpl": "workers = ${workers}\n", "files/logo.png": "\x89PNG",
-		"files/hosts.ini": "[old]\nold1 ansible_host=192.0.2.1\n", "files/ssh_config": "Host edge1 edge2\n",
+		"files/hosts.ini": "localhost ansible_connection=local\n[old]\nold1 ansible_host=192.0.2.1\n", "files/ssh_config": "Host edge1 edge2\n",
 		"modules/app/main.hcl": app,
 	}
 }

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the golden sections of testdata
 // A testCase is a directory of an archive: the files of a playbook, "options" and the golden "want".
 //
 // Lines of options: path NAME, var NAME=VALUE, var-file NAME, env NAME=VALUE, facts, hosts (dump
-// them), result ADDRESS OBJECT, shipped NAME (a directory of the case that is shipped).
+// them), test (it is tested), result ADDRESS OBJECT, shipped NAME (a directory of the case that is shipped).
 type testCase struct {
 	name  string
 	files []txtar.File
@@ -141,6 +141,8 @@ func (c *testCase) run(t *testing.T) string {
 					facts = debian()
 				case "hosts":
 					dump = true
+				case "test":
+					o.Test = true
 				case "result":
 					addr, text, _ := strings.Cut(rest, " ")
 					results[addr] = object(t, text)
@@ -228,7 +230,7 @@ func dumpInstance(t *testing.T, out *strings.Builder, inst steps.Instance) {
 	for _, flag := range []struct {
 		name string
 		set  bool
-	}{{"skip", inst.Skip}, {"become", inst.Become}, {"proceed", inst.Proceed}, {"check", inst.Check}} {
+	}{{"skip", inst.Skip}, {"become", inst.Become}, {"proceed", inst.Proceed}, {"once", inst.Once}, {"check", inst.Check}} {
 		if flag.set {
 			fmt.Fprintf(out, " %s", flag.name)
 		}

@@ -2,7 +2,6 @@ package playbook
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -10,8 +9,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"provision/internal/inventory"
-	"provision/internal/steps"
-	"provision/internal/suggest"
 )
 
 // hostReader turns ssh, host, group and inventory blocks into hosts.
@@ -24,23 +21,29 @@ type hostReader struct {
 	groups map[string]*groupBlock
 	inline map[string]hcl.Range // groups that hosts name, and where
 
-	written []*inventory.Host // those of host blocks
-	ansible bool              // an inventory of Ansible is among them
+	own     map[string]inventory.Vars // each host's own variables, by its name
+	written []*inventory.Host         // those of host blocks
+	ansible bool                      // variables may say how to connect, as those of Ansible do
 }
 
 // groupBlock is what a group block, or an inventory, says about a group.
 type groupBlock struct {
-	hosts    []string
+	hosts    []string // patterns
+	members  []string // names
 	children []string
-	vars     cty.Value
-	rng      hcl.Range
-	at       hcl.Range // of hosts
+	inline   inventory.Vars // written in an inventory of Ansible
+	vars     inventory.Vars // of group_vars, and over them those of the group block
+	rng      hcl.Range      // of the group block; empty if there is none
+	at       hcl.Range      // of hosts, or of the inventory
 }
 
 // loadHosts builds the inventory.
 func (pb *Playbook) loadHosts() {
 	root := pb.root.root
-	h := &hostReader{pb: pb, s: pb.staticScope(), byName: map[string]*inventory.Host{}, groups: map[string]*groupBlock{}, inline: map[string]hcl.Range{}}
+	h := &hostReader{
+		pb: pb, s: pb.staticScope(), byName: map[string]*inventory.Host{}, groups: map[string]*groupBlock{}, inline: map[string]hcl.Range{},
+		own: map[string]inventory.Vars{},
+	}
 	for i, b := range root.ssh {
 		if i > 0 {
 			pb.duplicate(b, "ssh block", root.ssh[0].DefRange)
@@ -80,7 +83,7 @@ func (h *hostReader) readHost(b *hcl.Block) {
 		return
 	}
 	attrs := content.Attributes
-	model := inventory.Host{Settings: h.settings(attrs), Range: b.DefRange, Vars: cty.EmptyObjectVal}
+	model := inventory.Host{Settings: h.settings(attrs), Range: b.DefRange}
 	address := h.text(attrs["address"])
 	addresses, err := inventory.Expand(address)
 	if err != nil || strings.HasPrefix(address, "[") {
@@ -100,18 +103,16 @@ func (h *hostReader) readHost(b *hcl.Block) {
 			h.inline[g] = attrs["groups"].Expr.Range()
 		}
 	}
-	if v, ok := h.vars(attrs["vars"]); ok {
-		model.Vars = v
-	}
+	vars := h.vars(attrs["vars"], "")
 	for i, name := range names {
 		host := model
 		host.Name, host.Groups = name, slices.Clone(model.Groups)
 		host.Address = addresses[min(i, len(addresses)-1)]
-		h.add(&host, b.LabelRanges[0])
+		h.add(&host, vars, b.LabelRanges[0])
 	}
 }
 
-func (h *hostReader) add(host *inventory.Host, at hcl.Range) {
+func (h *hostReader) add(host *inventory.Host, own inventory.Vars, at hcl.Range) {
 	if err := inventory.ValidName(host.Name); err != nil {
 		h.s.run.found.error(at, "Invalid name of a host", sentence(err.Error()))
 		return
@@ -122,27 +123,49 @@ func (h *hostReader) add(host *inventory.Host, at hcl.Range) {
 	}
 	h.byName[host.Name] = host
 	h.hosts = append(h.hosts, host)
+	h.own[host.Name] = own
 }
 
-// vars is an attribute that is an object or a map. Its values may be sensitive, its names not.
-func (h *hostReader) vars(a *hcl.Attribute) (cty.Value, bool) {
+// vars is an attribute that is an object or a map. Its values may be sensitive, its names not. group is whose variables
+// they are, "" a host's.
+func (h *hostReader) vars(a *hcl.Attribute, group string) inventory.Vars {
 	v, ok := h.attribute(a, cty.DynamicPseudoType)
 	if !ok {
-		return cty.NilVal, false
+		return nil
 	}
 	bare, marks := v.Unmark()
 	if !bare.Type().IsObjectType() && !bare.Type().IsMapType() {
 		h.s.run.found.error(a.Expr.Range(), "Invalid value for vars", "An object is required, such as { workers = 4 }.")
-		return cty.NilVal, false
+		return nil
 	}
-	object := bare.AsValueMap()
-	for name, item := range object {
-		object[name] = item.WithMarks(marks)
+	lines := linesOf(a)
+	vars := inventory.Vars{}
+	for name, item := range bare.AsValueMap() {
+		line, ok := lines[name]
+		if !ok {
+			line = a.NameRange.Start.Line
+		}
+		vars[name] = inventory.Var{Value: item.WithMarks(marks), From: &inventory.Origin{Group: group, File: a.Range.Filename, Line: line}}
 	}
-	if len(object) == 0 {
-		return cty.EmptyObjectVal, true
+	return vars
+}
+
+// linesOf returns the line of each name of an object that is written out.
+func linesOf(a *hcl.Attribute) map[string]int {
+	items, diags := hcl.ExprMap(a.Expr)
+	if diags.HasErrors() {
+		return nil
 	}
-	return cty.ObjectVal(object), true
+	lines := map[string]int{}
+	for _, item := range items {
+		name := hcl.ExprAsKeyword(item.Key)
+		if v, diags := item.Key.Value(nil); name == "" && !diags.HasErrors() && v.Type() == cty.String && v.IsKnown() && !v.IsNull() {
+			v, _ = v.Unmark()
+			name = v.AsString()
+		}
+		lines[name] = item.Key.Range().Start.Line
+	}
+	return lines
 }
 
 func (h *hostReader) readGroup(b *hcl.Block) {
@@ -153,14 +176,10 @@ func (h *hostReader) readGroup(b *hcl.Block) {
 		h.s.run.found.error(b.LabelRanges[0], "Invalid name of a group", sentence(err.Error()))
 		return
 	}
-	g := h.groups[name]
-	if g != nil && g.rng != (hcl.Range{}) {
+	g := h.group(name)
+	if g.rng != (hcl.Range{}) {
 		h.pb.duplicate(b, "group", g.rng)
 		return
-	}
-	if g == nil {
-		g = &groupBlock{vars: cty.EmptyObjectVal}
-		h.groups[name] = g
 	}
 	g.rng = b.DefRange
 	if list, ok := h.list(content.Attributes["hosts"]); ok {
@@ -170,123 +189,15 @@ func (h *hostReader) readGroup(b *hcl.Block) {
 	if list, ok := h.list(content.Attributes["children"]); ok {
 		g.children = append(g.children, list...)
 	}
-	if v, ok := h.vars(content.Attributes["vars"]); ok {
-		g.vars = merge(g.vars, v)
-	}
+	g.vars = h.vars(content.Attributes["vars"], name).Over(g.vars)
 }
 
-// merge puts the attributes of one object over those of another.
-func merge(under, over cty.Value) cty.Value {
-	all := map[string]cty.Value{}
-	maps.Copy(all, under.AsValueMap())
-	maps.Copy(all, over.AsValueMap())
-	if len(all) == 0 {
-		return cty.EmptyObjectVal
+// group returns what is known of a group.
+func (h *hostReader) group(name string) *groupBlock {
+	g := h.groups[name]
+	if g == nil {
+		g = &groupBlock{}
+		h.groups[name] = g
 	}
-	return cty.ObjectVal(all)
-}
-
-// join brings hosts and groups together: members named by groups, groups inside groups, and the
-// variables of groups under those of hosts.
-func (h *hostReader) join() {
-	for g := range h.inline {
-		if h.groups[g] == nil {
-			h.groups[g] = &groupBlock{vars: cty.EmptyObjectVal}
-		}
-	}
-	plain, err := inventory.New(h.hosts)
-	if err != nil {
-		panic("playbook: " + err.Error())
-	}
-	for _, name := range keys(h.groups) {
-		g := h.groups[name]
-		for _, pattern := range g.hosts {
-			members, err := plain.Select(pattern)
-			if err != nil {
-				h.s.run.found.error(g.at, "No such host", sentence(err.Error()))
-				continue
-			}
-			for _, m := range members {
-				if name != "all" {
-					m.Groups = append(m.Groups, name)
-				}
-			}
-		}
-		for _, child := range g.children {
-			if h.groups[child] == nil {
-				h.s.run.found.error(g.rng, "No such group", fmt.Sprintf("The group %q has the child %q, and there is no such group.%s", name, child, suggest.DidYouMean(child, keys(h.groups))))
-			}
-		}
-	}
-	parents := h.parents()
-	for _, host := range h.hosts {
-		for i := 0; i < len(host.Groups); i++ { // grows while it is read
-			for _, p := range parents[host.Groups[i]] {
-				if !slices.Contains(host.Groups, p) {
-					host.Groups = append(host.Groups, p)
-				}
-			}
-		}
-		h.mergeVars(host, parents)
-		h.finish(host)
-	}
-	delete(h.groups, "all")
-}
-
-// finish completes the settings of a host: what Ansible writes into variables, and the defaults
-// of the ssh block.
-func (h *hostReader) finish(host *inventory.Host) {
-	if h.ansible {
-		if err := host.TakeAnsible(); err != nil {
-			h.s.run.found.error(host.Range, "An inventory that cannot be read", sentence(err.Error()))
-		}
-		host.Settings.IdentityFile = h.onThisMachine(host.Settings.IdentityFile)
-	}
-	host.Settings = host.Settings.Over(h.base)
-	for _, secret := range []*steps.Text{host.Settings.Password, host.Settings.BecomePassword} {
-		if secret != nil {
-			h.pb.secrets.note(cty.StringVal(secret.Reveal()).Mark(steps.Sensitive))
-		}
-	}
-}
-
-func (h *hostReader) parents() map[string][]string {
-	parents := map[string][]string{}
-	for _, name := range keys(h.groups) {
-		for _, child := range h.groups[name].children {
-			if name != "all" {
-				parents[child] = append(parents[child], name)
-			}
-		}
-	}
-	return parents
-}
-
-// mergeVars gives a host the variables of its groups: those of "all" first, then by name, a child
-// after its parents, and the host's own last.
-func (h *hostReader) mergeVars(host *inventory.Host, parents map[string][]string) {
-	slices.Sort(host.Groups)
-	host.Groups = slices.Compact(host.Groups)
-	vars := cty.EmptyObjectVal
-	if all := h.groups["all"]; all != nil {
-		vars = all.vars
-	}
-	done := map[string]bool{}
-	var visit func(g string)
-	visit = func(g string) {
-		if done[g] {
-			return
-		}
-		done[g] = true
-		for _, p := range parents[g] {
-			visit(p)
-		}
-		if block := h.groups[g]; block != nil {
-			vars = merge(vars, block.vars)
-		}
-	}
-	for _, g := range host.Groups {
-		visit(g)
-	}
-	host.Vars = merge(vars, host.Vars)
+	return g
 }

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 
 	"provision/internal/inventory"
 	"provision/internal/suggest"
@@ -17,8 +18,8 @@ import (
 
 // inventorySchemas are the arguments of inventory blocks, by their label.
 var inventorySchemas = map[string]hcl.BodySchema{
-	"ansible":    {Attributes: []hcl.AttributeSchema{{Name: "path", Required: true}, {Name: "groups"}}},
-	"command":    {Attributes: []hcl.AttributeSchema{{Name: "run", Required: true}, {Name: "groups"}}},
+	"ansible":    {Attributes: []hcl.AttributeSchema{{Name: "path", Required: true}, {Name: "hosts"}, {Name: "groups"}}},
+	"command":    {Attributes: []hcl.AttributeSchema{{Name: "run", Required: true}, {Name: "hosts"}, {Name: "groups"}}},
 	"ssh_config": {Attributes: []hcl.AttributeSchema{{Name: "path"}, {Name: "hosts"}, {Name: "groups"}}},
 }
 
@@ -37,6 +38,9 @@ func (h *hostReader) readInventory(b *hcl.Block) {
 		return
 	}
 	im, err := h.importFrom(b.Labels[0], content.Attributes)
+	if patterns, ok := h.list(content.Attributes["hosts"]); ok && im != nil && err == nil {
+		err = im.Keep(patterns...)
+	}
 	if err != nil {
 		h.s.run.found.error(b.DefRange, "An inventory that cannot be read", sentence(err.Error()))
 	}
@@ -54,25 +58,19 @@ func (h *hostReader) importFrom(kind string, attrs hcl.Attributes) (*inventory.I
 		if name == "" {
 			return nil, nil
 		}
-		data, err := h.pb.local.read(h.pb.root.place, name)
-		if err != nil {
-			return nil, err
+		path, _ := h.pb.root.place.resolve(name)
+		im, err := inventory.ReadAnsible(path, name)
+		var missing *fs.PathError
+		if errors.As(err, &missing) {
+			err = explain(name, err)
 		}
-		im, err := inventory.ParseAnsible(string(data))
-		if err != nil {
-			return nil, fmt.Errorf("%s, %w", name, err)
-		}
-		return im, nil
+		return im, err
 	case "command":
 		words, ok := h.list(attrs["run"])
 		if !ok || len(words) == 0 {
 			return nil, errors.New("run must name a program and its arguments")
 		}
-		out, err := h.command(words)
-		if err != nil {
-			return nil, err
-		}
-		return inventory.ParseJSON(out)
+		return h.fromCommand(words)
 	default:
 		file := h.localFile(attrs["path"])
 		if file == "" {
@@ -82,22 +80,35 @@ func (h *hostReader) importFrom(kind string, attrs hcl.Attributes) (*inventory.I
 		if err != nil {
 			return nil, explain(file, err)
 		}
-		return h.onlyMatching(im, attrs["hosts"])
+		return im, nil
 	}
 }
 
-// onlyMatching keeps the hosts that patterns choose.
-func (h *hostReader) onlyMatching(im *inventory.Imported, a *hcl.Attribute) (*inventory.Imported, error) {
-	patterns, ok := h.list(a)
-	if !ok {
-		return im, nil
-	}
-	all, err := inventory.New(im.Hosts)
+// fromCommand reads the hosts that a program prints. One that follows Ansible's protocol and does not tell the variables of
+// all hosts at once is asked for those of each, as Ansible does.
+func (h *hostReader) fromCommand(words []string) (*inventory.Imported, error) {
+	out, err := h.command(words)
 	if err != nil {
 		return nil, err
 	}
-	im.Hosts, err = all.Select(patterns...)
-	return im, err
+	im, err := inventory.ParseJSON(out)
+	if err != nil {
+		return nil, fmt.Errorf("the command %s printed no inventory: %w", words[0], err)
+	}
+	list := slices.Index(words, "--list")
+	if list < 1 || !im.Ansible || im.HasMeta {
+		return im, nil
+	}
+	for _, host := range im.Hosts {
+		out, err := h.command(slices.Concat(words[:list], []string{"--host", host.Name}, words[list+1:]))
+		if err != nil {
+			return nil, err
+		}
+		if err := im.AddHostVars(host.Name, out); err != nil {
+			return nil, fmt.Errorf("the command %s --host %s printed no variables: %w", words[0], host.Name, err)
+		}
+	}
+	return im, nil
 }
 
 // command runs a program of the control machine in the directory of the playbook and returns
@@ -105,10 +116,16 @@ func (h *hostReader) onlyMatching(im *inventory.Imported, a *hcl.Attribute) (*in
 func (h *hostReader) command(words []string) ([]byte, error) {
 	cmd := exec.CommandContext(h.pb.ctx, words[0], words[1:]...)
 	cmd.Dir = h.pb.root.place.dir
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
+	cmd.WaitDelay = time.Second // a child of it may hold its output open
+	var stdout, stderr bounded
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	switch {
+	case stdout.more:
+		return nil, fmt.Errorf("the command %s printed more than %d MiB", words[0], maxText>>20)
+	case err != nil && cmd.ProcessState == nil:
+		return nil, fmt.Errorf("the command %s cannot be started: %w", words[0], err)
+	case err != nil:
 		text := strings.TrimSpace(stderr.String())
 		if len(text) > 2000 {
 			text = "…" + text[len(text)-2000:]
@@ -118,7 +135,21 @@ func (h *hostReader) command(words []string) ([]byte, error) {
 		}
 		return nil, fmt.Errorf("the command %s failed: %w; %s", words[0], err, text)
 	}
-	return out, nil
+	return stdout.Bytes(), nil
+}
+
+// bounded keeps the beginning of what is written.
+type bounded struct {
+	bytes.Buffer
+	more bool // something was dropped
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxText {
+		b.more = true
+		return len(p), nil
+	}
+	return b.Buffer.Write(p)
 }
 
 // adopt makes imported hosts part of the inventory.
@@ -130,29 +161,49 @@ func (h *hostReader) adopt(b *hcl.Block, im *inventory.Imported, groups []string
 		}
 		h.inline[g] = b.DefRange
 	}
+	for _, text := range im.Warnings {
+		h.warn(b.DefRange, text)
+	}
 	for _, host := range im.Hosts {
 		for _, g := range host.Groups {
 			h.inline[g] = b.DefRange
 		}
 		host.Groups = append(host.Groups, groups...)
 		host.Range = b.DefRange
+		vars := placed(im.Vars[host.Name], b)
 		if written := h.byName[host.Name]; written != nil && slices.Contains(h.written, written) {
 			refine(written, host)
-			continue
+			h.own[host.Name] = h.own[host.Name].Over(vars)
+		} else {
+			h.add(host, vars, b.DefRange)
 		}
-		h.add(host, b.DefRange)
 	}
+	h.ansible = h.ansible || im.Ansible
 	for _, g := range im.Groups {
-		block := h.groups[g.Name]
-		if block == nil {
-			block = &groupBlock{vars: cty.EmptyObjectVal, at: b.DefRange}
-			h.groups[g.Name] = block
+		block := h.group(g.Name)
+		if block.at == (hcl.Range{}) {
+			block.at = b.DefRange
 		}
-		block.hosts = append(block.hosts, g.Hosts...)
+		block.members = append(block.members, g.Hosts...)
 		block.children = append(block.children, g.Children...)
-		block.vars = merge(block.vars, g.Vars)
+		block.inline = placed(g.Vars, b).Over(block.inline)
+		block.vars = g.Files.Over(block.vars)
 	}
-	h.ansible = h.ansible || b.Labels[0] == "ansible"
+}
+
+// warn tells what is read otherwise than its writer may expect.
+func (h *hostReader) warn(at hcl.Range, text string) {
+	h.s.run.found.add(&hcl.Diagnostic{Severity: hcl.DiagWarning, Summary: "Not everything of the inventory is taken over", Detail: sentence(text), Subject: at.Ptr()})
+}
+
+// placed says of variables that came from no file that the block brought them.
+func placed(vars inventory.Vars, b *hcl.Block) inventory.Vars {
+	for _, v := range vars {
+		if v.From.File == "" {
+			v.From.File, v.From.Line = b.DefRange.Filename, b.DefRange.Start.Line
+		}
+	}
+	return vars
 }
 
 // refine fills what a host block leaves out from an imported host.
@@ -161,6 +212,5 @@ func refine(written, imported *inventory.Host) {
 		written.Address = imported.Address
 	}
 	written.Settings = written.Settings.Over(imported.Settings)
-	written.Vars = merge(imported.Vars, written.Vars)
 	written.Groups = append(written.Groups, imported.Groups...)
 }

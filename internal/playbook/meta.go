@@ -14,7 +14,7 @@ import (
 // meta holds the meta-arguments of a block; nil where one is not written.
 type meta struct {
 	when, forEach, become, runAs, tags *expression
-	timeout, retries, proceed          *expression
+	timeout, retries, proceed, once    *expression
 
 	onChange hcl.Expression
 	events   []eventRefs // of onChange, linked, by event
@@ -42,7 +42,7 @@ func (pb *Playbook) readMeta(attrs hcl.Attributes) meta {
 	}
 	mt := meta{
 		when: pick("when"), forEach: pick("for_each"), become: pick("become"), runAs: pick("run_as"), tags: pick("tags"),
-		timeout: pick("timeout"), retries: pick("retries"), proceed: pick("continue_on_error"),
+		timeout: pick("timeout"), retries: pick("retries"), proceed: pick("continue_on_error"), once: pick("once"),
 	}
 	if a := attrs["on_change"]; a != nil {
 		mt.onChange = a.Expr
@@ -52,7 +52,7 @@ func (pb *Playbook) readMeta(attrs hcl.Attributes) meta {
 
 func (mt *meta) expressions() []*expression {
 	var list []*expression
-	for _, e := range []*expression{mt.when, mt.become, mt.runAs, mt.tags, mt.timeout, mt.retries, mt.proceed} {
+	for _, e := range []*expression{mt.when, mt.become, mt.runAs, mt.tags, mt.timeout, mt.retries, mt.proceed, mt.once} {
 		if e != nil {
 			list = append(list, e)
 		}

@@ -38,6 +38,7 @@ type module struct {
 type rootBlocks struct {
 	ssh, hosts, groups, inventories []*hcl.Block
 	rollout                         *hcl.Block
+	test                            *testBlock
 	plays                           []*play
 	checks                          []*check
 }
@@ -145,6 +146,8 @@ func (pb *Playbook) readBlock(m *module, b *hcl.Block) {
 		m.root.groups = append(m.root.groups, b)
 	case "inventory":
 		m.root.inventories = append(m.root.inventories, b)
+	case "test":
+		pb.readTestBlock(m, b)
 	case "rollout":
 		if m.root.rollout != nil {
 			pb.duplicate(b, "rollout block", m.root.rollout.DefRange)

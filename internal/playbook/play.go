@@ -83,6 +83,9 @@ func (pb *Playbook) linkRoot(m *module) {
 			pb.linkExpression(m, e, surroundings{roots: playRoots, where: "in the arguments of a play"})
 		}
 	}
+	if m.root.test != nil {
+		pb.linkExpression(m, m.root.test.image, surroundings{roots: staticRoots, where: "in a test block"})
+	}
 	for _, c := range m.root.checks {
 		pb.linkExpression(m, c.hosts, surroundings{roots: staticRoots, where: "in the hosts of a check"})
 		pb.linkItem(m, c.item)
@@ -118,6 +121,7 @@ func (pb *Playbook) loadPlays() {
 	for _, c := range root.checks {
 		c.item.play.selected = pb.selectHosts(s, c.hosts)
 	}
+	pb.loadTest(s)
 	pb.plays, pb.checks = root.plays, root.checks
 	pb.loading.add(s.run.found.diags...)
 }

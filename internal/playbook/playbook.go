@@ -24,11 +24,12 @@ import (
 
 // Options say what a playbook may use from outside its files. Values of variables win in this
 // order, the last first: Environ (PROVISION_VAR_name), provision.vars.hcl, *.auto.vars.hcl in
-// the order of their names, VarFiles in order, Vars.
+// the order of their names, the test block if Test is set, VarFiles in order, Vars.
 type Options struct {
 	Vars     map[string]string // --var NAME=VALUE; text as it is for a string, an HCL expression for other types
 	VarFiles []string          // --var-file, in order
 	Environ  []string          // "NAME=VALUE", for env() and PROVISION_VAR_name
+	Test     bool              // the playbook is tested: its test block gives values to variables
 	Shipped  fs.FS             // modules with source = "provision/NAME"; each is a directory at its root
 }
 
@@ -37,8 +38,10 @@ type Playbook struct {
 	root      *module
 	plays     []*play
 	checks    []*check
+	test      Test
 	inv       *inventory.Inventory
 	vars      map[string]cty.Value // of the root module; cty.NilVal for one in error
+	given     map[string]given     // values of the root module's variables that come from outside of its files
 	kinds     map[string]*kindInfo
 	environ   map[string]string
 	shipped   fs.FS
@@ -74,7 +77,7 @@ func Load(ctx context.Context, path string, o Options) (*Playbook, hcl.Diagnosti
 		environ: environMap(o.Environ),
 		shipped: o.Shipped,
 		local:   newLocalFiles(),
-		disk:    steps.NewDisk(),
+		disk:    steps.NewDisk(ctx),
 		secrets: newSecrets(),
 		files:   map[string]*hcl.File{},
 	}
@@ -154,7 +157,11 @@ func (pb *Playbook) Files() map[string]*hcl.File {
 
 // Secrets returns every sensitive string met so far, sorted, the empty one apart. More may
 // come with each call of Steps.
-func (pb *Playbook) Secrets() []string { return pb.secrets.list() }
+func (pb *Playbook) Secrets() []string {
+	list := append(pb.secrets.list(), pb.disk.Secrets()...)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
 
 // Format returns HCL source in its canonical form. Source that does not parse comes back
 // formatted as far as its tokens go.

@@ -68,7 +68,7 @@ play "web" {
   rollout {
     batch        = ["1", "25%"]
     max_failures = "10%"
-    order        = "name"
+    order        = "reversed"
     pause        = "1m"
   }
 }
@@ -82,7 +82,7 @@ play "web" {
 		t.Errorf("first play: %s", got)
 	}
 	r := plays[1].Rollout
-	if got := fmt.Sprint(plays[1].Name, plays[1].Hosts, plays[1].Become, r.Batch, r.MaxFailures, r.Order, r.Pause, r.OnUnreachable); got != "web[a] true [1 25%] 10%name1m0sskip" {
+	if got := fmt.Sprint(plays[1].Name, plays[1].Hosts, plays[1].Become, r.Batch, r.MaxFailures, r.Order, r.Pause, r.OnUnreachable); got != "web[a] true [1 25%] 10%reversed1m0sskip" {
 		t.Errorf("second play: %s", got)
 	}
 	if r.Batch[1].Of(10) != 2 || r.MaxFailures.Of(9) != 0 || r.Batch[0].Of(0) != 0 {

@@ -168,7 +168,7 @@ func (s *scope) instance(it *item, inst *each, around settings) steps.Instance {
 	return out
 }
 
-// limits evaluates timeout, retries and continue_on_error.
+// limits evaluates timeout, retries, once and continue_on_error.
 func (s *scope) limits(it *item, inst *each, out *steps.Instance, waits *[]string) {
 	if v, ok := s.setting(it.meta.timeout, inst, cty.String, "timeout", waits); ok {
 		seconds, err := steps.ParseSeconds(v.AsString())
@@ -183,6 +183,9 @@ func (s *scope) limits(it *item, inst *each, out *steps.Instance, waits *[]strin
 			s.run.found.error(it.meta.retries.Range(), "Invalid value for retries", "A whole number from 0 to 1000 is required.")
 		}
 		out.Retries = int(n)
+	}
+	if v, ok := s.setting(it.meta.once, inst, cty.Bool, "once", waits); ok {
+		out.Once = v.True()
 	}
 	if v, ok := s.setting(it.meta.proceed, inst, cty.Bool, "continue_on_error", waits); ok {
 		out.Proceed = v.True()

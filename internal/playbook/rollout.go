@@ -13,18 +13,25 @@ import (
 	"provision/internal/suggest"
 )
 
-// A Rollout says in which order and how many at a time the hosts of a play have their turn. The
-// zero value means all at once, and no failure is tolerated in the sense that the first
-// failed host stops what has not begun.
+// A Rollout says in which order and how many at a time the hosts of a play have their turn. With a
+// zero Range nothing is said: all have their turn, and the failure of one stops no other.
 type Rollout struct {
 	Batch         []Amount // sizes of the batches in order, the last repeated; empty: all at once
-	MaxFailures   Amount   // hosts of the whole fleet that may fail before no new batch begins; zero: none
-	OnUnreachable string   // "skip": go on without the host; "fail": it counts as failed; "stop": begin no new batch
+	MaxFailures   Amount   // hosts of the whole fleet that may fail; with one more no host begins. Zero: none
+	OnUnreachable string   // "skip": go on without the host; "fail": it counts as failed
 	Pause         time.Duration
-	Confirm       bool   // ask after each batch
-	Order         string // "inventory", "reverse" or "name"
+	Confirm       bool   // ask before each batch but the first
+	Order         string // one of the constants
+	Seed          string // of OrderRandom; "" where none is written
 	Range         hcl.Range
 }
+
+// The orders of turns.
+const (
+	OrderInventory = "inventory"
+	OrderReversed  = "reversed"
+	OrderRandom    = "random"
+)
 
 // An Amount is a number of hosts, or a share of them.
 type Amount struct {
@@ -66,7 +73,7 @@ func parseAmount(text string, least int) (Amount, error) {
 
 // readRollout reads and checks a rollout block.
 func (pb *Playbook) readRollout(s *scope, b *hcl.Block) Rollout {
-	r := Rollout{OnUnreachable: "skip", Order: "inventory", Range: b.DefRange}
+	r := Rollout{OnUnreachable: "skip", Order: OrderInventory, Range: b.DefRange}
 	content, diags := b.Body.Content(&rolloutSchema)
 	s.run.found.add(diags...)
 	for _, a := range inOrder(content.Attributes) {
@@ -83,9 +90,13 @@ func (pb *Playbook) readRollout(s *scope, b *hcl.Block) Rollout {
 				r.MaxFailures = list[0]
 			}
 		case "on_unreachable":
-			r.OnUnreachable = s.word(e, a.Name, r.OnUnreachable, "skip", "fail", "stop")
+			r.OnUnreachable = s.word(e, a.Name, r.OnUnreachable, "skip", "fail")
 		case "order":
-			r.Order = s.word(e, a.Name, r.Order, "inventory", "reverse", "name")
+			r.Order = s.word(e, a.Name, r.Order, OrderInventory, OrderReversed, OrderRandom)
+		case "seed":
+			if v, ok := s.static(e, cty.String, a.Name); ok && !v.IsNull() {
+				r.Seed = v.AsString()
+			}
 		case "pause":
 			r.Pause = s.duration(e, a.Name)
 		case "confirm":
@@ -93,6 +104,9 @@ func (pb *Playbook) readRollout(s *scope, b *hcl.Block) Rollout {
 				r.Confirm = v.True()
 			}
 		}
+	}
+	if a := content.Attributes["seed"]; a != nil && r.Order != OrderRandom {
+		s.run.found.error(a.NameRange, "A seed without a random order", "The seed is for order = \"random\": add that, or leave the seed out.")
 	}
 	return r
 }

@@ -16,6 +16,7 @@ var (
 		{Type: "play", LabelNames: []string{"name"}},
 		{Type: "check", LabelNames: []string{"name"}},
 		{Type: "rollout"},
+		{Type: "test"},
 	}...)}
 
 	moduleSchema = hcl.BodySchema{Blocks: append(slices.Clone(itemBlocks), []hcl.BlockHeaderSchema{
@@ -44,6 +45,7 @@ var (
 		{Name: "timeout"},
 		{Name: "retries"},
 		{Name: "continue_on_error"},
+		{Name: "once"},
 	}
 
 	callSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{
@@ -54,7 +56,7 @@ var (
 	// those that it may get.
 	callReserved = []string{
 		"source", "version", "when", "for_each", "count", "become", "run_as", "on_change", "tags",
-		"timeout", "retries", "continue_on_error", "depends_on", "providers", "lifecycle", "locals",
+		"timeout", "retries", "continue_on_error", "once", "depends_on", "providers", "lifecycle", "locals",
 	}
 
 	outputSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "value", Required: true}, {Name: "description"}}}
@@ -85,8 +87,10 @@ var (
 	groupSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "hosts"}, {Name: "children"}, {Name: "vars"}}}
 
 	rolloutSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{
-		{Name: "batch"}, {Name: "max_failures"}, {Name: "on_unreachable"}, {Name: "pause"}, {Name: "confirm"}, {Name: "order"},
+		{Name: "batch"}, {Name: "max_failures"}, {Name: "on_unreachable"}, {Name: "pause"}, {Name: "confirm"}, {Name: "order"}, {Name: "seed"},
 	}}
+
+	testSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "image"}, {Name: "vars"}}}
 
 	checkSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "hosts"}, {Name: "when"}, {Name: "become"}, {Name: "run_as"}, {Name: "tags"}}}
 )

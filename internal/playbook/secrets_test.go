@@ -142,3 +142,20 @@ step "command" "x" {
 		t.Errorf("a wrong key gives:\n%s", out)
 	}
 }
+
+// The environment files of a compose project are secrets though no argument says so.
+func TestSecretsOfProjects(t *testing.T) {
+	write(t, map[string]string{
+		"a.hcl":            "step \"compose\" \"app\" {\n  source = \"app\"\n  dir = \"/srv/app\"\n}\n",
+		"app/compose.yaml": "services:\n  web:\n    image: nginx\n    env_file: [settings]\n",
+		"app/settings":     "KEY=hunter2-hunter2\nMODE=production\nDATABASE=postgres://app:hunter3@db/app\n",
+	})
+	pb := load(t, Options{})
+	if list, diags := pb.Steps(pb.Inventory().Sandbox("box"), nil, nil); diags.HasErrors() || len(list) != 1 {
+		t.Fatalf("%d steps, %v", len(list), diags)
+	}
+	want := []string{"KEY=hunter2-hunter2\nMODE=production\nDATABASE=postgres://app:hunter3@db/app\n", "hunter2-hunter2", "hunter3", "postgres://app:hunter3@db/app"}
+	if diff := cmp.Diff(want, pb.Secrets()); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -35,6 +35,7 @@ type given struct {
 // loadVars gathers the values of the root module's variables: see Options for who wins.
 func (pb *Playbook) loadVars(src *source, o Options) {
 	values := map[string]given{}
+	pb.given = values
 	for _, v := range pb.root.varOrder {
 		if text, ok := pb.environ["PROVISION_VAR_"+v.name]; ok {
 			pb.giveText(values, v, text, "the environment variable PROVISION_VAR_"+v.name)
@@ -43,6 +44,7 @@ func (pb *Playbook) loadVars(src *source, o Options) {
 	for _, name := range autoVarFiles(src.place.dir) {
 		pb.readVarFile(values, src.place.shown+name, filepath.Join(src.place.dir, name))
 	}
+	pb.giveTestVars(values, o.Test)
 	for _, name := range o.VarFiles {
 		pb.readVarFile(values, name, name)
 	}
@@ -169,21 +171,26 @@ func (pb *Playbook) readVarFile(values map[string]given, shown, name string) {
 			pb.loading.error(a.NameRange, "Unknown variable", fmt.Sprintf("The playbook declares no variable %q.%s", a.Name, suggest.DidYouMean(a.Name, keys(pb.root.variables))))
 			continue
 		}
-		if v.sensitive {
-			pb.blot(a.Expr.Range())
-		}
-		e := newExpression(a.Expr)
-		g := given{from: "the file " + shown, at: a.Expr.Range()}
-		if len(a.Expr.Variables()) > 0 {
-			pb.loading.error(a.Expr.Range(), "A plain value is required", "A file of variables holds values only, and no references. Functions such as decrypt and file may be used.")
-		} else if val, diags := e.Value(&hcl.EvalContext{Functions: pb.root.funcs}); diags.HasErrors() {
-			if v.sensitive || e.secret {
-				diags = withoutSecrets(diags, nil, true)
-			}
-			pb.loading.add(diags...)
-		} else {
-			g.value = val
-		}
-		values[a.Name] = g
+		pb.giveExpression(values, v, a.Expr, "the file "+shown, "A file of variables holds")
 	}
+}
+
+// giveExpression takes a value that is written in HCL, where nothing can be referred to. From and holder are for messages.
+func (pb *Playbook) giveExpression(values map[string]given, v *variable, expr hcl.Expression, from, holder string) {
+	if v.sensitive {
+		pb.blot(expr.Range())
+	}
+	e := newExpression(expr)
+	g := given{from: from, at: expr.Range()}
+	if len(expr.Variables()) > 0 {
+		pb.loading.error(expr.Range(), "A plain value is required", holder+" values only, and no references. Functions such as decrypt and file may be used.")
+	} else if val, diags := e.Value(&hcl.EvalContext{Functions: pb.root.funcs}); diags.HasErrors() {
+		if v.sensitive || e.secret {
+			diags = withoutSecrets(diags, nil, true)
+		}
+		pb.loading.add(diags...)
+	} else {
+		g.value = val
+	}
+	values[v.name] = g
 }

@@ -234,7 +234,7 @@ func decodeAttributes(t testing.TB, step Step, args Args, attributes hcl.Attribu
 	if len(problems) == 0 {
 		var found []Problem
 		if l, ok := step.(Loader); ok {
-			found = l.Load(NewDisk())
+			found = l.Load(NewDisk(t.Context()))
 		}
 		found = append(found, step.Validate()...)
 		for _, p := range found {

@@ -14,7 +14,9 @@ import (
 )
 
 //go:embed compose.sh
-var composeScript string
+var composeScriptSource string
+
+var composeScript = shell.Strip(composeScriptSource)
 
 var composeKind = &Kind{
 	Name: "compose",
@@ -25,6 +27,15 @@ names, save for what the project itself needs: compose files, Dockerfiles, envir
 compose files are checked before anything is connected to: keys that compose does not know, services that do not
 exist, values of the wrong type. Without source the project is in dir already. An environment file that neither the
 project nor the host has must be made by an earlier step of the kind env_file.
+
+Secrets in source travel with the mode 0600 and are never shown: what the project names as env_file or as the file of
+a secret, and by their names .env, .env.*, *.env and what is in .envs, save for those that end in .example, .sample,
+.template or .dist. A container whose user is not the owner cannot read such a file where it is mounted: leave it out of
+source, and bring it by a step of the kind file that gives its owner.
+
+A file that source no longer has is removed from dir if an earlier run sent it and nobody changed it there since. What
+the step did not send, what .dockerignore names and what the project needs stays. A file in the way of a directory is
+replaced, an empty directory in the way of a file too; one with files of others in it is an error.
 
 A plan compares, service by service, the configuration with the one that its containers were made from, and the image
 with the one that they run, and looks whether they run and are healthy. compose's own --dry-run is not
@@ -147,18 +158,24 @@ func (c *compose) Load(d *Disk) []Problem {
 		return []Problem{{Arg: "source", Summary: "the compose project is not valid", Detail: err.Error() + "."}}
 	}
 	c.project = project
-	var patterns []string
+	// What a run leaves beside a playbook that is in the project directory itself, and a name that is taken.
+	patterns := []string{".provision", noteName}
 	text, err := d.text(path.Join(c.Source, ".dockerignore"))
 	if err == nil {
-		if patterns, err = ignorefile.ReadAll(strings.NewReader(text)); err != nil {
+		lines, err := ignorefile.ReadAll(strings.NewReader(text))
+		if err != nil {
 			return []Problem{{Arg: "source", Summary: ".dockerignore cannot be read", Detail: err.Error() + "."}}
 		}
+		patterns = append(lines, patterns...)
 	}
 	tree, err := d.tree(c.Source, patterns, project.Keep)
 	if err != nil {
 		return []Problem{{Arg: "source", Summary: "the local directory cannot be copied", Detail: err.Error() + "."}}
 	}
-	c.tree.Tree, c.tree.patterns, c.tree.dest = tree, patterns, c.Dir
+	if tree, err = d.withSecrets(tree, project.secret); err != nil {
+		return []Problem{{Arg: "source", Summary: "a secret cannot be read", Detail: err.Error() + "."}}
+	}
+	c.tree.Tree, c.tree.patterns, c.tree.dest, c.tree.noted = tree, patterns, c.Dir, sentPlace(c.Dir, c.title())
 	return nil
 }
 
@@ -220,7 +237,7 @@ func (c *compose) Probe() string {
 		return b.String()
 	}
 	if c.Source != "" && c.tree.Tree != nil {
-		b.WriteString(c.tree.setup() + "( sync_state ) || exit 1\n" + c.tree.owner.probeNames(false))
+		b.WriteString(c.tree.setup() + c.tree.noted + "( sync_state && sync_sent ) || exit 1\n" + c.tree.owner.probeNames(false))
 	}
 	b.WriteString(c.probeEnv())
 	b.WriteString(dockerProbe + dockerRuns + c.head())

@@ -167,20 +167,57 @@ compose_logs() {
 		done >&2
 }
 
-# compose_save PATH…: what a rollback needs: these files of the project, if they exist, and which image each service has.
+# compose_save PATH…: what a rollback needs: these files of the project, if they exist, the list of what was sent, and which image
+# each service has.
 compose_save() {
 	compose_saved=$(mktemp -d) || exit 1
+	# There may be secrets in it. dash and busybox run no EXIT trap when a signal ends them.
 	trap 'rm -rf -- "$compose_saved" ${sync_temp:+"$sync_temp"}' EXIT
+	trap 'exit 1' HUP INT TERM
 	compose_containers | awk '{ print $9, $10 }' | sort -u >"$compose_saved/images"
 	[ -d "$dir" ] || return 0
+	[ ! -e "${sent:-}" ] || cp -- "$sent" "$compose_saved/sent" || exit 1
 	for compose_path in "$@"; do
-		if [ -e "$dir/$compose_path" ] || [ -h "$dir/$compose_path" ]; then
-			[ -d "$dir/$compose_path" ] && [ ! -h "$dir/$compose_path" ] || printf './%s\n' "$compose_path" >>"$compose_saved/old"
+		if [ -d "$dir/$compose_path" ] && [ ! -h "$dir/$compose_path" ]; then
+			printf './%s\n' "$compose_path" >>"$compose_saved/directories"
+		elif [ -e "$dir/$compose_path" ] || [ -h "$dir/$compose_path" ]; then
+			printf './%s\n' "$compose_path" >>"$compose_saved/old"
 		else
 			printf './%s\n' "$compose_path" >>"$compose_saved/new"
 		fi
 	done
-	[ ! -e "$compose_saved/old" ] || tar -cf "$compose_saved/files.tar" -C "$dir" -T "$compose_saved/old" || exit 1
+	[ -e "$compose_saved/old" ] || return 0
+	# Not every busybox has tar -T, so there may be several archives.
+	# shellcheck disable=SC2016
+	tr '\n' '\0' <"$compose_saved/old" | (cd -- "$dir" && xargs -0 -n 500 sh -c 'tar -cf "$0.$$" "$@"' "$compose_saved/files") || exit 1
+}
+
+# compose_restore: the files as compose_save found them. Directories that came since go if they are empty.
+compose_restore() {
+	(
+		cd -- "$dir" || exit 1
+		touch "$compose_saved/new" "$compose_saved/old" "$compose_saved/directories"
+		sort -r "$compose_saved/new" | while IFS= read -r compose_path; do
+			if [ -d "$compose_path" ] && [ ! -h "$compose_path" ]; then
+				rmdir -- "$compose_path" 2>/dev/null
+			else
+				rm -f -- "$compose_path"
+			fi
+		done
+		# What was a file may be a directory now, and the other way round.
+		while IFS= read -r compose_path; do
+			[ ! -d "$compose_path" ] || [ -h "$compose_path" ] || rmdir -- "$compose_path" || exit 1
+		done <"$compose_saved/old"
+		while IFS= read -r compose_path; do
+			[ -d "$compose_path" ] && [ ! -h "$compose_path" ] || {
+				rm -f -- "$compose_path" && mkdir -p -- "$compose_path" || exit 1
+				[ -z "${owner_words:-}" ] || chown -- "$owner_words" "$compose_path" || exit 1
+			}
+		done <"$compose_saved/directories"
+		for compose_path in "$compose_saved/files".*; do
+			[ ! -e "$compose_path" ] || tar -xf "$compose_path" || exit 1
+		done
+	)
 }
 
 # compose_rollback: the previous files and images, brought up again.
@@ -189,10 +226,11 @@ compose_rollback() {
 		echo "nothing was running before, so there is nothing to go back to" >&2
 		return 1
 	}
-	if [ -e "$compose_saved/new" ]; then
-		(cd -- "$dir" && while IFS= read -r compose_path; do [ -d "$compose_path" ] || rm -f -- "$compose_path"; done) <"$compose_saved/new"
+	if [ -n "${sent:-}" ]; then
+		rm -f -- "$sent"
+		[ ! -e "$compose_saved/sent" ] || cp -- "$compose_saved/sent" "$sent" || return 1
 	fi
-	[ ! -e "$compose_saved/files.tar" ] || tar -xf "$compose_saved/files.tar" -C "$dir" || return 1
+	compose_restore || return 1
 	while IFS=' ' read -r compose_id compose_image; do
 		case $compose_image in
 		sha256:* | *@*) ;;

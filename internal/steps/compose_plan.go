@@ -9,7 +9,7 @@ import (
 	"provision/internal/shell"
 )
 
-func (c *compose) Plan(_ *Facts, obs Observation) (Change, error) {
+func (c *compose) Plan(f *Facts, obs Observation) (Change, error) {
 	if c.State == "absent" {
 		return c.planAbsent(obs), nil
 	}
@@ -21,11 +21,14 @@ func (c *compose) Plan(_ *Facts, obs Observation) (Change, error) {
 			return Change{}, notA(c.Dir, kind, "directory")
 		}
 		var err error
-		if d, err = c.tree.differences(obs); err != nil {
+		if d, err = c.tree.differences(f, obs); err != nil {
 			return Change{}, err
 		}
-		if len(d.replace) > 0 {
-			return Change{}, fmt.Errorf("%s/%s is of another type than the local one (a directory, a file, a link); move it away", c.Dir, d.replace[0])
+		if held := obs.All("holds"); len(held) > 0 {
+			return Change{}, fmt.Errorf("%s/%s is a directory with files that this step did not send, and here it is none; move it away on the host", c.Dir, held[0])
+		}
+		if err := c.drop(&d, obs); err != nil {
+			return Change{}, err
 		}
 		c.tree.describe(&change, d, kind)
 	}
@@ -184,8 +187,11 @@ func (c *compose) op(d differences, files bool) Op {
 	run := Run{}
 	var b strings.Builder
 	b.WriteString(c.head())
+	if files {
+		b.WriteString(c.tree.noted)
+	}
 	if c.Rollback {
-		touched := append(append([]string{}, d.send...), d.chmod...)
+		touched := slices.Concat(d.send, d.chmod, d.remove, d.prune)
 		fmt.Fprintf(&b, "compose_save %s\n", shell.Words(touched...))
 	}
 	if files {

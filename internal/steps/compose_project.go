@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/interpolation"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/sirupsen/logrus"
 )
 
 // A composeProject is what the compose files of a local project say, as far as a step needs it.
@@ -23,7 +21,10 @@ type composeProject struct {
 	Name  string   // as the files give it; "" if they do not
 	Files []string // relative to the directory, as compose would take them
 	Keep  []string // what must travel whatever .dockerignore says: compose files, Dockerfiles, files that are mounted
-	Env   []string // environment files that must be there, relative to the directory
+	Env   []string // environment files and secrets that must be there, relative to the directory
+
+	// Secret are the environment files and the files of secrets, relative to the directory.
+	Secret []string
 
 	// Mounts are the files and directories that services mount. A container keeps the file that it was started with,
 	// whatever takes its name later.
@@ -35,11 +36,11 @@ type composeMount struct{ Service, Path string }
 // project reads the compose files of a local directory and reports what compose would refuse.
 func (d *Disk) project(dir string, files, profiles []string, envFile string) (*composeProject, error) {
 	return once(d, d.projects, fmt.Sprintf("%q %q %q %q", dir, files, profiles, envFile), func() (*composeProject, error) {
-		return loadProject(dir, files, profiles, envFile)
+		return loadProject(d.ctx, dir, files, profiles, envFile)
 	})
 }
 
-func loadProject(dir string, files, profiles []string, envFile string) (*composeProject, error) {
+func loadProject(ctx context.Context, dir string, files, profiles []string, envFile string) (*composeProject, error) {
 	if len(files) == 0 {
 		files = defaultComposeFiles(dir)
 	}
@@ -58,9 +59,7 @@ func loadProject(dir string, files, profiles []string, envFile string) (*compose
 	if err != nil {
 		return nil, err
 	}
-	// The library tells the world about variables that are not set, with nothing but this global to stop it.
-	logrus.SetOutput(io.Discard)
-	project, err := loader.LoadWithContext(context.TODO() /* nothing in it waits */, details, func(o *loader.Options) {
+	project, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
 		o.SkipResolveEnvironment = true // files with secrets may exist on the host alone
 		o.SkipResolveLabels = true
 		o.Profiles = profiles
@@ -84,7 +83,7 @@ func loadProject(dir string, files, profiles []string, envFile string) (*compose
 	if project.Name != "provision-unnamed" {
 		p.Name = project.Name
 	}
-	p.collect(dir, project)
+	p.collect(dir, envFile, project)
 	return p, nil
 }
 
@@ -139,7 +138,7 @@ func defaultComposeFiles(dir string) []string {
 }
 
 // collect notes the files of the project that the services need.
-func (p *composeProject) collect(dir string, project *types.Project) {
+func (p *composeProject) collect(dir, envFile string, project *types.Project) {
 	within := func(name string) (string, bool) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)
@@ -152,7 +151,24 @@ func (p *composeProject) collect(dir string, project *types.Project) {
 			p.Keep = append(p.Keep, rel)
 		}
 	}
+	secret := func(name string) {
+		if rel, ok := within(name); ok && !slices.Contains(p.Secret, rel) {
+			p.Secret = append(p.Secret, rel)
+		}
+		keep(name)
+	}
+	must := func(name string) {
+		if rel, ok := within(name); ok {
+			name = rel
+		}
+		if !slices.Contains(p.Env, name) {
+			p.Env = append(p.Env, name)
+		}
+	}
 	p.Keep = append(p.Keep, ".dockerignore", ".env")
+	if envFile != "" {
+		secret(envFile)
+	}
 	for _, f := range p.Files {
 		keep(f)
 	}
@@ -169,22 +185,30 @@ func (p *composeProject) collect(dir string, project *types.Project) {
 			keep(file)
 		}
 		for _, f := range service.EnvFiles {
-			rel, ok := within(f.Path)
-			if !ok {
-				rel = f.Path
-			}
-			keep(f.Path)
-			if bool(f.Required) && !slices.Contains(p.Env, rel) {
-				p.Env = append(p.Env, rel)
+			secret(f.Path)
+			if bool(f.Required) {
+				must(f.Path)
 			}
 		}
-		for _, v := range service.Volumes {
-			if v.Type != types.VolumeTypeBind {
-				continue
-			}
-			if rel, ok := within(v.Source); ok {
-				keep(v.Source)
+		mount := func(file string) {
+			if rel, ok := within(file); ok && file != "" {
+				keep(file)
 				p.Mounts = append(p.Mounts, composeMount{name, rel})
+			}
+		}
+		for _, s := range service.Secrets {
+			if file := project.Secrets[s.Source].File; file != "" {
+				secret(file)
+				must(file)
+				mount(file)
+			}
+		}
+		for _, c := range service.Configs {
+			mount(project.Configs[c.Source].File)
+		}
+		for _, v := range service.Volumes {
+			if v.Type == types.VolumeTypeBind {
+				mount(v.Source)
 			}
 		}
 	}

@@ -1,10 +1,12 @@
 package steps
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -17,7 +19,9 @@ type Loader interface {
 // A Disk is the control machine's disk, read-only. What was read once stays as it was, however many hosts share a playbook:
 // what a plan showed is what is applied. It may be used by several goroutines.
 type Disk struct {
+	ctx      context.Context // ends what takes long
 	mu       sync.Mutex
+	secrets  []string
 	texts    map[string]kept[string]
 	trees    map[string]kept[*Tree]
 	images   map[string]kept[*imageArchive]
@@ -29,9 +33,25 @@ type kept[T any] struct {
 	err   error
 }
 
-// NewDisk returns a disk of which nothing was read yet.
-func NewDisk() *Disk {
-	return &Disk{texts: map[string]kept[string]{}, trees: map[string]kept[*Tree]{}, images: map[string]kept[*imageArchive]{}, projects: map[string]kept[*composeProject]{}}
+// NewDisk returns a disk of which nothing was read yet. ctx ends the reading of large trees.
+func NewDisk(ctx context.Context) *Disk {
+	return &Disk{ctx: ctx, texts: map[string]kept[string]{}, trees: map[string]kept[*Tree]{}, images: map[string]kept[*imageArchive]{}, projects: map[string]kept[*composeProject]{}}
+}
+
+// Secrets returns the contents of files that are secret by what they are for. More may come with each Load.
+func (d *Disk) Secrets() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.secrets)
+}
+
+// note remembers a secret.
+func (d *Disk) note(secret string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Contains(d.secrets, secret) {
+		d.secrets = append(d.secrets, secret)
+	}
 }
 
 // once reads something, or returns what was read before.

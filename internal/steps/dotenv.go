@@ -2,8 +2,12 @@ package steps
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
 )
 
 // A dotenvIssue is something in an environment file that docker compose refuses, or takes for
@@ -151,6 +155,30 @@ func (r *dotenvReader) expansions(name string, line int, value string, quoted bo
 			r.report(line, true, "the value of %s has a \"$\" that compose takes for a variable, which this file does not set before: it vanishes; put the value into single quotes, or write \"$$\"", name)
 		}
 	}
+}
+
+// A value with such a name, or an address with a password in it, is a secret. To take every value for one would blot out "true" and
+// "production" wherever a host says so.
+var (
+	secretVariable = regexp.MustCompile(`(?i)key|secret|token|pass|pwd|credential|auth|private|salt`)
+	secretAddress  = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://[^/@]*:([^/@]+)@`)
+)
+
+// secretValues are the values in an environment file that must not show by themselves either; none if it is no such file.
+func secretValues(text string) []string {
+	values, err := dotenv.Parse(strings.NewReader(text))
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if secretVariable.MatchString(name) {
+			list = append(list, values[name])
+		} else if m := secretAddress.FindStringSubmatch(values[name]); m != nil {
+			list = append(list, values[name], m[1])
+		}
+	}
+	return list
 }
 
 var dotenvPlain = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]*$`)

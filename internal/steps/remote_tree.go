@@ -15,7 +15,8 @@ import (
 type remoteTree struct {
 	*Tree
 	dest     string
-	remove   bool // what the tree does not have
+	remove   bool   // what the tree does not have
+	noted    string // sh that sets sent, the file with the list of what was sent; "" keeps none
 	patterns []string
 	owner    ownership
 }
@@ -26,24 +27,37 @@ func (t *remoteTree) ownerArgs() Args {
 
 // setup is sh that sets the variables of sync.sh.
 func (t *remoteTree) setup() string {
-	var manifest, links strings.Builder
+	var links, secrets strings.Builder
+	manifest := t.manifest()
 	if t.ownerFormat() != "" {
-		manifest.WriteString("d - .\n")
+		manifest = "d - .\n" + manifest
 	}
 	for _, f := range t.Files {
-		sum := f.SHA256
 		switch f.Type {
-		case TreeDirectory:
-			sum = "-"
 		case TreeLink:
-			sum = "-"
 			fmt.Fprintf(&links, "%s\t%s\n", f.Target, f.Path)
+		case TreeSecret:
+			secrets.WriteString(f.Path + "\n")
 		}
-		fmt.Fprintf(&manifest, "%c %s %s\n", f.Type, sum, f.Path)
 	}
-	return syncScript + fmt.Sprintf("dest=%s\nowner_format=%s owner=%s\nlinks=%s\nmanifest=%s\n",
+	return syncScript + fmt.Sprintf("dest=%s\nowner_format=%s owner=%s\nlinks=%s\nsecrets=%s\nmanifest=%s\n",
 		shell.Quote(t.dest), shell.Quote(t.ownerFormat()), shell.Quote(t.ownerWanted()),
-		shell.Quote(strings.TrimSuffix(links.String(), "\n")), shell.Quote(strings.TrimSuffix(manifest.String(), "\n")))
+		shell.Quote(strings.TrimSuffix(links.String(), "\n")), shell.Quote(strings.TrimSuffix(secrets.String(), "\n")),
+		shell.Quote(strings.TrimSuffix(manifest, "\n")))
+}
+
+// manifest lists the files, a line "TYPE SHA256 PATH" each. Of a secret it tells no sum: without salt it would give away
+// whether somebody guesses right.
+func (t *remoteTree) manifest() string {
+	var b strings.Builder
+	for _, f := range t.Files {
+		sum := f.SHA256
+		if sum == "" {
+			sum = "-"
+		}
+		fmt.Fprintf(&b, "%c %s %s\n", f.Type, sum, f.Path)
+	}
+	return b.String()
 }
 
 // ownerFormat is the format of stat for the owner and group, as far as they matter.
@@ -80,10 +94,11 @@ func (t *remoteTree) probe() string {
 // differences are the paths of a state, by what is wrong with them.
 type differences struct {
 	send, chmod, chown, replace, remove []string
-	created, updated                    int
+	prune                               []string // directories to be removed if they are empty
+	created                             int      // how many of send are not there at all: the first ones
 }
 
-func (t *remoteTree) differences(obs Observation) (differences, error) {
+func (t *remoteTree) differences(f *Facts, obs Observation) (differences, error) {
 	var d differences
 	matcher, err := patternmatcher.New(t.patterns)
 	if err != nil {
@@ -99,11 +114,10 @@ func (t *remoteTree) differences(obs Observation) (differences, error) {
 	}
 	d.send = obs.All("absent")
 	d.created = len(d.send)
-	d.updated = len(obs.All("differs"))
 	d.send = append(d.send, obs.All("differs")...)
+	d.send = append(d.send, t.otherSecrets(f, obs)...)
 	d.replace = obs.All("type")
 	d.send = append(d.send, d.replace...)
-	d.updated += len(d.replace)
 	for _, f := range t.Files {
 		for _, p := range d.replace {
 			// What was seen below it is somewhere else, behind a link.
@@ -138,6 +152,22 @@ func (t *remoteTree) differences(obs Observation) (differences, error) {
 	return d, nil
 }
 
+// otherSecrets lists the secrets of which the host has another content.
+func (t *remoteTree) otherSecrets(f *Facts, obs Observation) []string {
+	found := map[string]string{}
+	for _, line := range obs.All("secret") {
+		sum, name, _ := strings.Cut(line, " ")
+		found[name] = sum
+	}
+	var list []string
+	for _, file := range t.Files {
+		if sum, there := found[file.Path]; there && sum != file.Content.Sum(f) {
+			list = append(list, file.Path)
+		}
+	}
+	return list
+}
+
 // wholly lists the directories and files that a pattern names as they are, and no other takes a part of back: they need not be
 // looked into.
 func (t *remoteTree) wholly() []string {
@@ -153,12 +183,12 @@ func (t *remoteTree) wholly() []string {
 	return list
 }
 
-func (t *remoteTree) plan(obs Observation) (Change, error) {
+func (t *remoteTree) plan(f *Facts, obs Observation) (Change, error) {
 	kind, _ := obs.Get("dest")
 	if kind != "absent" && kind != "directory" {
 		return Change{}, notA(t.dest, kind, "directory")
 	}
-	d, err := t.differences(obs)
+	d, err := t.differences(f, obs)
 	if err != nil {
 		return Change{}, err
 	}
@@ -213,8 +243,8 @@ func (t *remoteTree) describe(change *Change, d differences, kind string) {
 			continue // its files tell
 		}
 		sent++
-		attr := Attr{Name: p, After: f.shown(), BeforeMissing: i < d.created}
-		if !attr.BeforeMissing {
+		attr := Attr{Name: p, After: f.shown(), BeforeMissing: i < d.created, Sensitive: f.Type == TreeSecret}
+		if !attr.BeforeMissing && !attr.Sensitive {
 			attr.Before = "differs"
 			if replaced[p] {
 				attr.Before = "of another type"
@@ -226,11 +256,7 @@ func (t *remoteTree) describe(change *Change, d differences, kind string) {
 		change.Diff = append(change.Diff, Attr{Name: "directories", BeforeMissing: true, After: fmt.Sprint(len(d.send))})
 	}
 	for _, p := range d.chmod {
-		after := "0644"
-		if files[p].Type == TreeExecutable {
-			after = "0755"
-		}
-		change.Diff = append(change.Diff, Attr{Name: p, Before: "mode differs", After: after})
+		change.Diff = append(change.Diff, Attr{Name: p, Before: "mode differs", After: fmt.Sprintf("%04o", files[p].mode())})
 	}
 	for _, p := range d.remove {
 		change.Diff = append(change.Diff, Attr{Name: p, Before: "not in the local tree", AfterMissing: true})
@@ -266,8 +292,11 @@ func (t *remoteTree) count() int {
 
 // shown is what a diff says of a file.
 func (f *TreeFile) shown() string {
-	if f.Type == TreeLink {
+	switch f.Type {
+	case TreeLink:
 		return "link to " + f.Target
+	case TreeSecret:
+		return ""
 	}
 	return size(f.Size)
 }
@@ -281,58 +310,4 @@ func size(n int64) string {
 		return fmt.Sprintf("%d KiB", n>>10)
 	}
 	return fmt.Sprintf("%d MiB", n>>20)
-}
-
-func (t *remoteTree) ops(d differences) []Op {
-	var b strings.Builder
-	b.WriteString(syncScript + mergeScript)
-	fmt.Fprintf(&b, "dest=%s\nowner_words=%s\n", shell.Quote(t.dest), shell.Quote(ownerAndGroup(t.owner.Owner, t.owner.Group)))
-	t.eachChunk(&b, d.replace, "rm -rf --")
-	run := Run{}
-	if len(d.send) > 0 {
-		b.WriteString("sync_receive\n")
-		wanted := map[string]bool{}
-		for _, p := range d.send {
-			wanted[p] = true
-		}
-		run.Stdin = &Content{Tree: t.Only(func(f TreeFile) bool { return wanted[f.Path] })}
-	}
-	types := map[string]byte{}
-	for _, f := range t.Files {
-		types[f.Path] = f.Type
-	}
-	var on, off []string
-	for _, p := range d.chmod {
-		if types[p] == TreeExecutable {
-			on = append(on, p)
-		} else {
-			off = append(off, p)
-		}
-	}
-	t.eachChunk(&b, on, "chmod 755 --")
-	t.eachChunk(&b, off, "chmod 644 --")
-	if owner := ownerAndGroup(t.owner.Owner, t.owner.Group); owner != "" {
-		chown := d.chown
-		if len(chown) == 0 {
-			chown = []string{"."} // where it is made just now
-		}
-		t.eachChunk(&b, chown, "chown -h -- "+shell.Quote(owner))
-	}
-	t.eachChunk(&b, d.remove, "sync_remove")
-	run.Script = b.String()
-	return []Op{run}
-}
-
-// eachChunk writes a command with paths of the destination as operands, as often as it takes.
-func (t *remoteTree) eachChunk(b *strings.Builder, paths []string, command string) {
-	const chunk = 200
-	for len(paths) > 0 {
-		n := min(len(paths), chunk)
-		words := make([]string, n)
-		for i, p := range paths[:n] {
-			words[i] = "./" + p
-		}
-		fmt.Fprintf(b, "( cd -- \"$dest\" && %s %s ) || exit 1\n", command, shell.Words(words...))
-		paths = paths[n:]
-	}
 }

@@ -279,6 +279,7 @@ type Instance struct {
 	Timeout int // seconds; 0 is no limit
 	Retries int
 	Proceed bool // continue_on_error
+	Once    bool // it runs on one host for all
 
 	// OnChange maps an event to the addresses of the steps that raise it. The event "" makes
 	// the step run only then; other events are those of a Handler.

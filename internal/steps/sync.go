@@ -98,4 +98,4 @@ func (s *syncTree) Validate() []Problem {
 
 func (s *syncTree) Probe() string { return s.tree.probe() }
 
-func (s *syncTree) Plan(_ *Facts, obs Observation) (Change, error) { return s.tree.plan(obs) }
+func (s *syncTree) Plan(f *Facts, obs Observation) (Change, error) { return s.tree.plan(f, obs) }

@@ -1,10 +1,11 @@
 # Probe and operations of the kind sync. Set before it: dest; manifest, lines "TYPE SHA256 PATH" of what shall be there, with
-# the types d, f, x (executable) and l; links, lines of a link's target, a tab and its path; owner_format for stat and
-# owner, "" if nobody asks.
+# the types d, f, x (executable), l and s (secret, without a sum); links, lines of a link's target, a tab and its path; secrets,
+# the paths of those; owner_format for stat and owner, "" if nobody asks; sent, the file with the manifest of what was sent
+# before, if one is kept.
 
 # sync_state PRUNE…: what differs, a line each: "absent PATH", "differs PATH" (content), "type PATH" (it is something else), "mode
-# PATH", "owner PATH". With a first argument, also "extra PATH" for what the manifest does not name; the arguments are then
-# directories that are not looked into.
+# PATH", "owner PATH"; and of every secret "secret SUM PATH", salted. With a first argument, also "extra PATH" for what the manifest
+# does not name; the arguments are then directories that are not looked into.
 sync_state() {
 	t=$(path_type "$dest") || exit 1
 	say dest "$t"
@@ -36,12 +37,14 @@ sync_state() {
 		part == "//sums" { s = $1; sub(/^[^ ]+ [ *]\.\//, ""); got[$0] = s; next }
 		/^\.\// { p = substr($0, 3); if (!(p in known)) extra[++extras] = p }
 		END {
-			want["d"] = "4"; want["f"] = "8"; want["x"] = "8"; want["l"] = "a"
+			want["d"] = "4"; want["f"] = "8"; want["x"] = "8"; want["l"] = "a"; want["s"] = "8"
 			for (i = 1; i <= n; i++) {
 				p = path[i]
 				if (!(p in mode)) { print "absent " p; continue }
 				if (substr(mode[p], 1, 1) != want[type[i]]) { print "type " p; continue }
-				if (want[type[i]] == "8") {
+				if (type[i] == "s") {
+					if (mode[p] != "8180") print "mode " p
+				} else if (want[type[i]] == "8") {
 					if (got[p] != sum[i]) print "differs " p
 					else if ((substr(mode[p], 3, 1) ~ /[4-7c-f]/) != (type[i] == "x")) print "mode " p
 				}
@@ -49,7 +52,7 @@ sync_state() {
 			}
 			for (i = 1; i <= extras; i++) print "extra " extra[i]
 		}') || exit 1
-	[ -n "$sync_found" ] || { sync_links; return 0; }
+	[ -n "$sync_found" ] || { sync_links; sync_secrets; return 0; }
 	case "
 $sync_found" in
 	*'
@@ -65,6 +68,80 @@ absent '*)
 	esac
 	printf '%s\n' "$sync_found"
 	sync_links
+	sync_secrets
+}
+
+# sync_secrets: "secret SUM PATH" for those that are there.
+sync_secrets() {
+	[ -n "$secrets" ] || return 0
+	while IFS= read -r sync_path; do
+		[ -f "./$sync_path" ] && [ ! -h "./$sync_path" ] || continue
+		sync_sum=$(salted_sum_of "./$sync_path") || exit 1
+		say secret "$sync_sum $sync_path"
+	done <<-EOF || exit 1
+		$secrets
+	EOF
+}
+
+# sync_sent, after sync_state: what was sent before and is not in the manifest any more: "dropped PATH" for a file that is still
+# as it was sent, "emptied PATH" for a directory; and "holds PATH" for a directory in the way of a file that has more in it.
+# Nothing outside of the destination, and nothing behind a link, is looked at.
+sync_sent() {
+	[ "$t" = directory ] || return 0
+	sync_dropped=
+	sync_gone=
+	if [ -e "$sent" ]; then
+		sync_gone=$({ printf '%s\n//sent\n' "$manifest" && cat -- "$sent"; } | awk '
+			$0 == "//sent" { sent = 1; next }
+			{ line = $0; sub(/^[^ ]+ [^ ]+ /, "", line) }
+			!sent { known[line] = 1; next }
+			/^[dfxls] [0-9a-f-]+ ./ && !(line in known) && ("/" line "/") !~ /\/(\.|\.\.)?\// { print }') || exit 1
+	fi
+	if [ -n "$sync_gone" ]; then
+		while IFS=' ' read -r sync_type sync_sum sync_path; do
+			sync_inside "$sync_path" || continue
+			case $sync_type in
+			d)
+				[ ! -d "./$sync_path" ] || [ -h "./$sync_path" ] || say emptied "$sync_path"
+				continue
+				;;
+			l) [ -h "./$sync_path" ] || continue ;;
+			*) [ -f "./$sync_path" ] && [ ! -h "./$sync_path" ] || continue ;;
+			esac
+			if [ "$sync_sum" != - ]; then
+				sync_now=$(sum_of "./$sync_path") || exit 1
+				[ "$sync_now" = "$sync_sum" ] || continue
+			fi
+			say dropped "$sync_path"
+			sync_dropped="$sync_dropped./$sync_path$NL"
+		done <<-EOF || exit 1
+			$sync_gone
+		EOF
+	fi
+	while IFS= read -r sync_line; do
+		case $sync_line in
+		'type '*) sync_path=./${sync_line#type } ;;
+		*) continue ;;
+		esac
+		[ -d "$sync_path" ] && [ ! -h "$sync_path" ] || continue
+		sync_all=$(find "$sync_path" ! -type d) || exit 1
+		sync_all=$(printf '%s\n//\n%s\n' "$sync_dropped" "$sync_all" | awk '$0 == "//" { found = 1; next } !found { known[$0] = 1; next } $0 != "" && !($0 in known)')
+		[ -z "$sync_all" ] || say holds "${sync_path#./}"
+	done <<-EOF || exit 1
+		$sync_found
+	EOF
+}
+
+# sync_inside PATH: no link leads there.
+sync_inside() {
+	sync_up=$1
+	while :; do
+		case $sync_up in
+		*/*) sync_up=${sync_up%/*} ;;
+		*) return 0 ;;
+		esac
+		[ ! -h "./$sync_up" ] || return 1
+	done
 }
 
 # sync_links: "differs PATH" for links that lead elsewhere.
@@ -97,8 +174,33 @@ sync_receive() {
 	sync_temp=$(mktemp -d "$dest/.provision-sync.XXXXXX") || exit 1
 	trap 'rm -rf -- "$sync_temp"' EXIT
 	tar -x -o -f - -C "$sync_temp" || fail "the files could not be unpacked; is there room in $dest?"
+	sync_note=$sync_temp/.provision-sent
+	if [ -n "${sent:-}" ]; then
+		(umask 077 && mkdir -p -- "${sent%/*}" && cat -- "$sync_note" >"$sent.new" && rm -f -- "$sync_note") || exit 1
+	fi
 	[ -z "$owner_words" ] || chown -R -h -- "$owner_words" "$sync_temp" || exit 1
 	merge "$sync_temp" "$dest" || fail "not all files could be put into $dest"
+	[ -z "${sent:-}" ] || mv -f -- "$sent.new" "$sent" || exit 1
+}
+
+# sync_prune PATH…: directories, unless there is something in them.
+sync_prune() {
+	for sync_path in "$@"; do
+		rmdir -- "$sync_path" 2>/dev/null || :
+	done
+}
+
+# sync_replace PATH…: what is of another type than it shall be. A directory goes with the directories in it, and stays if there is
+# more.
+sync_replace() {
+	for sync_path in "$@"; do
+		if [ -d "$sync_path" ] && [ ! -h "$sync_path" ]; then
+			find "$sync_path" -depth -type d -exec rmdir -- {} \;
+			[ ! -d "$sync_path" ] || return 1
+		else
+			rm -f -- "$sync_path" || return 1
+		fi
+	done
 }
 
 # sync_remove PATH…: files, and directories that are empty. What is in a directory comes before it.

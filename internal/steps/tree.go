@@ -30,9 +30,10 @@ type TreeFile struct {
 	Path     string // relative to the root, with slashes
 	Type     byte   // one of the constants below
 	Size     int64  // of a regular file, in bytes
-	SHA256   string // of a regular file, in hexadecimal
+	SHA256   string // of a regular file that is no secret, in hexadecimal
 	Target   string // of a link
 	Modified time.Time
+	Content  *Text // of a secret, or of a file that is not on the disk; nil: it is read when it travels
 }
 
 // The types of files in a tree. Other types do not travel.
@@ -40,6 +41,7 @@ const (
 	TreeDirectory  = 'd'
 	TreeRegular    = 'f'
 	TreeExecutable = 'x' // a regular file that its owner may execute
+	TreeSecret     = 's' // a regular file for its owner alone, with its Content
 	TreeLink       = 'l'
 )
 
@@ -62,8 +64,8 @@ func (d *Disk) tree(root string, patterns, keep []string) (*Tree, error) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", path, localError(err))
 			}
-			if path == real {
-				return nil
+			if path == real || d.ctx.Err() != nil {
+				return d.ctx.Err()
 			}
 			rel, err := filepath.Rel(real, path)
 			if err != nil {
@@ -161,6 +163,27 @@ func sumFile(name string) (int64, string, error) {
 	return n, hex.EncodeToString(h.Sum(nil)), err
 }
 
+// withSecrets returns the tree with some of its regular files as secrets.
+func (d *Disk) withSecrets(t *Tree, secret func(path string) bool) (*Tree, error) {
+	hiding := &Tree{Root: t.Root, Files: slices.Clone(t.Files)}
+	for i, f := range t.Files {
+		if f.Type != TreeRegular && f.Type != TreeExecutable || !secret(f.Path) {
+			continue
+		}
+		text, err := d.text(filepath.Join(t.Root, filepath.FromSlash(f.Path)))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Path, err)
+		}
+		d.note(text)
+		for _, value := range secretValues(text) {
+			d.note(value)
+		}
+		content := Secret(text)
+		hiding.Files[i] = TreeFile{Path: f.Path, Type: TreeSecret, Size: int64(len(text)), Modified: f.Modified, Content: &content}
+	}
+	return hiding, nil
+}
+
 // Bytes is the size of all files together.
 func (t *Tree) Bytes() int64 {
 	var n int64
@@ -183,17 +206,28 @@ func (t *Tree) Only(wanted func(TreeFile) bool) *Tree {
 }
 
 func (f *TreeFile) header() *tar.Header {
-	h := &tar.Header{Name: f.Path, Mode: 0o644, Size: f.Size, ModTime: f.Modified.Truncate(time.Second), Typeflag: tar.TypeReg}
+	h := &tar.Header{Name: f.Path, Mode: f.mode(), Size: f.Size, ModTime: f.Modified.Truncate(time.Second), Typeflag: tar.TypeReg}
 	h.Format = tar.FormatGNU // busybox passes over the long names of PAX
 	switch f.Type {
 	case TreeDirectory:
-		h.Typeflag, h.Mode, h.Name = tar.TypeDir, 0o755, f.Path+"/"
+		h.Typeflag, h.Name = tar.TypeDir, f.Path+"/"
 	case TreeLink:
-		h.Typeflag, h.Mode, h.Linkname = tar.TypeSymlink, 0o777, f.Target
-	case TreeExecutable:
-		h.Mode = 0o755
+		h.Typeflag, h.Linkname = tar.TypeSymlink, f.Target
 	}
 	return h
+}
+
+// mode is the mode that the file gets on the host.
+func (f TreeFile) mode() int64 {
+	switch f.Type {
+	case TreeDirectory, TreeExecutable:
+		return 0o755
+	case TreeLink:
+		return 0o777
+	case TreeSecret:
+		return 0o600
+	}
+	return 0o644
 }
 
 // TarSize is the length in bytes of what WriteTar writes.
@@ -224,11 +258,16 @@ func (t *Tree) WriteTar(w io.Writer) error {
 		if err := archive.WriteHeader(f.header()); err != nil {
 			return err
 		}
-		if f.Type != TreeRegular && f.Type != TreeExecutable {
-			continue
-		}
-		if err := t.copyFile(archive, f); err != nil {
-			return err
+		switch {
+		case f.Type == TreeDirectory || f.Type == TreeLink:
+		case f.Content != nil:
+			if _, err := io.WriteString(archive, f.Content.Reveal()); err != nil {
+				return err
+			}
+		default:
+			if err := t.copyFile(archive, f); err != nil {
+				return err
+			}
 		}
 	}
 	return archive.Close()
