@@ -24,7 +24,16 @@ import (
 // RoundTrip is the delay that the proxy adds to a loopback link, both ways together.
 const RoundTrip = 50 * time.Millisecond
 
-func TestMain(m *testing.M) { testhost.Main(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(fleetVariable); dir != "" {
+		if err := serveFleet(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "the hosts of the fleet:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	testhost.Main(m)
+}
 
 // A link is a host behind the proxy, and the ways to reach it.
 type link struct {
@@ -40,12 +49,8 @@ type link struct {
 func newLink(b *testing.B, user testhost.Option) *link {
 	host := testhost.Fresh(b, user)
 	proxy := sshtest.NewProxy(b, net.JoinHostPort(host.Addr, strconv.Itoa(host.Port)), RoundTrip)
-	l := &link{b: b, host: host, dir: b.TempDir(), port: proxy.Port, rounds: 11}
-	if n, err := strconv.Atoi(os.Getenv("ROUNDS")); err == nil && n > 0 {
-		l.rounds = n
-	}
-	l.binary = filepath.Join(b.TempDir(), "provision")
-	l.must(exec.Command("go", "build", "-o", l.binary, "provision/cmd/provision"))
+	l := &link{b: b, host: host, dir: b.TempDir(), port: proxy.Port, rounds: number("ROUNDS", 11)}
+	l.binary = build(b)
 	l.known = filepath.Join(b.TempDir(), "known_hosts")
 	l.pin()
 	playbook, err := os.ReadFile("testdata/server.hcl")
@@ -60,6 +65,24 @@ func newLink(b *testing.B, user testhost.Option) *link {
 		}
 	}
 	return l
+}
+
+// number is what the environment sets, or a default.
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+// build returns the binary as users have it.
+func build(tb testing.TB) string {
+	tb.Helper()
+	binary := filepath.Join(tb.TempDir(), "provision")
+	if out, err := exec.Command("go", "build", "-o", binary, "provision/cmd/provision").CombinedOutput(); err != nil {
+		tb.Fatalf("go build: %v\n%s", err, out)
+	}
+	return binary
 }
 
 // pin writes the host's keys for the proxy's port.

@@ -15,34 +15,46 @@ func (c *cli) applyCommand() *cobra.Command {
 	var o options
 	var rerun []string
 	cmd := &cobra.Command{
-		Use:   "apply [PATH]",
+		Use:   "apply [PATH | FILE]",
 		Short: "Show the plan, ask, and make it so",
 		Long: `Shows the plan, asks, and makes the hosts what the playbook says; then runs its checks.
 
 Where stdin is no terminal it does not ask and needs --yes. With --sandbox it does all of it on a throw-away
-copy of this machine, behind a real SSH connection, and asks nothing.
+copy of this machine, or with --image in a container that boots, behind a real SSH connection, and asks nothing.
+
+With the FILE of a saved plan (provision plan --out FILE) it does what the plan shows, and does not ask. Should a host or the
+playbook not be as they were when the plan was made, it says what has changed, touches no host, and exits with 4.
 
 The first Ctrl-C lets every host end its current step, the second kills that step.`,
 		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			again := map[string]bool{}
+			for _, addr := range rerun {
+				again[addr] = true
+			}
+			saved, err := readSavedPlan(pathOf(args))
+			if err != nil {
+				return err
+			}
+			if saved != nil {
+				return c.applySaved(ctx, args[0], saved, cmd.Flags(), &o, again)
+			}
 			r, err := c.prepare(ctx, engine.CommandApply, pathOf(args), &o)
 			if err != nil {
 				return err
 			}
-			r.run.Rerun = map[string]bool{}
-			for _, addr := range rerun {
-				r.run.Rerun[addr] = true
-			}
+			r.run.Rerun = again
 			err = r.planAskApply(ctx)
 			r.closeSandbox()
 			if o.sandbox && !o.json {
-				fmt.Fprintln(c.stdout, "The sandbox is gone, and all of this with it: the machine itself is as it was.")
+				fmt.Fprintf(c.stdout, "The %s is gone, and all of this with it: the machine itself is as it was.\n", r.box.name)
 			}
 			return err
 		},
 	}
 	o.plays(cmd.Flags())
+	o.reports.flags(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	cmd.Flags().StringArrayVar(&rerun, "rerun", nil, "run the step `ADDRESS` again although an earlier run was cut off in it (repeatable)")
 	c.complete(cmd)
@@ -70,10 +82,14 @@ func (r *rollout) planAskApply(ctx context.Context) error {
 		if err := r.plan.Text(c.stdout, c.out.Style, false); err != nil {
 			return err
 		}
+		if summary.Changes {
+			r.tellRollout()
+		}
 	}
 	if ctx.Err() == nil && summary.Changes && r.box == nil && !r.options.yes {
 		if ok, err := c.confirm(ctx, "Apply these changes?"); !ok {
-			_ = r.close(ctx) // a refusal is no failure of the hosts
+			_ = r.run.Close() // a refusal is no failure of the hosts
+			_ = r.log.Discard()
 			fmt.Fprintln(c.stderr, "Nothing was changed.")
 			if err == nil {
 				err = exitStatus(statusFailed)
@@ -81,8 +97,6 @@ func (r *rollout) planAskApply(ctx context.Context) error {
 			return err
 		}
 	}
-	if ctx.Err() == nil {
-		r.apply(ctx)
-	}
+	r.apply(ctx)
 	return r.close(ctx)
 }

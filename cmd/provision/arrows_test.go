@@ -10,7 +10,7 @@ import (
 // TestArrowsRunOneWay pins the picture of docs/architecture.md: which package may import which.
 func TestArrowsRunOneWay(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/provision":        {"examples", "internal/engine", "internal/inventory", "internal/playbook", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/suggest", "internal/ui", "playbooks"},
+		"cmd/provision":        {"examples", "internal/container", "internal/engine", "internal/inventory", "internal/playbook", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/suggest", "internal/ui", "playbooks"},
 		"examples":             {},
 		"playbooks":            {},
 		"internal/shell":       {},
@@ -24,6 +24,7 @@ func TestArrowsRunOneWay(t *testing.T) {
 		"internal/ssh/sshd":    {},
 		"internal/ssh/sshtest": {"internal/ssh", "internal/ssh/sshd"},
 		"internal/sandbox":     {"internal/ssh/sshd"},
+		"internal/container":   {"internal/ssh/sshd"},
 		"internal/testhost":    {},
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "provision/...").Output()

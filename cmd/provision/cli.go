@@ -49,7 +49,7 @@ Exit status:
   1    the playbook is wrong, or a host failed
   2    plan --detailed-exitcode: there are changes; fmt --check: a file would change
   3    no host failed, but one or more could not be reached
-  4    another run holds a host's lock
+  4    a saved plan is stale, or another run holds a host's lock
   130  interrupted`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -76,8 +76,8 @@ Exit status:
 	root.SetErr(c.stderr)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(
-		c.validateCommand(), c.planCommand(), c.applyCommand(), c.testCommand(), c.sandboxCommand(), c.trustCommand(),
-		c.hostsCommand(), c.stepsCommand(), c.initCommand(), c.fmtCommand(),
+		c.validateCommand(), c.planCommand(), c.showCommand(), c.applyCommand(), c.testCommand(), c.sandboxCommand(), c.trustCommand(),
+		c.hostsCommand(), c.runCommand(), c.runsCommand(), c.resumeCommand(), c.stepsCommand(), c.initCommand(), c.fmtCommand(),
 		c.completionCommand(), c.versionCommand(),
 	)
 	return root

@@ -15,7 +15,6 @@ import (
 	"provision/internal/engine"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
-	"provision/internal/sandbox"
 	"provision/internal/ssh"
 	"provision/internal/steps"
 	"provision/internal/ui"
@@ -27,6 +26,7 @@ type reacher struct {
 	config  *ssh.Config
 	inv     *inventory.Inventory
 	targets map[string]ssh.Target
+	dialer  *ssh.Dialer
 	become  func(context.Context) (string, error) // asks for the password of sudo once; nil: it was not asked for
 	secret  func(string)                          // is told of what was typed, to be kept out of sight; nil: nothing is shown
 
@@ -34,9 +34,13 @@ type reacher struct {
 	answers map[string]string // to questions, so that each is asked once
 }
 
+// jumpLinger is how long a connection to a jump host waits for the next host behind it: hosts are connected to again when
+// their batch comes.
+const jumpLinger = 30 * time.Second
+
 // newReacher resolves every host through the settings of the playbook and ~/.ssh/config.
-func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*inventory.Host, box *sandbox.Sandbox, o *options, secret func(string)) (*reacher, error) {
-	r := &reacher{cli: c, secret: secret, inv: pb.Inventory(), targets: map[string]ssh.Target{}, answers: map[string]string{}}
+func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*inventory.Host, box *box, o *options, secret func(string)) (*reacher, error) {
+	r := &reacher{cli: c, secret: secret, inv: pb.Inventory(), targets: map[string]ssh.Target{}, dialer: &ssh.Dialer{Linger: jumpLinger}, answers: map[string]string{}}
 	if o.askBecomePass {
 		r.become = func(ctx context.Context) (string, error) { return r.ask(ctx, "Password for sudo: ") }
 		// Asked before anything else, so that nobody has to wait beside the terminal.
@@ -45,7 +49,7 @@ func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*in
 		}
 	}
 	if box != nil {
-		r.targets[hosts[0].Name] = sandboxTarget(hosts[0].Name, box)
+		r.targets[hosts[0].Name] = box.target(hosts[0].Name)
 		return r, nil
 	}
 	config, err := ssh.LoadConfig()
@@ -61,13 +65,6 @@ func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*in
 		r.targets[h.Name] = target
 	}
 	return r, nil
-}
-
-func sandboxTarget(name string, box *sandbox.Sandbox) ssh.Target {
-	return ssh.Target{
-		Name: name, Address: box.Address, Port: box.Port, User: box.User, IdentityFiles: []string{box.IdentityFile},
-		IdentitiesOnly: true, AgentSocket: "none", KnownHostsFiles: []string{box.KnownHostsFile},
-	}
 }
 
 func (r *reacher) target(ctx context.Context, h *inventory.Host) (ssh.Target, error) {
@@ -142,15 +139,18 @@ func (r *reacher) host(h *inventory.Host) engine.Host {
 
 // Dial implements engine.Dialer.
 func (r *reacher) Dial(ctx context.Context, name string) (engine.Conn, error) {
-	client, err := ssh.Dial(ctx, r.targets[name])
+	client, err := r.dialer.Dial(ctx, r.targets[name])
 	if err != nil {
-		return nil, sshError{err}
+		return nil, sshError{err, name}
 	}
-	return conn{client, r.targets[name]}, nil
+	return conn{client, r.targets[name], r.dialer}, nil
 }
 
 // An sshError is an error of the connection as the engine sees it.
-type sshError struct{ error }
+type sshError struct {
+	error
+	host string // that was to be reached
+}
 
 func (e sshError) Is(target error) bool {
 	return target == engine.ErrUnreachable && ssh.Unreachable(e.error)
@@ -162,7 +162,11 @@ func (e sshError) Unwrap() error { return e.error }
 func (e sshError) Unreachable() (phase, message, hint string) {
 	var err *ssh.Error
 	if errors.As(e.error, &err) {
-		return string(err.Phase), string(err.Phase) + ": " + err.Err.Error(), err.Hint
+		message = string(err.Phase) + ": " + err.Err.Error()
+		if err.Host != e.host {
+			message = "jump host " + err.Host + ": " + message
+		}
+		return string(err.Phase), message, err.Hint
 	}
 	return string(ssh.PhaseSession), e.Error(), ""
 }
@@ -172,25 +176,26 @@ func (e sshError) Unreachable() (phase, message, hint string) {
 type conn struct {
 	client *ssh.Client
 	target ssh.Target
+	dialer *ssh.Dialer
 }
 
 func (c conn) Start(ctx context.Context, command string) (*engine.Process, error) {
 	p, err := c.client.Start(ctx, command)
 	var own *ssh.Client
 	if ssh.TooManySessions(err) {
-		if own, err = ssh.Dial(ctx, c.target); err == nil {
+		if own, err = c.dialer.Dial(ctx, c.target); err == nil {
 			if p, err = own.Start(ctx, command); err != nil {
 				own.Close()
 			}
 		}
 	}
 	if err != nil {
-		return nil, sshError{err}
+		return nil, sshError{err, c.target.Name}
 	}
 	wait := func() (int, error) {
 		status, err := p.Wait()
 		if err != nil {
-			return status, sshError{err}
+			return status, sshError{err, c.target.Name}
 		}
 		return status, nil
 	}
@@ -209,9 +214,9 @@ func (c conn) Upload(ctx context.Context, path string, mode os.FileMode, size in
 	if !ssh.TooManySessions(err) { // then nothing of r was read
 		return err
 	}
-	own, err := ssh.Dial(ctx, c.target)
+	own, err := c.dialer.Dial(ctx, c.target)
 	if err != nil {
-		return sshError{err}
+		return sshError{err, c.target.Name}
 	}
 	defer own.Close()
 	return own.Upload(ctx, path, mode, size, r)

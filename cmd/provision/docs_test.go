@@ -177,7 +177,7 @@ func offline(command string) bool {
 		return false
 	}
 	switch words[1] {
-	case "plan", "apply":
+	case "plan", "apply", "run":
 		return strings.Contains(command, "--sandbox")
 	case "trust", "sandbox":
 		return false

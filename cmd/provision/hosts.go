@@ -4,45 +4,56 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/user"
-	"strings"
-	"text/tabwriter"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
+	"provision/internal/inventory"
 	"provision/internal/playbook"
 	"provision/internal/steps"
-	"provision/internal/ui"
 )
 
 func (c *cli) hostsCommand() *cobra.Command {
 	var o options
+	var detail bool
 	cmd := &cobra.Command{
 		Use:   "hosts [PATH]",
 		Short: "List the inventory as resolved: address, user, groups, variables",
-		Args:  onePath,
-		RunE:  func(cmd *cobra.Command, args []string) error { return c.hosts(cmd, args, &o) },
+		Long: `Lists the hosts with what a connection would use, from the playbook and ~/.ssh/config. On a terminal, hosts that only count on
+stand together once there are many: web[01:20].
+
+With --json each host has its variables too, and vars_from says where each was written: the group whose it is (none: the
+host's own), the file and the line.`,
+		Args: onePath,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			fold := !detail && isatty.IsTerminal(os.Stdout.Fd())
+			return c.hosts(cmd, args, &o, fold)
+		},
 	}
 	o.variables(cmd.Flags())
-	cmd.Flags().StringArrayVar(&o.limit, "limit", nil, "only hosts that match `PATTERN` (repeatable)")
-	cmd.Flags().BoolVar(&o.json, "json", false, "as JSON, with the variables")
+	o.narrowing(cmd.Flags())
+	cmd.Flags().BoolVar(&detail, "detail", false, "a line for each host, however many there are")
+	cmd.Flags().BoolVar(&o.json, "json", false, "as JSON, with the variables and where they come from")
 	c.complete(cmd)
 	return cmd
 }
 
 // A hostInfo is a host as hosts --json prints it.
 type hostInfo struct {
-	Name    string          `json:"name"`
-	Address string          `json:"address"`
-	Port    int             `json:"port"`
-	User    string          `json:"user"`
-	Groups  []string        `json:"groups"`
-	Jump    []string        `json:"jump,omitempty"`
-	Vars    json.RawMessage `json:"vars"`
+	Name     string                       `json:"name"`
+	Address  string                       `json:"address"`
+	Port     int                          `json:"port"`
+	User     string                       `json:"user"`
+	Groups   []string                     `json:"groups"`
+	Jump     []string                     `json:"jump,omitempty"`
+	Vars     json.RawMessage              `json:"vars"`
+	VarsFrom map[string]*inventory.Origin `json:"vars_from,omitempty"`
 }
 
-func (c *cli) hosts(cmd *cobra.Command, args []string, o *options) error {
+func (c *cli) hosts(cmd *cobra.Command, args []string, o *options, fold bool) error {
 	pb, err := c.load(cmd.Context(), pathOf(args), o)
 	if err != nil {
 		return err
@@ -56,20 +67,15 @@ func (c *cli) hosts(cmd *cobra.Command, args []string, o *options) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(infos)
 	}
-	if len(infos) == 0 {
+	if len(pb.Inventory().Hosts()) == 0 {
 		fmt.Fprintln(c.stderr, "The playbook has no hosts. Add one: host \"NAME\" { address = \"…\" }")
 		return nil
 	}
-	w := tabwriter.NewWriter(c.stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "HOST\tADDRESS\tUSER\tGROUPS")
-	for _, h := range infos {
-		fmt.Fprintf(w, "%s\t%s:%d\t%s\t%s\n", ui.Line(h.Name), ui.Line(h.Address), h.Port, ui.Line(h.User), ui.Line(strings.Join(h.Groups, ",")))
-	}
-	return w.Flush()
+	return hostTable(c.stdout, infos, fold)
 }
 
 func (c *cli) hostInfos(cmd *cobra.Command, pb *playbook.Playbook, o *options) ([]hostInfo, error) {
-	hosts, err := pb.Inventory().Select(o.limit...)
+	hosts, err := c.selected(pb.Inventory(), o)
 	if err != nil {
 		return nil, err
 	}
@@ -84,15 +90,14 @@ func (c *cli) hostInfos(cmd *cobra.Command, pb *playbook.Playbook, o *options) (
 	infos := []hostInfo{}
 	for _, h := range hosts {
 		t := reach.targets[h.Name]
-		info := hostInfo{Name: h.Name, Address: t.Address, Port: t.Port, User: cmp.Or(t.User, me), Groups: h.Groups, Vars: json.RawMessage("{}")}
+		info := hostInfo{Name: h.Name, Address: t.Address, Port: t.Port, User: cmp.Or(t.User, me), Groups: h.Groups, VarsFrom: h.From}
 		for _, jump := range t.Jumps {
 			info.Jump = append(info.Jump, jump.Name)
 		}
-		shown, err := ctyjson.Marshal(steps.Shown(h.Vars), steps.Shown(h.Vars).Type())
-		if err != nil {
+		vars := steps.Shown(h.Vars)
+		if info.Vars, err = ctyjson.Marshal(vars, vars.Type()); err != nil {
 			return nil, fmt.Errorf("the variables of %s: %w", h.Name, err)
 		}
-		info.Vars = shown
 		infos = append(infos, info)
 	}
 	return infos, nil

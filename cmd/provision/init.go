@@ -50,10 +50,21 @@ func (c *cli) initCommand() *cobra.Command {
 			if err := os.CopyFS(dir, source); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.stdout, "Made %s from the example %s. Try it on a throw-away copy of this machine:\n\n  provision apply --sandbox %s\n", dir, example, shell.Quote(filepath.Clean(dir)))
+			fmt.Fprintf(c.stdout, "Made %s from the example %s. %s", dir, example, nextCommands(example, shell.Quote(filepath.Clean(dir))))
 			return nil
 		},
 	}
+}
+
+// nextCommands says what to do with a new project. The sandbox suits quickstart alone: the others want services and Docker.
+func nextCommands(example, dir string) string {
+	if example == "quickstart" {
+		return "Try it on a throw-away copy of this machine:\n\n  provision apply --sandbox " + dir + "\n"
+	}
+	return fmt.Sprintf("Read its README.md, and then:\n\n"+
+		"  provision validate %[1]s    finds mistakes, and touches nothing\n"+
+		"  provision test %[1]s        does it to a container that boots, and needs Docker on this machine\n"+
+		"  provision plan %[1]s        shows what it would do to your server\n", dir)
 }
 
 func exampleNames() []string {

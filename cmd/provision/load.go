@@ -7,11 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
-
 	"provision/internal/inventory"
 	"provision/internal/playbook"
-	"provision/internal/sandbox"
 	"provision/internal/suggest"
 	"provision/playbooks"
 )
@@ -34,54 +31,39 @@ func (c *cli) load(ctx context.Context, path string, o *options) (*playbook.Play
 		}
 		vars[name] = value
 	}
-	pb, diags := playbook.Load(ctx, path, playbook.Options{Vars: vars, VarFiles: o.varFiles, Environ: os.Environ(), Shipped: playbooks.FS})
-	loaded := !diags.HasErrors()
+	pb, diags := playbook.Load(ctx, path, playbook.Options{Vars: vars, VarFiles: o.varFiles, Environ: os.Environ(), Test: o.test, Shipped: playbooks.FS})
 	// It finds what can be found in spite of the errors of loading, so that all mistakes are told at once.
 	diags = append(diags, pb.Validate()...)
-	if loaded && !o.sandbox {
-		diags = append(diags, unheeded(pb)...)
-	}
 	return pb, c.diagnose(diags, pb.Files())
 }
 
-// unheeded warns of what a playbook asks for and runs do not do yet.
-func unheeded(pb *playbook.Playbook) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	for _, p := range pb.Plays() {
-		if p.Rollout.Range == (hcl.Range{}) {
-			continue
-		}
-		at := p.Rollout.Range
-		diags = append(diags, &hcl.Diagnostic{
-			Severity: hcl.DiagWarning, Subject: &at,
-			Summary: "The rollout block is not heeded yet",
-			Detail: "It is checked, but a run takes all selected hosts side by side, as many at a time as --parallel says: there are no batches, " +
-				"no pauses and no limit on failures. Go in steps with --limit: first one host, then the others.",
-		})
-	}
-	return diags
-}
-
 // choose returns the hosts of the run. With --sandbox it starts one, and whoever asked closes it.
-func (c *cli) choose(ctx context.Context, pb *playbook.Playbook, o *options) ([]*inventory.Host, *sandbox.Sandbox, error) {
+func (c *cli) choose(ctx context.Context, pb *playbook.Playbook, o *options) ([]*inventory.Host, *box, error) {
 	if o.sandbox {
-		box, err := sandbox.Start(ctx, sandbox.Options{})
+		box, err := c.startBox(ctx, o.imageFor(pb))
 		if err != nil {
 			return nil, nil, err
 		}
-		if o.verbose {
-			for _, note := range box.Notes {
-				fmt.Fprintln(c.stderr, "sandbox:", note)
+		if o.verbose || box.container != nil {
+			for _, note := range box.notes {
+				fmt.Fprintf(c.stderr, "%s: %s\n", box.name, note)
 			}
 		}
-		return []*inventory.Host{pb.Inventory().Sandbox("sandbox")}, box, nil
+		return []*inventory.Host{pb.Inventory().Sandbox(box.name)}, box, nil
 	}
 	if len(pb.Inventory().Hosts()) == 0 {
 		return nil, nil, fmt.Errorf("the playbook has no hosts: add a block host \"NAME\" { address = \"…\" }, or try it with --sandbox")
 	}
-	hosts, err := pb.Inventory().Select(o.limit...)
+	if o.resumes != nil {
+		hosts, _ := o.resumes.hosts(pb.Inventory())
+		if len(hosts) == 0 {
+			return nil, nil, fmt.Errorf("none of the hosts that are left is in the inventory any more: %s", strings.Join(o.resumes.left, ", "))
+		}
+		return hosts, nil, nil
+	}
+	hosts, err := c.selected(pb.Inventory(), o)
 	if err == nil && len(hosts) == 0 {
-		err = fmt.Errorf("--limit %s leaves no host", strings.Join(o.limit, ","))
+		err = exitStatus(0) // of a shard without hosts
 	}
 	return hosts, nil, err
 }
@@ -115,19 +97,4 @@ func tagsOf(pb *playbook.Playbook, hosts []*inventory.Host) []string {
 	}
 	slices.Sort(tags)
 	return slices.Compact(tags)
-}
-
-// phases groups the plays that may run side by side on different hosts: consecutive ones for the same hosts.
-func phases(pb *playbook.Playbook) [][]string {
-	var groups [][]string
-	var last []string
-	for _, p := range pb.Plays() {
-		if len(groups) > 0 && slices.Equal(last, p.Hosts) {
-			groups[len(groups)-1] = append(groups[len(groups)-1], p.Name)
-			continue
-		}
-		groups = append(groups, []string{p.Name})
-		last = p.Hosts
-	}
-	return groups
 }

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+
+	"github.com/sirupsen/logrus"
 
 	"provision/internal/sandbox"
 )
@@ -17,6 +20,8 @@ func main() {
 
 // run executes one command line and returns its exit status, see design of the statuses in README.md.
 func run(ctx context.Context, args []string) int {
+	// The library that reads compose files tells its warnings to this logger of the whole process, and to no other.
+	logrus.SetOutput(io.Discard)
 	c := newCLI()
 	root := c.rootCommand()
 	root.SetArgs(args)

@@ -14,12 +14,20 @@ import (
 // options are the flags that the commands which touch hosts share.
 type options struct {
 	limit, tags, skipTags []string
+	shard                 string // I/N; "" for all
 	vars, varFiles        []string
 	parallel              int
 	sandbox               bool
+	image                 string // of the container that is the throw-away host; "" for the sandbox
+	test                  bool   // the playbook is tested: its test block counts
 	json, yes, verbose    bool
 	askBecomePass         bool
+	reports               reports
+	resumes               *resumption // an earlier run, whose hosts are chosen as far as they are left; nil: none
 }
+
+// defaultParallel is how many hosts are worked on at a time.
+const defaultParallel = 32
 
 // variables adds the flags of everything that reads a playbook.
 func (o *options) variables(flags *pflag.FlagSet) {
@@ -30,9 +38,10 @@ func (o *options) variables(flags *pflag.FlagSet) {
 // selection adds the flags of everything that chooses hosts.
 func (o *options) selection(flags *pflag.FlagSet) {
 	o.variables(flags)
-	flags.StringArrayVar(&o.limit, "limit", nil, "only hosts that match `PATTERN`: names and groups, commas, globs, ! excludes (repeatable)")
-	flags.IntVar(&o.parallel, "parallel", 10, "how many hosts at a time")
+	o.narrowing(flags)
+	flags.IntVar(&o.parallel, "parallel", defaultParallel, "how many hosts at a time")
 	flags.BoolVar(&o.sandbox, "sandbox", false, "one throw-away copy of this machine in place of the inventory")
+	flags.StringVar(&o.image, "image", "", "with --sandbox: a container of `IMAGE` that boots, in place of a copy of this machine; needs Docker")
 	flags.BoolVar(&o.askBecomePass, "ask-become-pass", false, "ask for the password of sudo, once")
 }
 
@@ -49,6 +58,15 @@ func (o *options) plays(flags *pflag.FlagSet) {
 func (o *options) check() error {
 	if o.sandbox && len(o.limit) > 0 {
 		return errors.New("--limit and --sandbox exclude each other: the sandbox is the only host then")
+	}
+	if _, err := o.part(); err != nil {
+		return err
+	}
+	if o.sandbox && o.shard != "" {
+		return errors.New("--shard and --sandbox exclude each other: the sandbox is the only host then")
+	}
+	if o.image != "" && !o.sandbox {
+		return errors.New("--image says of what the throw-away host is made: give --sandbox with it")
 	}
 	if o.parallel < 1 {
 		return fmt.Errorf("--parallel %d: at least one host at a time", o.parallel)

@@ -11,6 +11,7 @@ import (
 func (c *cli) planCommand() *cobra.Command {
 	var o options
 	var detailedExit, detail, markdown bool
+	var out string
 	cmd := &cobra.Command{
 		Use:   "plan [PATH]",
 		Short: "Show what would change, with diffs; change nothing",
@@ -19,6 +20,11 @@ func (c *cli) planCommand() *cobra.Command {
 			ctx := cmd.Context()
 			if markdown && o.json {
 				return errors.New("--json and --markdown exclude each other")
+			}
+			if out != "" {
+				if err := checkOut(out, &o); err != nil {
+					return err
+				}
 			}
 			r, err := c.prepare(ctx, engine.CommandPlan, pathOf(args), &o)
 			if err != nil {
@@ -31,12 +37,17 @@ func (c *cli) planCommand() *cobra.Command {
 			case markdown:
 				err = r.plan.Markdown(c.stdout, 0)
 			default:
-				err = r.plan.Text(c.stdout, c.out.Style, detail || o.verbose)
+				if err = r.plan.Text(c.stdout, c.out.Style, detail || o.verbose); summary.Changes {
+					r.tellRollout()
+				}
 			}
 			if err != nil {
 				return err
 			}
-			if err := r.close(ctx); err != nil {
+			if out != "" {
+				err = r.save(out)
+			}
+			if err := r.keep(ctx, out, err); err != nil {
 				return err
 			}
 			if detailedExit && summary.Changes {
@@ -46,7 +57,9 @@ func (c *cli) planCommand() *cobra.Command {
 		},
 	}
 	o.plays(cmd.Flags())
+	o.reports.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&detailedExit, "detailed-exitcode", false, "exit with 2 if there are changes")
+	cmd.Flags().StringVar(&out, "out", "", "save the plan in `FILE`, for provision apply FILE and provision show FILE")
 	cmd.Flags().BoolVar(&detail, "detail", false, "list the steps that need nothing too, and whole diffs")
 	cmd.Flags().BoolVar(&markdown, "markdown", false, "as Markdown, bounded in size, for a pull request")
 	c.complete(cmd)

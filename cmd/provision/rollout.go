@@ -11,7 +11,6 @@ import (
 	"provision/internal/engine"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
-	"provision/internal/sandbox"
 	"provision/internal/ui"
 )
 
@@ -22,11 +21,12 @@ type rollout struct {
 	path     string
 	pb       *playbook.Playbook
 	hosts    []*inventory.Host
-	box      *sandbox.Sandbox // nil: the hosts are those of the inventory
+	box      *box // nil: the hosts are those of the inventory
 	run      *engine.Run
 	sinks    *sinks
 	redactor *ui.Redactor
 	plan     *ui.Plan
+	progress *ui.Progress // while it is shown
 	log      *ui.Log
 }
 
@@ -34,6 +34,9 @@ type rollout struct {
 // it.
 func (c *cli) prepare(ctx context.Context, command, path string, o *options) (*rollout, error) {
 	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if err := o.reports.open(); err != nil {
 		return nil, err
 	}
 	pb, err := c.load(ctx, path, o)
@@ -71,13 +74,25 @@ func (r *rollout) start(ctx context.Context, command string) error {
 	now := time.Now()
 	r.run = &engine.Run{
 		ID: engine.NewID(now), Owner: ownerOf(now), Command: command, Playbook: r.path, Version: version(), Sandbox: r.box != nil,
-		Phases: phases(r.pb), Parallel: r.options.parallel, Salt: engine.NewSalt(), Reconnect: reconnectFor,
+		Parallel: r.options.parallel, Salt: engine.NewSalt(), Reconnect: reconnectFor,
 	}
 	r.run.Owner += ", run " + r.run.ID
+	r.run.Selection = r.selection()
+	if r.options.resumes != nil {
+		r.run.Resumes = r.options.resumes.run.ID
+	}
+	if command == engine.CommandApply && r.box == nil {
+		r.run.Next = r.next
+	}
+	r.run.Confirm = r.confirmBatch
+	r.run.Phases = phases(r.pb, r.hosts, r.run.ID)
 	r.sinks, r.plan = &sinks{}, ui.NewPlan()
 	r.sinks.list = append(r.sinks.list, r.plan)
 	if r.options.json {
 		r.sinks.list = append(r.sinks.list, ui.NewJSON(r.cli.stdout))
+	}
+	if sink := r.options.reports.sink; sink != nil {
+		r.sinks.list = append(r.sinks.list, sink)
 	}
 	if command != engine.CommandPlan && r.box == nil {
 		r.log = ui.NewLog(runsDir(r.path), ui.LogOptions{})
@@ -104,8 +119,8 @@ func (r *rollout) closeSandbox() {
 	if r.box == nil {
 		return
 	}
-	if err := r.box.Close(); err != nil {
-		fmt.Fprintln(r.cli.stderr, "Warning: the sandbox left something behind:", r.cli.clean(err.Error()))
+	if err := r.box.close(); err != nil {
+		fmt.Fprintln(r.cli.stderr, "Warning: the "+r.box.name+" left something behind:", r.cli.clean(err.Error()))
 	}
 }
 
@@ -133,15 +148,60 @@ func ownerOf(now time.Time) string {
 
 // watched runs a part of the rollout with the progress shown.
 func (r *rollout) watched(part func()) {
+	r.show()
+	part()
+	r.hide()
+}
+
+// show begins to draw the progress, and hide leaves the terminal to others.
+func (r *rollout) show() {
 	if r.options.json {
-		part()
 		return
 	}
-	progress := ui.NewProgress(r.cli.err, ui.ProgressOptions{Verbose: r.options.verbose})
-	r.sinks.add(progress)
-	part()
-	r.sinks.remove(progress)
-	progress.Close()
+	r.progress = ui.NewProgress(r.cli.err, ui.ProgressOptions{Verbose: r.options.verbose})
+	r.sinks.add(r.progress)
+}
+
+func (r *rollout) hide() {
+	if r.progress == nil {
+		return
+	}
+	r.sinks.remove(r.progress)
+	r.progress.Close()
+	r.progress = nil
+}
+
+// confirmBatch asks whether the next batch may begin, where somebody is there to say so.
+func (r *rollout) confirmBatch(ctx context.Context, next *engine.BatchStart) bool {
+	if r.options.yes || r.box != nil {
+		return true
+	}
+	r.hide()
+	defer r.show()
+	what := fmt.Sprintf("Begin batch %d of %d, %d hosts?", next.Number, next.Of, len(next.Hosts))
+	if len(next.Hosts) == 1 {
+		what = fmt.Sprintf("Begin batch %d of %d, %s?", next.Number, next.Of, r.cli.clean(next.Hosts[0]))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { // a Ctrl-C at the question ends it
+		select {
+		case <-r.run.Stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	ok, err := r.cli.confirm(ctx, what)
+	return ok && err == nil
+}
+
+// tellRollout says in which batches the plan will be applied.
+func (r *rollout) tellRollout() {
+	for i := range r.run.Phases {
+		if text := describe(&r.run.Phases[i], len(r.hosts)); text != "" {
+			fmt.Fprintln(r.cli.stdout, r.cli.clean(text))
+		}
+	}
 }
 
 // planned makes the plan and returns what it came to.
@@ -151,18 +211,22 @@ func (r *rollout) planned(ctx context.Context) engine.Summary {
 	return s
 }
 
-// apply makes the changes, stopping gently at the first interrupt.
+// apply makes the changes, stopping gently at the first interrupt. If one came before, no host has its turn.
 func (r *rollout) apply(ctx context.Context) {
 	stop := make(chan struct{})
 	r.run.Stop = stop
-	r.cli.onInterrupt(func() {
-		// As an event, since what draws the progress owns the terminal.
-		r.redactor.Event(engine.Event{Type: engine.EventWarning, Time: time.Now(), Run: r.run.ID, Warning: &engine.Warning{
-			Message: "Stopping after the current step of each host. Press Ctrl-C again to kill it.",
-		}})
+	if ctx.Err() != nil {
 		close(stop)
-	})
-	defer r.cli.onInterrupt(nil)
+	} else {
+		r.cli.onInterrupt(func() {
+			// As an event, since what draws the progress owns the terminal.
+			r.redactor.Event(engine.Event{Type: engine.EventWarning, Time: time.Now(), Run: r.run.ID, Warning: &engine.Warning{
+				Message: "Stopping after the current step of each host. Press Ctrl-C again to kill it.",
+			}})
+			close(stop)
+		})
+		defer r.cli.onInterrupt(nil)
+	}
 	if !r.options.json {
 		r.sinks.add(ui.NewSummary(r.cli.stdout, r.cli.out.Style))
 	}
@@ -180,6 +244,12 @@ func (r *rollout) close(ctx context.Context) error {
 			fmt.Fprintln(r.cli.stderr, "Warning: the log of the run is incomplete:", r.cli.clean(err.Error()))
 		} else if dir := r.log.Dir(); dir != "" && status != 0 && !r.options.json {
 			fmt.Fprintln(r.cli.stderr, "The whole output is in", dir)
+		}
+	}
+	if err := r.options.reports.write(); err != nil {
+		fmt.Fprintln(r.cli.stderr, "Error:", r.cli.clean(err.Error()))
+		if status == 0 {
+			status = statusFailed
 		}
 	}
 	if status != 0 {

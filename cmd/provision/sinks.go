@@ -8,16 +8,20 @@ import (
 
 // sinks passes events on to renderers, of which some take part for a while only.
 type sinks struct {
-	mu    sync.Mutex
-	start *engine.Event // what a renderer that comes later must know
-	list  []engine.Sink
+	mu     sync.Mutex
+	before []engine.Event // what a renderer that comes later must know
+	list   []engine.Sink
 }
+
+// A latecomer is a renderer that wants to know how the hosts stand when it comes.
+type latecomer interface{ CatchUp(engine.Event) }
 
 func (s *sinks) Event(e engine.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.Type == engine.EventRunStart {
-		s.start = &e
+	switch e.Type {
+	case engine.EventRunStart, engine.EventHostPlanned, engine.EventHostEnd:
+		s.before = append(s.before, e)
 	}
 	for _, sink := range s.list {
 		sink.Event(e)
@@ -27,8 +31,10 @@ func (s *sinks) Event(e engine.Event) {
 func (s *sinks) add(sink engine.Sink) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.start != nil {
-		sink.Event(*s.start)
+	if late, ok := sink.(latecomer); ok {
+		for _, e := range s.before {
+			late.CatchUp(e)
+		}
 	}
 	s.list = append(s.list, sink)
 }

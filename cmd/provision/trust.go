@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"provision/internal/inventory"
 	"provision/internal/ssh"
 	"provision/internal/ui"
 )
@@ -26,18 +29,62 @@ changed is never recorded.`,
 	}
 	o.variables(cmd.Flags())
 	cmd.Flags().StringArrayVar(&o.limit, "limit", nil, "only hosts that match `PATTERN` (repeatable)")
+	cmd.Flags().IntVar(&o.parallel, "parallel", 32, "how many hosts at a time")
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask: only where nobody can stand between you and the hosts")
 	c.complete(cmd)
 	return cmd
 }
 
-// unknownHost is a host with keys to be recorded.
+// An unknownHost is a host with the keys to be recorded, and where.
 type unknownHost struct {
-	name, file string
-	keys       []ssh.HostKey
+	file string
+	keys []ssh.HostKey
+}
+
+// A scanned is what became of asking a host for its keys: none if it is known already.
+type scanned struct {
+	unknownHost
+	err error
+}
+
+// scanAll asks the hosts for their keys, parallel at a time. The answers are in the order of the hosts.
+func scanAll(ctx context.Context, reach *reacher, hosts []*inventory.Host, parallel int) []scanned {
+	list := make([]scanned, len(hosts))
+	slots := make(chan struct{}, parallel)
+	var all sync.WaitGroup
+	for i, h := range hosts {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			list[i].unknownHost, list[i].err = reach.scan(ctx, h)
+		})
+	}
+	all.Wait()
+	return list
+}
+
+// scan asks one host for its keys.
+func (r *reacher) scan(ctx context.Context, h *inventory.Host) (unknownHost, error) {
+	target := r.targets[h.Name]
+	keys, err := r.dialer.Scan(ctx, target)
+	if err != nil {
+		return unknownHost{}, err
+	}
+	file, err := knownHostsFile(target)
+	if err != nil {
+		return unknownHost{}, err
+	}
+	fresh, err := r.dialer.Unrecorded(target, keys)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", h.Name, err)
+	}
+	return unknownHost{file: file, keys: fresh}, err
 }
 
 func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
+	if err := o.check(); err != nil {
+		return err
+	}
 	ctx := cmd.Context()
 	pb, err := c.load(cmd.Context(), pathOf(args), o)
 	if err != nil {
@@ -53,32 +100,24 @@ func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
 	}
 	var unknown []unknownHost
 	failed := false
-	for _, h := range hosts {
-		target := reach.targets[h.Name]
-		keys, err := ssh.Scan(ctx, target)
-		if err != nil {
+	answers := scanAll(ctx, reach, hosts, o.parallel)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i, found := range answers {
+		name := hosts[i].Name
+		switch {
+		case found.err != nil:
 			failed = true
-			fmt.Fprintf(c.stderr, "Error: %s\n", c.clean(err.Error()))
-			continue
-		}
-		file, err := knownHostsFile(target)
-		if err != nil {
-			return err
-		}
-		fresh, err := ssh.Unrecorded(target, keys)
-		if err != nil {
-			failed = true
-			fmt.Fprintf(c.stderr, "Error: %s: %s\n", h.Name, c.clean(err.Error()))
-			continue
-		}
-		if len(fresh) == 0 {
-			fmt.Fprintf(c.stdout, "%s is known already.\n", ui.Line(h.Name))
-			continue
-		}
-		unknown = append(unknown, unknownHost{name: h.Name, file: file, keys: fresh})
-		fmt.Fprintf(c.stdout, "%s (%s)\n", ui.Line(h.Name), ui.Line(fresh[0].Host))
-		for _, k := range fresh {
-			fmt.Fprintf(c.stdout, "  %-20s %s\n", k.Type(), k.Fingerprint())
+			fmt.Fprintf(c.stderr, "Error: %s\n", c.clean(found.err.Error()))
+		case len(found.keys) == 0:
+			fmt.Fprintf(c.stdout, "%s is known already.\n", ui.Line(name))
+		default:
+			unknown = append(unknown, unknownHost{file: found.file, keys: found.keys})
+			fmt.Fprintf(c.stdout, "%s (%s)\n", ui.Line(name), ui.Line(found.keys[0].Host))
+			for _, k := range found.keys {
+				fmt.Fprintf(c.stdout, "  %-20s %s\n", k.Type(), k.Fingerprint())
+			}
 		}
 	}
 	if err := c.record(cmd, unknown, o.yes); err != nil {
@@ -107,8 +146,16 @@ func (c *cli) record(cmd *cobra.Command, unknown []unknownHost, yes bool) error 
 			return exitStatus(statusFailed)
 		}
 	}
+	var files []string
+	keys := map[string][]ssh.HostKey{}
 	for _, h := range unknown {
-		if err := ssh.Remember(h.file, h.keys); err != nil {
+		if keys[h.file] == nil {
+			files = append(files, h.file)
+		}
+		keys[h.file] = append(keys[h.file], h.keys...)
+	}
+	for _, file := range files {
+		if err := ssh.Remember(file, keys[file]); err != nil {
 			return err
 		}
 	}

@@ -64,8 +64,8 @@ func unknownCommand(root *cobra.Command, name string) error {
 	}
 	// What other tools call it.
 	known := map[string]string{
-		"up": "apply", "deploy": "apply", "check": "plan", "diff": "plan", "preview": "plan", "lint": "validate",
-		"inventory": "hosts", "new": "init", "format": "fmt", "kinds": "steps", "modules": "steps",
+		"up": "apply", "deploy": "apply", "check": "plan", "diff": "plan", "preview": "plan", "lint": "validate", "history": "runs", "log": "runs", "logs": "runs", "retry": "resume",
+		"inventory": "hosts", "new": "init", "format": "fmt", "exec": "run", "ssh": "run", "shell": "run", "command": "run", "kinds": "steps", "modules": "steps",
 	}
 	near := known[name]
 	if near == "" {

@@ -90,7 +90,7 @@ func converges(t *testing.T, h *testhost.Host, kind *steps.Kind, d disturbance) 
 	}
 
 	h.Run(t, d.script)
-	disturbed := b.plan()
+	disturbed := b.plan("--out", "p")
 	want := []string{d.shows}
 	if diff := cmp.Diff(want, without(disturbed.changes(), d.runs)); disturbed.exit != 2 || diff != "" {
 		t.Fatalf("plan after a change by hand: exit %d, want 2 and just that change (-want +got):\n%s\n%s", disturbed.exit, diff, disturbed.dump())
@@ -100,7 +100,10 @@ func converges(t *testing.T, h *testhost.Host, kind *steps.Kind, d disturbance) 
 		t.Errorf("the plan shows no difference for %s: %+v", addr, disturbed.planned(addr))
 	}
 
-	b.applied()
+	// What the plan was made from is still there, whatever the kind looks at.
+	if saved := b.run("apply", "p"); saved.exit != 0 {
+		t.Fatalf("apply of the saved plan: exit %d\n%s", saved.exit, saved.dump())
+	}
 	if !d.always {
 		b.converged()
 	}

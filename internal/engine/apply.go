@@ -19,6 +19,9 @@ var errStepFailed = errors.New("a step failed")
 // apply makes the planned changes of the plays that are wanted: the pending steps of the host as one program, and
 // another one only where a step could not be known before an earlier one had run.
 func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
+	if err := h.verify(ctx); err != nil {
+		return err
+	}
 	if owner := h.state.Lock; owner != "" && h.pending() > 0 {
 		return &LockedError{Owner: owner}
 	}
@@ -31,6 +34,14 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 		}
 		if len(segment.entries) == 0 {
 			p := &h.planned[segment.next]
+			if p.Loan != nil && !h.taken[p.Addr] {
+				h.passOver(segment, ending{verdict: "ok"})
+				from = segment.next
+				if err := h.borrow(ctx, p); err != nil {
+					return err
+				}
+				continue
+			}
 			return fmt.Errorf("%s waits for %s, which will not come", p.Addr, strings.Join(p.Waits, ", "))
 		}
 		end, err := h.execute(ctx, segment)
@@ -67,6 +78,22 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 	}
 }
 
+// borrow waits for a step that another host runs, and plans anew what waits for its outputs or may have to run because of it.
+func (h *hostRun) borrow(ctx context.Context, p *Planned) error {
+	if err := h.await(ctx, p.Loan); err != nil {
+		return err
+	}
+	if h.taken == nil {
+		h.taken = map[string]bool{}
+	}
+	h.taken[p.Addr] = true
+	if !h.awaited(p.Addr) && p.Loan.changed == p.Loan.pending {
+		h.results[p.Addr] = p.Loan.result
+		return nil
+	}
+	return h.replan(ctx, slices.IndexFunc(h.planned, func(other Planned) bool { return other.Addr == p.Addr }))
+}
+
 // replan looks again at the steps from an index on and plans them anew.
 func (h *hostRun) replan(ctx context.Context, from int) error {
 	before := make(map[string]string)
@@ -95,7 +122,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 			h.tellStep(p)
 		}
 	}
-	return nil
+	return h.approved(from)
 }
 
 // A segment is a run of steps that can go into one program.
@@ -112,6 +139,17 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 	for s.next = from; s.next < len(h.planned); s.next++ {
 		p := &h.planned[s.next]
 		if !wanted(p) {
+			continue
+		}
+		if p.Loan != nil {
+			if !h.taken[p.Addr] {
+				return s
+			}
+			if p.Loan.changed && len(owed[p.Addr]) > 0 {
+				s.entries = append(s.entries, echo(s.next+1, p.Addr, owed[p.Addr]))
+			} else {
+				s.idle = append(s.idle, s.next)
+			}
 			continue
 		}
 		if len(p.Waits) > 0 || p.Step == nil {
@@ -167,6 +205,11 @@ func (h *hostRun) passedOver(p *Planned) {
 	status := StepUnchanged
 	if p.Skip {
 		status = StepSkipped
+	}
+	if p.Loan != nil {
+		status = StepSkipped
+	} else if p.Once {
+		h.repay(p, status)
 	}
 	h.count(status)
 	h.emit(Event{Type: EventStepEnd, StepEnd: &StepEnd{
@@ -224,8 +267,14 @@ type ending struct {
 
 // execute sends one program and follows it to its end, over as many connections as that takes.
 func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
+	if h.session == nil {
+		if err := h.back(ctx); err != nil {
+			return ending{}, err
+		}
+	}
 	h.programs++
-	prog := &program{id: fmt.Sprintf("%s-%d", h.run.ID, h.programs), owner: h.run.Owner, salt: h.run.Salt, entries: seg.entries}
+	// Two names may be one machine.
+	prog := &program{id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, salt: h.run.Salt, entries: seg.entries}
 	text, files := prog.text()
 	if len(files) > 0 {
 		dir, err := stage(ctx, h.conn, files)

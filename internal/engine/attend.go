@@ -47,7 +47,6 @@ func (h *hostRun) follow(ctx context.Context, prog *program, text string, w *wat
 
 func (h *hostRun) reconnect(ctx context.Context) error {
 	h.close()
-	h.session = nil
 	conn, err := h.run.Dialer.Dial(ctx, h.Name)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)

@@ -26,6 +26,8 @@ const (
 	EventHostLocked      EventType = "host_locked"      // another run holds the host's lock
 	EventPlanStep        EventType = "plan_step"        // what one step would change, no-ops too
 	EventHostPlanned     EventType = "host_planned"     // after the host's last plan_step
+	EventBatchStart      EventType = "batch_start"      // a batch of a rollout begins
+	EventBatchEnd        EventType = "batch_end"        // its hosts have ended their part, or it stays away
 	EventStepStart       EventType = "step_start"       // its operations begin
 	EventStepOutput      EventType = "step_output"      // a chunk of what it prints
 	EventStepEnd         EventType = "step_end"         // its verdict
@@ -52,6 +54,8 @@ type Event struct {
 	HostLocked      *HostLocked      `json:"host_locked,omitempty"`
 	PlanStep        *PlanStep        `json:"plan_step,omitempty"`
 	HostPlanned     *HostPlanned     `json:"host_planned,omitempty"`
+	BatchStart      *BatchStart      `json:"batch_start,omitempty"`
+	BatchEnd        *BatchEnd        `json:"batch_end,omitempty"`
 	StepStart       *StepStart       `json:"step_start,omitempty"`
 	StepOutput      *StepOutput      `json:"step_output,omitempty"`
 	StepEnd         *StepEnd         `json:"step_end,omitempty"`
@@ -95,6 +99,29 @@ type RunStart struct {
 	Hosts    int    `json:"hosts"`              // how many were selected
 	Sandbox  bool   `json:"sandbox,omitempty"`  // one throw-away host instead of the inventory
 	Version  string `json:"version,omitempty"`  // of provision
+
+	Argv      []string   `json:"argv,omitempty"`  // of run: the command and its arguments
+	Owner     string     `json:"owner,omitempty"` // who runs it, where and since when
+	Selection *Selection `json:"selection,omitempty"`
+	Resumes   string     `json:"resumes,omitempty"` // the run that it goes on with
+	Plan      string     `json:"plan,omitempty"`    // the run that made the saved plan which is applied
+	Merges    []string   `json:"merges,omitempty"`  // the runs whose records were made one
+}
+
+// A Selection is what the flags of a command chose: what it takes to give it again.
+type Selection struct {
+	Limit    []string          `json:"limit,omitempty"`
+	Shard    string            `json:"shard,omitempty"` // I/N
+	Tags     []string          `json:"tags,omitempty"`
+	SkipTags []string          `json:"skip_tags,omitempty"`
+	VarFiles []string          `json:"var_files,omitempty"` // as the user wrote the paths
+	Vars     map[string]string `json:"vars,omitempty"`      // without the sensitive ones
+	Secret   []string          `json:"secret,omitempty"`    // names of the sensitive ones that were set
+	Environ  []string          `json:"environ,omitempty"`   // names of those in Vars that came from the environment
+
+	Names     []string `json:"names,omitempty"`     // of the hosts that this came to
+	Directory string   `json:"directory,omitempty"` // absolute; relative paths begin there
+	Digest    string   `json:"digest,omitempty"`    // of the playbook's files, to tell whether they changed
 }
 
 // A HostConnected tells where the run has logged in.
@@ -152,6 +179,31 @@ type HostPlanned struct {
 	Counts    Counts `json:"counts"`      // by action
 	Exchanges int    `json:"exchanges"`   // scripts sent, facts among them
 	Duration  Millis `json:"duration_ms"` // connecting included
+}
+
+// A BatchStart says which hosts have their turn. Batches are told of only where a rollout block makes some.
+type BatchStart struct {
+	Plays  []string `json:"plays,omitempty"` // whose steps run; "" is the play of steps outside of plays
+	Number int      `json:"number"`          // from 1
+	Of     int      `json:"of"`
+	Hosts  []string `json:"hosts"`
+}
+
+// The statuses of a BatchEnd.
+const (
+	BatchOK      = "ok"      // the next batch may begin
+	BatchStopped = "stopped" // none begins after it
+)
+
+// A BatchEnd says how a batch went.
+type BatchEnd struct {
+	Number      int    `json:"number"`
+	Of          int    `json:"of"`
+	Status      string `json:"status"`           // BatchOK or BatchStopped
+	Failed      int    `json:"failed,omitempty"` // hosts of the whole fleet so far, as is the next
+	Unreachable int    `json:"unreachable,omitempty"`
+	Message     string `json:"message,omitempty"`  // why it stops here
+	Pause       Millis `json:"pause_ms,omitempty"` // until the next one
 }
 
 // A StepStart says that the operations of a step begin on the host.
@@ -232,6 +284,7 @@ const (
 	HostUnreached   HostStatus = "unreachable"
 	HostInterrupted HostStatus = "interrupted"
 	HostNotReached  HostStatus = "not_reached" // its turn never came: the budget was spent, or Ctrl-C
+	HostSkipped     HostStatus = "skipped"     // no play takes it
 	HostIsLocked    HostStatus = "locked"
 	HostStale       HostStatus = "stale" // a saved plan that no longer fits
 )
@@ -239,8 +292,8 @@ const (
 // A HostEnd closes a host.
 type HostEnd struct {
 	Status   HostStatus `json:"status"`
-	Counts   Counts     `json:"counts,omitempty"` // by step status, or by action in a plan
-	Duration Millis     `json:"duration_ms"`
+	Counts   Counts     `json:"counts,omitempty"`  // by step status, or by action in a plan
+	Duration Millis     `json:"duration_ms"`       // of its turns, without the waiting for them
 	Message  string     `json:"message,omitempty"` // why it is not ok, in one line
 }
 
@@ -253,7 +306,7 @@ type Warning struct {
 
 // A RunEnd closes the stream.
 type RunEnd struct {
-	Status   string             `json:"status"` // ok, failed, unreachable, stale, locked or interrupted
+	Status   string             `json:"status"` // ok, failed, unreachable, stale, locked, interrupted or stopped
 	Exit     int                `json:"exit"`   // exit status of the command
 	Totals   map[HostStatus]int `json:"totals,omitempty"`
 	Duration Millis             `json:"duration_ms"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,25 +33,33 @@ type Host struct {
 // A hostRun is the conversation with one host from connecting to the end.
 type hostRun struct {
 	Host
-	run *Run
+	run    *Run
+	number int // of the hosts of the run, from 1
 
 	conn    Conn
 	session *Session
 	root    bool // the session became root
 	began   time.Time
+	active  time.Time     // when its turn began; zero while it waits for one
+	worked  time.Duration // in its turns before
 
 	facts        *steps.Facts
 	state        HostState
 	instances    []steps.Instance
+	constant     bool // nothing in instances depends on facts or results: they are what they are
 	results      map[string]cty.Value
 	observations map[string]steps.Observation
 	asked        map[string]string // by address: the probe that was answered
 	planned      []Planned
+	borrowed     map[string]*loan // by address: the steps that another host runs for this one
+	taken        map[string]bool  // by address: of these, those that have run there
 	exchanges    int
 
-	programs     int // sent so far
+	slots        chan struct{} // of the hosts that have their turn; this one holds one
+	programs     int           // sent so far
 	checksFailed int
 	password     bool // the session was opened with one
+	verified     bool // it was looked at again for the saved plan
 	counts       Counts
 	outcome      HostStatus
 	message      string
@@ -101,7 +110,7 @@ func (h *hostRun) open(ctx context.Context, usePassword bool) error {
 // missing.
 func (h *hostRun) ask(ctx context.Context, files batch, fragments []Fragment) ([]steps.Observation, error) {
 	if h.session == nil {
-		if err := h.open(ctx, false); err != nil {
+		if err := h.back(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -131,11 +140,19 @@ func (h *hostRun) runAs(in *steps.Instance) string {
 
 // evaluate asks the source for the steps with what is known now.
 func (h *hostRun) evaluate() error {
+	if h.constant {
+		return nil
+	}
 	instances, diags := h.Source.Steps(h.facts, h.results)
 	if diags.HasErrors() {
 		return diags
 	}
 	h.instances = instances
+	// What is known without facts and results does not come out differently with them (cty's unknown values see to it), and
+	// a thousand hosts need not be evaluated twice.
+	h.constant = h.facts == nil && len(h.results) == 0 && !slices.ContainsFunc(instances, func(in steps.Instance) bool {
+		return len(in.Waits) > 0 || in.Step == nil && !in.Skip
+	})
 	return nil
 }
 
@@ -149,11 +166,17 @@ func (h *hostRun) unasked(from int) ([]Fragment, []string, batch) {
 		if in.Step == nil || in.Skip {
 			continue
 		}
-		probe := in.Step.Probe()
-		if answered, yes := h.asked[in.Addr]; probe == "" || yes && answered == probe {
+		answered, yes := h.asked[in.Addr]
+		if yes && h.constant {
 			continue
 		}
-		h.asked[in.Addr] = probe
+		probe := in.Step.Probe()
+		if probe == "" || yes && answered == probe {
+			continue
+		}
+		if h.asked[in.Addr] = probe; h.constant {
+			h.asked[in.Addr] = "" // it will not be compared with another
+		}
 		fragments = append(fragments, Fragment{Text: probe, RunAs: h.runAs(in)})
 		addrs = append(addrs, in.Addr)
 		files.add(in)
@@ -226,7 +249,7 @@ func (h *hostRun) settle(ctx context.Context, from int) error {
 				return h.silent(err, addrs, len(answers))
 			}
 		}
-		planned := planHost(h.facts, h.instances[min(from, len(h.instances)):], h.observations, h.state)
+		planned := planHost(h.facts, h.instances[min(from, len(h.instances)):], h.observations, h.state, h.borrowed)
 		h.planned = append(h.planned[:min(from, len(h.planned))], planned...)
 		if !h.learn(from) {
 			return nil
@@ -242,7 +265,16 @@ func (h *hostRun) learn(from int) bool {
 		if _, known := h.results[p.Addr]; known || p.Change.Action != steps.NoOp || p.Err != nil {
 			continue
 		}
-		h.results[p.Addr] = results(h.facts, p, p.obs, steps.Result{}, false)
+		switch {
+		case p.Loan == nil:
+			h.results[p.Addr] = results(h.facts, p, p.obs, steps.Result{}, false)
+		case h.taken[p.Addr]:
+			h.results[p.Addr] = p.Loan.result
+		case p.Loan.pending:
+			continue
+		default:
+			h.results[p.Addr] = p.Loan.early
+		}
 		news = news || h.awaited(p.Addr)
 	}
 	return news
@@ -290,10 +322,16 @@ func (h *hostRun) tellPlan(from int) {
 
 // tellStep emits what one step would change.
 func (h *hostRun) tellStep(p *Planned) {
-	h.emit(Event{Type: EventPlanStep, PlanStep: &PlanStep{
+	told := p.told()
+	h.emit(Event{Type: EventPlanStep, PlanStep: &told})
+}
+
+// told is what a person is told of the step.
+func (p *Planned) told() PlanStep {
+	return PlanStep{
 		Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,
 		Skipped: p.Skip, Diff: p.Change.Diff, After: p.After, Dangers: p.Change.Dangers, Events: p.Events,
-	}})
+	}
 }
 
 func (h *hostRun) tellPlanned() {
@@ -334,6 +372,18 @@ func (h *hostRun) pending() int {
 	return n
 }
 
+// back opens the session, on a new connection if the host has had to wait without one.
+func (h *hostRun) back(ctx context.Context) error {
+	if h.conn == nil {
+		conn, err := h.run.Dialer.Dial(ctx, h.Name)
+		if err != nil {
+			return err
+		}
+		h.conn = conn
+	}
+	return h.open(ctx, h.password)
+}
+
 func (h *hostRun) close() {
 	if h.session != nil {
 		h.session.Close()
@@ -341,4 +391,5 @@ func (h *hostRun) close() {
 	if h.conn != nil {
 		_ = h.conn.Close()
 	}
+	h.session, h.conn = nil, nil
 }

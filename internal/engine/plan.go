@@ -21,6 +21,7 @@ type Planned struct {
 	After  []string // the earlier steps, or "fact", that an unknown change waits for
 	Events []string // events of on_change that this step will see
 	Err    error    // the plan is wrong here, or the state could not be told
+	Loan   *loan    // another host runs the step for this one
 
 	observed bool
 	obs      steps.Observation
@@ -61,10 +62,15 @@ func notification(in *steps.Instance, event string) string {
 }
 
 // planHost is the pure heart of a plan: from what was observed to what each step would change.
-func planHost(f *steps.Facts, instances []steps.Instance, observations map[string]steps.Observation, state HostState) []Planned {
+func planHost(f *steps.Facts, instances []steps.Instance, observations map[string]steps.Observation, state HostState, borrowed map[string]*loan) []Planned {
 	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}}
 	planned := make([]Planned, len(instances))
 	for i := range instances {
+		if l := borrowed[instances[i].Addr]; l != nil && !instances[i].Skip {
+			planned[i] = Planned{Instance: instances[i], Loan: l, Change: steps.Change{Action: steps.NoOp, Reason: "runs once, on " + l.host.Name}}
+			h.pending[instances[i].Addr] = l.changes()
+			continue
+		}
 		planned[i] = h.plan(instances[i])
 		if planned[i].Pending() {
 			h.pending[planned[i].Addr] = true

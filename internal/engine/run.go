@@ -13,7 +13,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 )
@@ -28,8 +27,11 @@ type Run struct {
 	Version  string
 	Sandbox  bool
 
+	Selection *Selection // what the command chose, for the record
+	Resumes   string     // id of the run that this one goes on with
+
 	Hosts    []Host
-	Phases   [][]string // names of plays; all hosts end a phase before any begins the next
+	Phases   []Phase // empty: one, of everything
 	Dialer   Dialer
 	Sink     Sink
 	Parallel int    // hosts at a time; at least 1
@@ -46,8 +48,21 @@ type Run struct {
 	// knows how they ended.
 	Rerun map[string]bool
 
-	mu    sync.Mutex // guards Sink
+	// Approved is the saved plan that the run is held to; nil: what is planned is what is wanted.
+	Approved *Approval
+
+	// Confirm asks whether a batch of a rollout may begin, where the rollout wants to be asked; nil: it may.
+	Confirm func(context.Context, *BatchStart) bool
+
+	// Next returns the command that goes on with the run once it has ended, "" if there is none; nil: there is none.
+	Next func(*RunEnd) string
+
+	mu          sync.Mutex // guards Sink and what follows
+	failed      int        // hosts that have ended so
+	unreachable int
+
 	hosts []*hostRun
+	lent  map[string]*loan // by address: the steps that run once for all hosts
 	began time.Time
 }
 
@@ -96,32 +111,60 @@ func (r *Run) Plan(ctx context.Context) Summary {
 	r.began = time.Now()
 	r.emit(Event{Type: EventRunStart, RunStart: &RunStart{
 		Schema: EventSchema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
+		Owner: r.Owner, Selection: r.Selection, Resumes: r.Resumes, Plan: r.Approved.run(),
 	}})
 	r.hosts = make([]*hostRun, len(r.Hosts))
 	for i := range r.Hosts {
-		r.hosts[i] = &hostRun{Host: r.Hosts[i], run: r, counts: Counts{}}
+		r.hosts[i] = &hostRun{Host: r.Hosts[i], run: r, number: i + 1, counts: Counts{}}
 	}
-	r.each(ctx, r.hosts, func(h *hostRun) {
+	r.skip()
+	r.each(ctx, r.alive(), nil, func(h *hostRun) {
 		if err := h.plan(ctx); err != nil {
 			h.fail(ctx, err)
-			return
-		}
-		h.tellPlan(0)
-		h.tellPlanned()
-		if err := h.mistakes(); err != nil {
-			h.fail(ctx, err)
-			return
-		}
-		if err := h.unfinished(); err != nil && r.Command != CommandPlan {
-			h.fail(ctx, err)
+		} else if !h.sharing() {
+			h.concludePlan(ctx)
 		}
 	})
+	r.planShared(ctx)
 	var s Summary
 	for _, h := range r.hosts {
 		s.Changes = s.Changes || h.outcome == "" && h.pending() > 0
-		s.Failed = s.Failed || h.outcome != ""
+		s.Failed = s.Failed || h.outcome != "" && h.outcome != HostSkipped
 	}
 	return s
+}
+
+// skip ends the hosts that no play takes, without a connection.
+func (r *Run) skip() {
+	taken := map[string]bool{}
+	for i := range r.Phases {
+		if r.Phases[i].Hosts == nil {
+			return
+		}
+		for _, name := range r.Phases[i].Hosts {
+			taken[name] = true
+		}
+	}
+	for _, h := range r.hosts {
+		if len(r.Phases) > 0 && !taken[h.Name] {
+			h.end(HostSkipped, "no play takes it")
+		}
+	}
+}
+
+// concludePlan tells the plan of a host, or why there is none.
+func (h *hostRun) concludePlan(ctx context.Context) {
+	h.tellPlan(0)
+	h.tellPlanned()
+	err := h.mistakes()
+	if err == nil && h.run.Command != CommandPlan {
+		err = h.unfinished()
+	}
+	if err != nil {
+		h.fail(ctx, err)
+		return
+	}
+	h.rest()
 }
 
 // unfinished refuses to go over a step that an earlier run began, that nobody knows the end of, and that must not
@@ -140,30 +183,6 @@ func (h *hostRun) unfinished() error {
 	return nil
 }
 
-// Apply makes the changes of the plan.
-func (r *Run) Apply(ctx context.Context) {
-	phases := r.Phases
-	if len(phases) == 0 {
-		phases = [][]string{nil}
-	}
-	for i, plays := range phases {
-		last := i == len(phases)-1
-		wanted := func(p *Planned) bool {
-			return p.Check && last || !p.Check && (plays == nil || slices.Contains(plays, p.Play))
-		}
-		r.each(ctx, r.alive(), func(h *hostRun) {
-			if err := h.apply(ctx, wanted); err != nil {
-				h.fail(ctx, err)
-			}
-		})
-	}
-	for _, h := range r.alive() {
-		if h.checksFailed > 0 {
-			h.end(HostFailed, fmt.Sprintf("%d of its checks failed", h.checksFailed))
-		}
-	}
-}
-
 // alive returns the hosts that have not ended.
 func (r *Run) alive() []*hostRun {
 	var list []*hostRun
@@ -175,13 +194,13 @@ func (r *Run) alive() []*hostRun {
 	return list
 }
 
-// each runs a function for every host, Parallel at a time, and waits for all. Hosts whose turn has not come
-// when the run is stopped are not reached.
-func (r *Run) each(ctx context.Context, hosts []*hostRun, do func(*hostRun)) {
+// each runs a function for every host, Parallel at a time and in order, and waits for all. Hosts whose turn has not come
+// when the run is stopped, or when a gate (nil: none) has a reason not to begin any more, are not reached.
+func (r *Run) each(ctx context.Context, hosts []*hostRun, gate func() string, do func(*hostRun)) {
 	slots := make(chan struct{}, max(r.Parallel, 1))
 	var wg sync.WaitGroup
 	for _, h := range hosts {
-		stopped := false
+		stopped, why := false, ""
 		select {
 		case <-r.Stop:
 			stopped = true
@@ -190,15 +209,23 @@ func (r *Run) each(ctx context.Context, hosts []*hostRun, do func(*hostRun)) {
 		case slots <- struct{}{}:
 		}
 		if stopped || ctx.Err() != nil || r.stopping() {
-			h.end(HostNotReached, "the run was stopped before its turn")
+			why = "the run was stopped"
+		} else if gate != nil {
+			why = gate()
+		}
+		if why != "" {
+			h.end(HostNotReached, "its turn did not come: "+why)
 			if !stopped {
 				<-slots
 			}
 			continue
 		}
+		h.slots = slots
 		wg.Go(func() {
 			defer func() { <-slots }()
+			h.active = time.Now()
 			do(h)
+			h.worked, h.active = h.workedFor(), time.Time{}
 		})
 	}
 	wg.Wait()
@@ -217,7 +244,13 @@ func (r *Run) stopping() bool {
 func (h *hostRun) fail(ctx context.Context, err error) {
 	var locked *LockedError
 	var refused *BecomeError
+	var orphaned *orphanedError
+	var stale *StaleError
 	switch {
+	case errors.As(err, &stale):
+		h.end(HostStale, err.Error())
+	case errors.As(err, &orphaned):
+		h.end(HostNotReached, err.Error())
 	case errors.Is(err, context.Canceled), ctx.Err() != nil:
 		h.end(HostInterrupted, "interrupted: the steps told above are done, nothing is running there")
 	case errors.As(err, &locked):
@@ -245,10 +278,30 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 
 func (h *hostRun) end(status HostStatus, message string) {
 	h.outcome, h.message = status, message
-	if h.began.IsZero() {
-		h.began = time.Now()
+	h.run.tally(status)
+	h.run.bereave(h)
+	h.close()
+	h.emit(Event{Type: EventHostEnd, HostEnd: &HostEnd{Status: status, Counts: h.counts, Duration: Millis(h.workedFor()), Message: message}})
+}
+
+// workedFor is how long the host has had its turns; waiting for them does not count.
+func (h *hostRun) workedFor() time.Duration {
+	if h.active.IsZero() {
+		return h.worked
 	}
-	h.emit(Event{Type: EventHostEnd, HostEnd: &HostEnd{Status: status, Counts: h.counts, Duration: Millis(time.Since(h.began)), Message: message}})
+	return h.worked + time.Since(h.active)
+}
+
+// tally counts towards the budget of failures. Who was interrupted or did not have a turn has not failed.
+func (r *Run) tally(status HostStatus) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch status {
+	case HostFailed, HostIsLocked, HostStale:
+		r.failed++
+	case HostUnreached:
+		r.unreachable++
+	}
 }
 
 // Close ends the connections, tells how every host and the run ended, and returns the exit status of the
@@ -259,14 +312,13 @@ func (r *Run) Close() int {
 		if h.outcome == "" {
 			h.end(HostOK, "")
 		}
-		h.close()
 		totals[h.outcome]++
 	}
 	end := &RunEnd{Status: "ok", Totals: totals, Duration: Millis(time.Since(r.began))}
 	switch {
 	case totals[HostInterrupted] > 0 || r.stopping():
 		end.Status, end.Exit = "interrupted", 130
-	case totals[HostFailed] > 0:
+	case totals[HostFailed] > 0, totals[HostUnreached] > 0 && r.strict():
 		end.Status, end.Exit = "failed", 1
 	case totals[HostIsLocked] > 0:
 		end.Status, end.Exit = "locked", 4
@@ -274,6 +326,11 @@ func (r *Run) Close() int {
 		end.Status, end.Exit = "stale", 4
 	case totals[HostUnreached] > 0:
 		end.Status, end.Exit = "unreachable", 3
+	case totals[HostNotReached] > 0:
+		end.Status, end.Exit = "stopped", 1
+	}
+	if r.Next != nil {
+		end.Next = r.Next(end)
 	}
 	r.emit(Event{Type: EventRunEnd, RunEnd: end})
 	return end.Exit

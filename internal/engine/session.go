@@ -47,7 +47,9 @@ const (
 	passwordTimeout = 30 * time.Second
 	silenceLimit    = 3 * time.Minute // without any output of a script that only looks
 	fragmentLimit   = 4 << 20         // bytes of one fragment's output
-	stderrLimit     = 64 << 10
+	answerLimit     = 32 << 20        // bytes of the output of all fragments of a script
+	stderrLimit     = 64 << 10        // bytes of one fragment's standard error
+	stderrTotal     = 4 << 20         // of all that are not read yet
 )
 
 // OpenSession starts the shell, as root where become asks for it. Whether that was granted shows in
@@ -147,11 +149,13 @@ func (s *Session) Ask(ctx context.Context, salt string, files batch, fragments [
 	stop := s.guard(ctx)
 	defer stop()
 	var answers []steps.Observation
+	left := answerLimit
 	for i := range fragments {
-		out, status, err := s.readFragment(i)
+		out, status, err := s.readFragment(i, min(left, fragmentLimit))
 		if err != nil {
 			return answers, s.lost(err)
 		}
+		left -= len(out)
 		answers = append(answers, steps.Observation{Stdout: out, Exit: status})
 	}
 	s.method = ""
@@ -199,9 +203,9 @@ func (s *Session) guard(ctx context.Context) (stop func()) {
 	return func() { timer.Stop(); cancel() }
 }
 
-// readFragment reads up to the mark of fragment n. Anything before the first mark that is longer than
-// the limit is an error: a host's output is bounded in memory.
-func (s *Session) readFragment(n int) (out string, status int, err error) {
+// readFragment reads up to the mark of fragment n. More bytes than the limit before it are an error: a host's output is
+// bounded in memory.
+func (s *Session) readFragment(n, limit int) (out string, status int, err error) {
 	var body bytes.Buffer
 	for {
 		line, err := s.stdout.ReadSlice('\n')
@@ -216,8 +220,8 @@ func (s *Session) readFragment(n int) (out string, status int, err error) {
 			// The mark begins with a line break of its own.
 			return strings.TrimSuffix(body.String(), "\n"), status, nil
 		}
-		if body.Len()+len(line) > fragmentLimit {
-			return "", 0, fmt.Errorf("the answer of the host is longer than %d MiB", fragmentLimit>>20)
+		if body.Len()+len(line) > limit {
+			return "", 0, fmt.Errorf("the answer of the host is longer than %d MiB, or %d MiB for all steps together", fragmentLimit>>20, answerLimit>>20)
 		}
 		body.Write(line)
 	}

@@ -9,12 +9,19 @@ import (
 	"time"
 )
 
+// entrySize is about what an entry of a map takes beside its texts.
+const entrySize = 64
+
 // stderrReader collects standard error, cut at the marks, so that each fragment has its own.
 type stderrReader struct {
 	mu    sync.Mutex
 	nonce string
 	open  bytes.Buffer      // since the last mark
 	cut   map[string]string // by the name of the mark that ended it
+	kept  int               // bytes that cut takes
+	last  string            // the mark after which all goes to to
+	to    func([]byte)
+	past  bool // that mark has come
 	grew  chan struct{}
 	ended chan struct{}
 }
@@ -41,7 +48,7 @@ func (s *stderrReader) add(p []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open.Write(p)
-	for {
+	for !s.past {
 		before, rest, ok := bytes.Cut(s.open.Bytes(), []byte(s.nonce+" "))
 		if !ok {
 			break
@@ -50,10 +57,17 @@ func (s *stderrReader) add(p []byte) {
 		if !ok {
 			break
 		}
-		s.cut[string(name)] = string(before)
-		after = bytes.Clone(after)
-		s.open.Reset()
-		s.open.Write(after)
+		mark := string(name)
+		s.keep(mark, before)
+		s.open.Next(s.open.Len() - len(after))
+		s.past = s.to != nil && mark == s.last
+	}
+	if s.past {
+		if s.open.Len() > 0 {
+			s.to(s.open.Bytes())
+			s.open.Reset()
+		}
+		return
 	}
 	if extra := s.open.Len() - stderrLimit; extra > 0 {
 		s.open.Next(extra)
@@ -62,6 +76,35 @@ func (s *stderrReader) add(p []byte) {
 	case s.grew <- struct{}{}:
 	default:
 	}
+}
+
+// keep stores what came before a mark, and only that there was a mark once too much has come that nobody reads. A host that
+// makes marks of its own without end is not listened to in the end.
+func (s *stderrReader) keep(name string, text []byte) {
+	s.forget(name)
+	if s.kept+entrySize+len(name)+len(text) > stderrTotal {
+		text = nil
+	}
+	if s.kept+entrySize+len(name) > 2*stderrTotal {
+		return
+	}
+	s.cut[name] = string(text)
+	s.kept += entrySize + len(name) + len(text)
+}
+
+// forget removes what is kept for a mark.
+func (s *stderrReader) forget(name string) {
+	if text, ok := s.cut[name]; ok {
+		delete(s.cut, name)
+		s.kept -= entrySize + len(name) + len(text)
+	}
+}
+
+// follow gives all that comes after a mark to a function, in place of keeping it.
+func (s *stderrReader) follow(mark string, to func([]byte)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.to = mark, to
 }
 
 // take returns and forgets what was printed before the mark with a name, waiting a little for a mark that
@@ -79,7 +122,7 @@ func (s *stderrReader) take(name string) string {
 	for {
 		s.mu.Lock()
 		text, ok := s.cut[name]
-		delete(s.cut, name)
+		s.forget(name)
 		s.mu.Unlock()
 		if ok {
 			return text

@@ -146,6 +146,12 @@ func (w *watcher) ended(p *Planned, r record) {
 		e.Status = StepFailed
 		e.Error = failure(p, r, stdout, stderr)
 	}
+	if p.Loan != nil {
+		e.Status, e.Reason = StepSkipped, p.Change.Reason
+		h.count(e.Status)
+		h.emit(Event{Type: EventStepEnd, StepEnd: e})
+		return
+	}
 	switch e.Status {
 	case StepChanged, StepUnchanged, StepSkipped:
 		result := steps.Result{Ran: e.Status == StepChanged, Stdout: stdout, Stderr: stderr, Exit: r.status}
@@ -156,6 +162,9 @@ func (w *watcher) ended(p *Planned, r record) {
 	if p.Check {
 		h.check(p, e)
 		return
+	}
+	if p.Once {
+		h.repay(p, e.Status)
 	}
 	if e.Status != StepStale {
 		h.count(e.Status)

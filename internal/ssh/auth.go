@@ -26,6 +26,7 @@ type login struct {
 	ctx    context.Context
 	target Target
 	watch  *watchdog
+	dialer *Dialer
 
 	waiting  []*identity // not offered yet, in order
 	offered  []*identity
@@ -110,17 +111,17 @@ func (l *login) load() {
 	if !named {
 		files = []string{inHome(".ssh/id_ed25519"), inHome(".ssh/id_ecdsa"), inHome(".ssh/id_rsa")}
 	}
-	ask := l.target.passphraseOf(l.ctx, l.watch)
+	word := passphrase{l.ctx, l.target, l.watch}
 	var fromFiles, fromAgent []*identity
 	for _, path := range files {
-		f, err := readIdentity(path, ask)
+		f, err := l.dialer.identity(path, word)
 		if err != nil {
 			if named || !errors.Is(err, errNoKeyFile) {
 				l.notes = append(l.notes, fmt.Sprintf("%s: %v", path, err))
 			}
 			continue
 		}
-		ids := l.fromFile(f, held, ask)
+		ids := l.fromFile(f, held, word)
 		if len(ids) == 0 {
 			l.notes = append(l.notes, fmt.Sprintf("%s: there is no private key, and the agent does not hold it", path))
 		}
@@ -152,11 +153,11 @@ func (l *login) load() {
 
 // fromFile makes the identities of a key file: its certificate first. The agent signs where it holds the key, since it
 // needs no passphrase.
-func (l *login) fromFile(f *identityFile, held []agentKey, ask func(string) ([]byte, error)) []*identity {
-	sign, source := f.sign(ask), f.path
+func (l *login) fromFile(f *identityFile, held []agentKey, word passphrase) []*identity {
+	sign, source := f.sign(word), f.path
 	if i := slices.IndexFunc(held, func(k agentKey) bool { return sameKey(k.PublicKey(), f.public) }); i >= 0 {
 		sign, source = held[i].sign, f.path+", agent"
-	} else if !f.hasPrivate() {
+	} else if sign == nil {
 		return nil
 	}
 	var ids []*identity

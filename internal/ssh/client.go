@@ -16,7 +16,7 @@ type Client struct {
 	target Target
 	conn   *ssh.Client
 	link   *link
-	via    *Client // the jump host that carries the link, owned; nil: direct
+	via    *passage // through the jump host that carries the link, owned; nil: direct
 
 	closed chan struct{} // closed once the connection is gone
 
@@ -26,13 +26,11 @@ type Client struct {
 	files sftpSession
 }
 
-func newClient(t Target, conn *ssh.Client, l *link, via *Client) *Client {
+func newClient(t Target, conn *ssh.Client, l *link, via *passage) *Client {
 	c := &Client{target: t, conn: conn, link: l, via: via, closed: make(chan struct{})}
 	go func() {
 		_ = conn.Wait()
-		if via != nil {
-			via.Close()
-		}
+		via.release()
 		close(c.closed)
 	}()
 	if t.KeepAlive > 0 {
@@ -50,7 +48,7 @@ func (c *Client) ServerVersion() string { return string(c.conn.ServerVersion()) 
 // Closed is closed once the connection is gone, for whatever reason.
 func (c *Client) Closed() <-chan struct{} { return c.closed }
 
-// Close ends the connection, and those of the jumps. Commands that still run see their pipes close; nothing on the host
+// Close ends the connection, and those to the jumps that no other host uses. Commands that still run see their pipes close; nothing on the host
 // is killed. It returns when everything of the connection has ended, and is safe to call twice.
 func (c *Client) Close() error {
 	c.drop(net.ErrClosed)

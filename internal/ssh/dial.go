@@ -12,66 +12,26 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Dial connects to t, through its jumps, and logs in. Every phase of every hop ends within that hop's ConnectTimeout or
-// with ctx. The error is an *Error that names the hop. Once connected, ctx no longer matters.
-func Dial(ctx context.Context, t Target) (*Client, error) {
-	var via *Client
-	for _, hop := range t.hops() {
-		next, err := dialHop(ctx, hop, via)
-		if err != nil {
-			if via != nil {
-				via.Close()
-			}
-			return nil, err
-		}
-		via = next
-	}
-	return via, nil
-}
-
-// dialHop connects to one host: directly, or through via, which the new client then owns.
-func dialHop(ctx context.Context, t Target, via *Client) (*Client, error) {
-	t, err := t.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	keys, err := loadHostKeys(t)
-	if err != nil {
-		return nil, err
-	}
-	nc, err := connect(ctx, t, via)
-	if err != nil {
-		return nil, err
-	}
-	l := newLink(nc)
-	conn, err := handshake(ctx, t, l, keys)
-	if err != nil {
-		return nil, err
-	}
-	return newClient(t, conn, l, via), nil
-}
-
-// connect opens the byte stream to t.
-func connect(ctx context.Context, t Target, via *Client) (net.Conn, error) {
+// connect opens the byte stream to t: directly, or through via.
+func connect(ctx context.Context, t Target, via *passage) (net.Conn, error) {
 	dctx, cancel := context.WithTimeout(ctx, t.ConnectTimeout)
 	defer cancel()
+	var nc net.Conn
+	var err error
 	if via != nil {
-		nc, err := via.conn.DialContext(dctx, "tcp", t.addr())
-		if err != nil {
-			return nil, t.connectError(ctx, via, err)
-		}
-		return nc, nil
+		nc, err = via.jump.client.conn.DialContext(dctx, "tcp", t.addr())
+	} else {
+		var d net.Dialer
+		nc, err = d.DialContext(dctx, "tcp", t.addr())
 	}
-	var d net.Dialer
-	nc, err := d.DialContext(dctx, "tcp", t.addr())
 	if err != nil {
-		return nil, t.connectError(ctx, nil, err)
+		return nil, t.connectError(ctx, via, err)
 	}
 	return nc, nil
 }
 
 // connectError tells the reasons apart for which a connection does not come about.
-func (t Target) connectError(ctx context.Context, via *Client, err error) error {
+func (t Target) connectError(ctx context.Context, via *passage, err error) error {
 	if ctx.Err() != nil {
 		return t.fail(PhaseConnect, ctx.Err(), "")
 	}
@@ -80,13 +40,17 @@ func (t Target) connectError(ctx context.Context, via *Client, err error) error 
 	var timeout net.Error
 	switch {
 	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
-		return t.fail(PhaseConnect, fmt.Errorf("jump host %s does not forward connections: %w", via.target.Name, err), "set AllowTcpForwarding in its sshd_config")
+		return t.fail(PhaseConnect, fmt.Errorf("jump host %s does not forward connections: %w", via.name(), err), "set AllowTcpForwarding in its sshd_config")
 	case errors.As(err, &refused):
-		return t.fail(PhaseConnect, fmt.Errorf("jump host %s cannot connect: %w", via.target.Name, err), "are the address and the port right as seen from there?")
+		return t.fail(PhaseConnect, fmt.Errorf("jump host %s cannot connect: %w", via.name(), err), "are the address and the port right as seen from there?")
 	case errors.As(err, &dns) && dns.IsTimeout:
 		return t.fail(PhaseResolve, fmt.Errorf("%w from the name server: %w", ErrTimeout, err), "check the network, or give an IP address")
 	case errors.As(err, &dns):
 		return t.fail(PhaseResolve, err, "check the address, or give the host an IP address")
+	case via.lost():
+		return t.fail(PhaseConnect, fmt.Errorf("the connection to the jump host %s was lost: %w", via.name(), err), "")
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return t.fail(PhaseConnect, err, "allow more open files (ulimit -n) or fewer hosts at a time (--parallel)")
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return t.fail(PhaseConnect, err, "is sshd running there, and is the port right?")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
@@ -98,11 +62,11 @@ func (t Target) connectError(ctx context.Context, via *Client, err error) error 
 }
 
 // handshake exchanges keys and logs in over l, which it closes on failure.
-func handshake(ctx context.Context, t Target, l *link, keys hostKeys) (*ssh.Client, error) {
+func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys) (*ssh.Client, error) {
 	watch := newWatchdog(PhaseHandshake, t.ConnectTimeout, func() { l.Close() })
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
-	login := &login{ctx: ctx, target: t, watch: watch}
+	login := &login{ctx: ctx, target: t, watch: watch, dialer: d}
 	defer login.close()
 	var keyErr error
 	config := clientConfig(t, keys.algorithms(t.Legacy))

@@ -6,6 +6,9 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
@@ -18,21 +21,58 @@ type hostKeys struct {
 	addr string // host:port under which the host is on record
 }
 
-// loadHostKeys reads the known_hosts files of t that exist.
-func loadHostKeys(t Target) (hostKeys, error) {
+// knownHostsFiles are files that were read, as they were then.
+type knownHostsFiles struct {
+	mu     sync.Mutex // held while they are read
+	stamps []fileStamp
+	db     *knownhosts.HostKeyDB
+}
+
+// A fileStamp tells whether a file is still the one that was read.
+type fileStamp struct {
+	file     string
+	size     int64
+	modified time.Time
+}
+
+// loadHostKeys reads the known_hosts files of t that exist, or takes them as read before where they have not changed: with
+// a thousand hosts they have a thousand lines, and would be read a thousand times.
+func (d *Dialer) loadHostKeys(t Target) (hostKeys, error) {
+	var stamps []fileStamp
 	var files []string
 	for _, f := range t.KnownHostsFiles {
-		if _, err := os.Stat(f); err == nil {
+		if info, err := os.Stat(f); err == nil {
+			stamps = append(stamps, fileStamp{f, info.Size(), info.ModTime()})
 			files = append(files, f)
 		} else if !errors.Is(err, os.ErrNotExist) {
 			return hostKeys{}, t.fail(PhaseHostKey, err, "make the file readable")
 		}
 	}
-	db, err := knownhosts.NewDB(files...)
-	if err != nil {
-		return hostKeys{}, t.fail(PhaseHostKey, err, "mend or remove that line")
+	shared := d.knownHostsOf(strings.Join(t.KnownHostsFiles, "\x00"))
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.db == nil || !slices.Equal(shared.stamps, stamps) {
+		db, err := knownhosts.NewDB(files...)
+		if err != nil {
+			return hostKeys{}, t.fail(PhaseHostKey, err, "mend or remove that line")
+		}
+		shared.db, shared.stamps = db, stamps
 	}
-	return hostKeys{db: db, addr: t.knownHostsAddr()}, nil
+	return hostKeys{db: shared.db, addr: t.knownHostsAddr()}, nil
+}
+
+func (d *Dialer) knownHostsOf(key string) *knownHostsFiles {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	shared := d.knownHosts[key]
+	if shared == nil {
+		if d.knownHosts == nil {
+			d.knownHosts = map[string]*knownHostsFiles{}
+		}
+		shared = &knownHostsFiles{}
+		d.knownHosts[key] = shared
+	}
+	return shared
 }
 
 // algorithms lists those to negotiate, for keys on record first.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -58,8 +59,38 @@ func plainKey(k ssh.PublicKey) ssh.PublicKey {
 
 func sameKey(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
 
+// A keyFile is a private key file that several hosts use: it is read once, and decrypted once.
+type keyFile struct {
+	mu   sync.Mutex // held while it is read, or its passphrase asked for
+	file *identityFile
+}
+
+// identity is readIdentity, once for all hosts.
+func (d *Dialer) identity(path string, word passphrase) (*identityFile, error) {
+	d.mu.Lock()
+	k := d.keyFiles[path]
+	if k == nil {
+		if d.keyFiles == nil {
+			d.keyFiles = map[string]*keyFile{}
+		}
+		k = &keyFile{}
+		d.keyFiles[path] = k
+	}
+	d.mu.Unlock()
+	defer word.wait(&k.mu)()
+	if k.file != nil {
+		return k.file, nil
+	}
+	f, err := readIdentity(path, word)
+	if err == nil {
+		f.shared, k.file = &k.mu, f
+	}
+	return f, err
+}
+
 // An identityFile is what a private key file and the files beside it say.
 type identityFile struct {
+	shared      *sync.Mutex // guards signer and encrypted
 	path        string
 	public      ssh.PublicKey
 	certificate *ssh.Certificate // from path-cert.pub; nil: none
@@ -72,7 +103,7 @@ var errNoKeyFile = errors.New("no such file")
 
 // readIdentity reads path, path.pub and path-cert.pub. path may also be a public key whose private half the agent has.
 // A private key in an old format that hides its public half needs path.pub beside it, or else its passphrase now.
-func readIdentity(path string, passphrase func(file string) ([]byte, error)) (*identityFile, error) {
+func readIdentity(path string, word passphrase) (*identityFile, error) {
 	f := &identityFile{path: path}
 	pem, err := os.ReadFile(path)
 	switch {
@@ -83,7 +114,7 @@ func readIdentity(path string, passphrase func(file string) ([]byte, error)) (*i
 	case err != nil:
 		return nil, err
 	default:
-		if err := f.parsePrivate(pem, passphrase); err != nil {
+		if err := f.parsePrivate(pem, word); err != nil {
 			return nil, err
 		}
 	}
@@ -97,7 +128,7 @@ func readIdentity(path string, passphrase func(file string) ([]byte, error)) (*i
 	return f, nil
 }
 
-func (f *identityFile) parsePrivate(pem []byte, passphrase func(file string) ([]byte, error)) error {
+func (f *identityFile) parsePrivate(pem []byte, word passphrase) error {
 	if public := parsePublic(pem); public != nil {
 		f.public = public
 		return nil
@@ -115,18 +146,18 @@ func (f *identityFile) parsePrivate(pem []byte, passphrase func(file string) ([]
 		f.public = readPublic(f.path + ".pub")
 	}
 	if f.public == nil {
-		return f.unlock(passphrase)
+		return f.unlock(word)
 	}
 	return nil
 }
 
 // unlock decrypts the private key.
-func (f *identityFile) unlock(passphrase func(file string) ([]byte, error)) error {
-	word, err := passphrase(f.path)
+func (f *identityFile) unlock(word passphrase) error {
+	text, err := word.ask(f.path)
 	if err != nil {
 		return err
 	}
-	signer, err := ssh.ParsePrivateKeyWithPassphrase(f.encrypted, word)
+	signer, err := ssh.ParsePrivateKeyWithPassphrase(f.encrypted, text)
 	if err != nil {
 		return fmt.Errorf("cannot decrypt it: %w", err)
 	}
@@ -145,14 +176,16 @@ func (f *identityFile) setSigner(signer ssh.Signer) error {
 	return nil
 }
 
-// hasPrivate reports whether the file itself can sign, once unlocked.
-func (f *identityFile) hasPrivate() bool { return f.signer != nil || f.encrypted != nil }
-
-// sign returns the private key, asking for its passphrase where it needs one.
-func (f *identityFile) sign(passphrase func(file string) ([]byte, error)) func() (ssh.AlgorithmSigner, error) {
+// sign returns what gives the private key, asking for its passphrase where it needs one; nil if the file has none.
+func (f *identityFile) sign(word passphrase) func() (ssh.AlgorithmSigner, error) {
+	defer word.wait(f.shared)()
+	if f.signer == nil && f.encrypted == nil {
+		return nil
+	}
 	return func() (ssh.AlgorithmSigner, error) {
+		defer word.wait(f.shared)()
 		if f.signer == nil {
-			if err := f.unlock(passphrase); err != nil {
+			if err := f.unlock(word); err != nil {
 				return nil, err
 			}
 		}
@@ -177,14 +210,27 @@ func parsePublic(b []byte) ssh.PublicKey {
 	return public
 }
 
-// passphraseOf asks the user, with the time of the phase stopped.
-func (t Target) passphraseOf(ctx context.Context, w *watchdog) func(file string) ([]byte, error) {
-	return func(file string) ([]byte, error) {
-		if t.Passphrase == nil {
-			return nil, errors.New("it is encrypted and nobody can be asked for its passphrase: add it to an agent with ssh-add")
-		}
-		defer w.pause()()
-		word, err := t.Passphrase(ctx, file)
-		return []byte(word), err
+// A passphrase asks the user for one, with the time of the phase stopped.
+type passphrase struct {
+	ctx    context.Context
+	target Target
+	watch  *watchdog
+}
+
+func (p passphrase) ask(file string) ([]byte, error) {
+	if p.target.Passphrase == nil {
+		return nil, errors.New("it is encrypted and nobody can be asked for its passphrase: add it to an agent with ssh-add")
 	}
+	defer p.watch.pause()()
+	word, err := p.target.Passphrase(p.ctx, file)
+	return []byte(word), err
+}
+
+// wait locks a key file; the function that it returns unlocks it. Another host may be asking for its passphrase meanwhile.
+func (p passphrase) wait(mu *sync.Mutex) (unlock func()) {
+	if !mu.TryLock() {
+		defer p.watch.pause()()
+		mu.Lock()
+	}
+	return mu.Unlock
 }

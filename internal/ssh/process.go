@@ -27,6 +27,7 @@ type Process struct {
 	closed sync.Once
 
 	done   chan struct{} // closed once the host has closed the channel
+	mute   chan struct{} // closed once it should have done so, after Close
 	exited bool
 	status int
 	signal string
@@ -40,7 +41,7 @@ func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{client: c, ch: ch, done: make(chan struct{}), Stdout: ch, Stderr: ch.Stderr()}
+	p := &Process{client: c, ch: ch, done: make(chan struct{}), mute: make(chan struct{}), Stdout: ch, Stderr: ch.Stderr()}
 	p.Stdin = stdin{p}
 	if _, err := ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{command})); err != nil {
 		go ssh.DiscardRequests(requests)
@@ -98,9 +99,13 @@ func (p *Process) follow(requests <-chan *ssh.Request) {
 // Wait returns the exit status of the command once it has ended and the host has closed the channel: 128 plus the
 // signal's number where a signal ended it, as a shell has it. An error means that the status is not known: the link
 // broke (ErrLinkLost), or the host refused the command or ended it without telling. Wait reads nothing: output must be
-// read by then, or while waiting. It may be called more than once.
+// read by then, or while waiting. After Close it waits no longer than the connect timeout. It may be called more than once.
 func (p *Process) Wait() (status int, err error) {
-	<-p.done
+	select {
+	case <-p.done:
+	case <-p.mute:
+		return -1, p.client.target.fail(PhaseSession, fmt.Errorf("%w (%s) to the end of the session", ErrTimeout, p.client.target.ConnectTimeout), "")
+	}
 	if p.exited {
 		return p.status, nil
 	}
@@ -114,16 +119,28 @@ func (p *Process) Wait() (status int, err error) {
 	return -1, p.client.target.fail(PhaseSession, errors.New("the host ended the command without an exit status"), "does it allow this user to run commands?")
 }
 
-// Signal is the name, without SIG, of the signal that ended the command; empty if none did. It is known after Wait.
+// Signal is the name, without SIG, of the signal that ended the command; empty if none did, or if that is not known. It is
+// known after Wait.
 func (p *Process) Signal() string {
-	<-p.done
-	return p.signal
+	select {
+	case <-p.done:
+		return p.signal
+	case <-p.mute:
+		return ""
+	}
 }
 
 // Close gives the channel up. The command is not killed: it sees its input end and its output refused. Close does not
 // wait for the host.
 func (p *Process) Close() error {
-	p.closed.Do(func() { _ = p.ch.Close() })
+	p.closed.Do(func() {
+		_ = p.ch.Close()
+		late := time.AfterFunc(p.client.target.ConnectTimeout, func() { close(p.mute) })
+		go func() {
+			<-p.done
+			late.Stop() // which would keep all of a connection in memory that has ended
+		}()
+	})
 	return nil
 }
 

@@ -37,30 +37,33 @@ var errScanned = errors.New("the key was seen")
 
 // Scan asks t for its host keys, through its jumps, without logging in: Ed25519 first, then RSA, then ECDSA. The jumps
 // must be known and let us in. Nothing vouches for the keys yet: show their fingerprints to the user.
-func Scan(ctx context.Context, t Target) ([]HostKey, error) {
+func Scan(ctx context.Context, t Target) ([]HostKey, error) { return new(Dialer).Scan(ctx, t) }
+
+// Scan is like the function Scan, and shares with other hosts what Dial shares.
+func (d *Dialer) Scan(ctx context.Context, t Target) ([]HostKey, error) {
+	path := t.hops()
+	path = path[:len(path)-1]
 	t, err := t.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	var via *Client
-	if hops := t.hops(); len(hops) > 1 {
-		last := hops[len(hops)-2]
-		last.Jumps = hops[:len(hops)-2]
-		for i := range last.Jumps {
-			last.Jumps[i].Jumps = nil
-		}
-		if via, err = Dial(ctx, last); err != nil {
-			return nil, err
-		}
-		defer via.Close()
+	// Held for the three handshakes together, so that the jump host is entered once.
+	via, err := d.through(ctx, path)
+	if err != nil {
+		return nil, t.stopped(ctx, err)
 	}
+	defer via.release()
 	var found []HostKey
 	types := [][]string{{ssh.KeyAlgoED25519}, {ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}, ecdsaHostKeys()}
 	if t.Legacy {
 		types = append(types, ssh.InsecureAlgorithms().HostKeys)
 	}
 	for _, algorithms := range types {
-		key, err := scanOne(ctx, t, via, algorithms)
+		var key ssh.PublicKey
+		err := d.reach(ctx, t, path, func(l *link, _ *passage) (err error) {
+			key, err = scanOne(ctx, t, l, algorithms)
+			return err
+		})
 		var none *ssh.AlgorithmNegotiationError
 		if errors.As(err, &none) && strings.Contains(err.Error(), "host key") {
 			continue
@@ -76,13 +79,9 @@ func Scan(ctx context.Context, t Target) ([]HostKey, error) {
 	return found, nil
 }
 
-// scanOne sees the host's key of one type.
-func scanOne(ctx context.Context, t Target, via *Client, algorithms []string) (ssh.PublicKey, error) {
-	nc, err := connect(ctx, t, via)
-	if err != nil {
-		return nil, err
-	}
-	l := newLink(nc)
+// scanOne sees the host's key of one type over l, which it closes.
+func scanOne(ctx context.Context, t Target, l *link, algorithms []string) (ssh.PublicKey, error) {
+	defer l.Close()
 	watch := newWatchdog(PhaseHandshake, t.ConnectTimeout, func() { l.Close() })
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
@@ -92,7 +91,7 @@ func scanOne(ctx context.Context, t Target, via *Client, algorithms []string) (s
 		seen = key
 		return errScanned
 	}
-	_, _, _, err = ssh.NewClientConn(l, t.addr(), config)
+	_, _, _, err := ssh.NewClientConn(l, t.addr(), config)
 	_, ranOut := watch.end()
 	switch {
 	case errors.Is(err, errScanned):
@@ -101,6 +100,9 @@ func scanOne(ctx context.Context, t Target, via *Client, algorithms []string) (s
 		return nil, t.fail(PhaseHandshake, ctx.Err(), "")
 	case ranOut:
 		return nil, t.fail(PhaseHandshake, fmt.Errorf("%w (%s)", ErrTimeout, t.ConnectTimeout), "is that an SSH server?")
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // the library's "ssh: handshake failed" is said by the phase
 	}
 	return nil, t.fail(PhaseHandshake, err, handshakeHint(err))
 }
@@ -177,14 +179,14 @@ func appendLines(file, text string) (err error) {
 	return f.Sync()
 }
 
-// Unrecorded returns the keys that have yet to be recorded for t: all of them if nothing is known of the host, and none if
+// Unrecorded returns the keys of a scan that have yet to be recorded for t: all of them if nothing is known of the host, and none if
 // one of them is. A host that is on record with other keys only is an error: it is not the host that it was.
-func Unrecorded(t Target, keys []HostKey) ([]HostKey, error) {
+func (d *Dialer) Unrecorded(t Target, keys []HostKey) ([]HostKey, error) {
 	t, err := t.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	known, err := loadHostKeys(t)
+	known, err := d.loadHostKeys(t)
 	if err != nil {
 		return nil, err
 	}

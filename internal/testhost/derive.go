@@ -36,7 +36,9 @@ func (r recipe) derive(ctx context.Context, docker engine) error {
 	if err := b.exec(ctx, nil, r.setup); err != nil {
 		return err
 	}
-	_, err = docker.run(ctx, nil, append(append([]string{"commit"}, r.change()...), b.name, r.tag())...)
+	// An image inherits the labels of its container: hosts of the image would pass for those of the process that made it.
+	unlabelled := []string{"--change", "LABEL " + ownerLabel + "="}
+	_, err = docker.run(ctx, nil, append(append(append([]string{"commit"}, r.change()...), unlabelled...), b.name, r.tag())...)
 	return err
 }
 

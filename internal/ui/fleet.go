@@ -21,6 +21,7 @@ type fleet struct {
 	hosts   map[string]*hostState
 	bar     *progressbar.ProgressBar
 	barSize int
+	batch   *engine.BatchStart // the last that began
 }
 
 type hostState struct {
@@ -33,7 +34,7 @@ type hostState struct {
 	ended   int    // of them, that have their verdict
 	over    bool
 	planned bool
-	ok      bool
+	status  engine.HostStatus // once it is over
 }
 
 func newFleet(s Style) *fleet { return &fleet{style: s, hosts: map[string]*hostState{}} }
@@ -41,6 +42,9 @@ func newFleet(s Style) *fleet { return &fleet{style: s, hosts: map[string]*hostS
 func (f *fleet) event(e engine.Event, now time.Time) {
 	if e.RunStart != nil {
 		f.command, f.total = e.RunStart.Command, e.RunStart.Hosts
+	}
+	if e.BatchStart != nil {
+		f.batch = e.BatchStart
 	}
 	if e.Host == "" {
 		return
@@ -81,7 +85,7 @@ func (f *fleet) event(e engine.Event, now time.Time) {
 		}
 	case engine.EventHostEnd:
 		h.busy("", false, now)
-		h.over, h.ok = true, e.HostEnd.Status == engine.HostOK
+		h.over, h.status = true, e.HostEnd.Status
 	}
 }
 
@@ -187,13 +191,16 @@ func (f *fleet) spinner(now time.Time) string {
 // barLine is the bar of the whole run with its count. One host counts by its steps, several by
 // hosts, each of which brings the bar on with every step.
 func (f *fleet) barLine(elapsed time.Duration, columns int) painted {
-	part, over, planned, failed, pending, ended := 0.0, 0, 0, 0, 0, 0
+	part, over, planned, failed, unreachable, pending, ended := 0.0, 0, 0, 0, 0, 0, 0
 	for _, h := range f.hosts {
 		switch {
 		case h.over:
 			over++
 			part++
-			if !h.ok {
+			switch h.status {
+			case engine.HostUnreached:
+				unreachable++
+			case engine.HostFailed, engine.HostIsLocked, engine.HostStale:
 				failed++
 			}
 		case h.pending > 0:
@@ -215,7 +222,13 @@ func (f *fleet) barLine(elapsed time.Duration, columns int) painted {
 	case f.total == 1 && pending > 0:
 		label = fmt.Sprintf("%d/%d steps", ended, pending)
 	}
+	if f.batch != nil && f.batch.Of > 1 {
+		label = fmt.Sprintf("batch %d/%d, ", f.batch.Number, f.batch.Of) + label
+	}
 	note := "  " + short(elapsed)
+	if unreachable > 0 {
+		note = fmt.Sprintf("  %d unreachable", unreachable) + note
+	}
 	if failed > 0 {
 		note = fmt.Sprintf("  %d failed", failed) + note
 	}

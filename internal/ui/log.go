@@ -1,35 +1,48 @@
 package ui
 
 import (
-	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
 
 	"provision/internal/engine"
 )
 
 // LogOptions are what a Log can be told.
 type LogOptions struct {
-	MaxOutput int64 // bytes of step output kept of each host; 0 is 16 MiB
-	Keep      int   // how many runs stay, this one among them; 0 is 50
+	MaxOutput int64         // bytes of step output kept of each host; 0 is 16 MiB
+	MaxTotal  int64         // bytes of step output kept of all hosts; 0 is 512 MiB
+	Keep      int           // how many runs stay, this one among them; 0 is 50
+	KeepFor   time.Duration // younger ones stay however many they are; 0 is a day
+	KeepBytes int64         // how much all runs may take together; 0 is 1 GiB
 }
+
+// maxOpenLogs is how many host logs are open at a time: with hundreds of hosts, descriptors are for connections.
+const maxOpenLogs = 64
 
 // A Log is a Sink that keeps a run in a directory of its own, ROOT/ID: events.jsonl, a readable
 // HOST.log with all output, and summary.json. The directory is made with the first event, 0700,
-// and the files are 0600. Put it behind a Redactor.
+// and the files are 0600. While the run goes on, events.jsonl is locked. Put it behind a Redactor.
 type Log struct {
 	root string
 	o    LogOptions
 
 	mu      sync.Mutex
 	dir     string
+	alive   *flock.Flock // nil where files cannot be locked
+	files   *logFiles
 	events  *logFile
 	hosts   map[string]*hostLog
 	names   map[string]bool // file names in use
+	output  int64           // bytes of step output so far
 	summary RunSummary
 	err     error
 	closed  bool
@@ -39,12 +52,7 @@ type hostLog struct {
 	file     *logFile
 	verdicts *verdicts
 	output   int64 // bytes so far
-	full     bool  // the note about output that is left out was written
-}
-
-type logFile struct {
-	f *os.File
-	w *bufio.Writer
+	full     bool  // that output is left out was told
 }
 
 // NewLog returns a Log for runs under root, usually .provision/runs beside the playbook.
@@ -52,10 +60,19 @@ func NewLog(root string, o LogOptions) *Log {
 	if o.MaxOutput <= 0 {
 		o.MaxOutput = 16 << 20
 	}
+	if o.MaxTotal <= 0 {
+		o.MaxTotal = 512 << 20
+	}
 	if o.Keep <= 0 {
 		o.Keep = 50
 	}
-	return &Log{root: root, o: o, hosts: map[string]*hostLog{}, names: map[string]bool{}}
+	if o.KeepFor <= 0 {
+		o.KeepFor = 24 * time.Hour
+	}
+	if o.KeepBytes <= 0 {
+		o.KeepBytes = 1 << 30
+	}
+	return &Log{root: root, o: o, files: newLogFiles(maxOpenLogs), hosts: map[string]*hostLog{}, names: map[string]bool{}}
 }
 
 // Dir returns the directory of the run, "" before the first event.
@@ -85,47 +102,70 @@ func (l *Log) Event(e engine.Event) {
 func (l *Log) write(e engine.Event) error {
 	if l.dir == "" {
 		if err := l.open(e); err != nil {
-			return err
+			return fmt.Errorf("no log of this run: %w", err)
 		}
 	}
 	l.summary.add(e)
-	h, err := l.host(e.Host)
-	if err != nil {
-		return err
-	}
+	h := l.host(e.Host)
 	if h != nil && e.StepOutput != nil {
-		h.output += int64(len(e.StepOutput.Text))
-		if h.output > l.o.MaxOutput {
+		n := int64(len(e.StepOutput.Text))
+		if h.full || h.output+n > l.o.MaxOutput || l.output+n > l.o.MaxTotal {
 			if h.full {
 				return nil
 			}
 			h.full = true
-			note := fmt.Sprintf("[more than %s of output: the rest is not kept]", size(int(l.o.MaxOutput)))
-			_, err := fmt.Fprintln(h.file.w, note)
-			return err
+			e = l.cutOff(e, h)
 		}
+		h.output += n
+		l.output += n
 	}
-	if _, err := l.events.w.Write(eventLine(e)); err != nil {
+	if err := l.events.write(eventLine(e)); err != nil {
 		return err
 	}
 	if h != nil {
-		stamp := e.Time.UTC().Format("15:04:05.000")
 		for _, text := range h.verdicts.lines(e) {
-			if _, err := fmt.Fprintf(h.file.w, "%s %s\n", stamp, text); err != nil {
+			if err := h.file.write([]byte(logLine(e, text))); err != nil {
 				return err
 			}
+		}
+	}
+	if e.HostEnd != nil && h != nil {
+		if err := h.file.close(); err != nil {
+			return err
 		}
 	}
 	// Who follows the log sees each event at once; only plans, which come in bulk, may wait.
-	if e.PlanStep == nil {
-		if h != nil {
-			if err := h.file.w.Flush(); err != nil {
-				return err
-			}
-		}
-		return l.events.w.Flush()
+	if e.PlanStep != nil {
+		return nil
 	}
-	return nil
+	if h != nil {
+		if err := h.file.flush(); err != nil {
+			return err
+		}
+	}
+	return l.events.flush()
+}
+
+// cutOff is the event that stands for output from which on none is kept.
+func (l *Log) cutOff(e engine.Event, h *hostLog) engine.Event {
+	why := "more than " + size(int(l.o.MaxOutput)) + " of output"
+	if h.output+int64(len(e.StepOutput.Text)) <= l.o.MaxOutput {
+		why = "more than " + size(int(l.o.MaxTotal)) + " of output on all hosts"
+	}
+	return engine.Event{
+		Type: engine.EventWarning, Time: e.Time, Run: e.Run, Host: e.Host,
+		Warning: &engine.Warning{Addr: e.StepOutput.Addr, Message: why + ": the rest of this host is not kept"},
+	}
+}
+
+// logLine is a line of a host's log.
+func logLine(e engine.Event, text string) string {
+	return e.Time.UTC().Format("15:04:05.000") + " " + text + "\n"
+}
+
+// logVerdicts renders for the logs of hosts, which have no screen.
+func logVerdicts() *verdicts {
+	return &verdicts{style: Style{Unicode: true}, verbose: true, output: newLineSplitter()}
 }
 
 func (l *Log) open(e engine.Event) error {
@@ -134,52 +174,68 @@ func (l *Log) open(e engine.Event) error {
 		id = e.Time.UTC().Format("20060102T150405Z")
 	}
 	if err := os.MkdirAll(l.root, 0o700); err != nil {
-		return fmt.Errorf("no log of this run: %w", err)
+		return err
 	}
-	l.dir = filepath.Join(l.root, id)
-	if err := os.Mkdir(l.dir, 0o700); err != nil && !os.IsExist(err) {
-		return fmt.Errorf("no log of this run: %w", err)
+	if err := ignore(l.root); err != nil {
+		return err
 	}
-	prune(l.root, l.o.Keep, id)
-	l.summary = RunSummary{ID: id, Start: e.Time}
-	var err error
-	l.events, err = newLogFile(filepath.Join(l.dir, "events.jsonl"))
-	l.names["events.jsonl"], l.names["summary.json"] = true, true
-	return err
-}
-
-// newLogFile opens a file to append to: a resumed run goes on in its log. A link that somebody
-// put there is not followed out of the directory.
-func newLogFile(path string) (*logFile, error) {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("no log of this run: %s is not a file; move it away", path)
+	dir := filepath.Join(l.root, id)
+	err := os.Mkdir(dir, 0o700)
+	// Two runs that began in the same second may have the same ID.
+	for n := 2; errors.Is(err, fs.ErrExist) && n < 100; n++ {
+		dir = filepath.Join(l.root, fmt.Sprintf("%s-%d", id, n))
+		err = os.Mkdir(dir, 0o700)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("no log of this run: %w", err)
+		return err
 	}
-	return &logFile{f: f, w: bufio.NewWriterSize(f, 16<<10)}, nil
+	l.dir = dir
+	l.summary = RunSummary{ID: filepath.Base(dir), Start: e.Time}
+	events := filepath.Join(dir, eventsFile)
+	l.names[eventsFile], l.names[summaryFile] = true, true
+	l.events = l.files.pinned(events)
+	if err := l.events.flush(); err != nil {
+		return err
+	}
+	l.alive = flock.New(events, flock.SetFlag(os.O_RDWR), flock.SetPermissions(0o600))
+	if err := l.alive.Lock(); err != nil {
+		l.alive = nil // some network file systems have no locks; then nobody can tell that this run goes on
+	}
+	return nil
 }
 
-func (l *Log) host(name string) (*hostLog, error) {
+// ignore keeps git away from a .provision directory: who commits everything does not mean the runs.
+func ignore(root string) error {
+	dir := filepath.Dir(root)
+	if filepath.Base(dir) != ".provision" {
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(dir, ".gitignore"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("*\n")
+	return errors.Join(err, f.Close())
+}
+
+func (l *Log) host(name string) *hostLog {
 	if name == "" {
-		return nil, nil
+		return nil
 	}
 	if h := l.hosts[name]; h != nil {
-		return h, nil
+		return h
 	}
 	file := safeName(name)
 	for n := 2; file == "" || l.names[strings.ToLower(file)+".log"]; n++ {
 		file = fmt.Sprintf("%s~%d", safeName(name), n)
 	}
 	l.names[strings.ToLower(file)+".log"] = true // some file systems take Web1 for web1
-	f, err := newLogFile(filepath.Join(l.dir, file+".log"))
-	if err != nil {
-		return nil, err
-	}
-	h := &hostLog{file: f, verdicts: &verdicts{style: Style{Unicode: true}, verbose: true, output: newLineSplitter()}}
+	h := &hostLog{file: l.files.file(filepath.Join(l.dir, file+".log")), verdicts: logVerdicts()}
 	l.hosts[name] = h
-	return h, nil
+	return h
 }
 
 // safeName makes a file name of a host's: letters, digits, '.', '_' and '-' stay, and nothing
@@ -196,7 +252,8 @@ func safeName(name string) string {
 	return safe[:min(len(safe), 100)]
 }
 
-// Close writes summary.json and closes the files. A Log without events leaves nothing.
+// Close writes summary.json, closes the files, and removes the oldest runs that are too many. A Log without events
+// leaves nothing.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,29 +262,34 @@ func (l *Log) Close() error {
 		return l.err
 	}
 	l.closed = true
-	note := func(err error) {
-		if l.err == nil {
-			l.err = err
-		}
+	err := l.files.close()
+	data, merr := json.MarshalIndent(l.summary, "", "  ")
+	if merr != nil {
+		panic(merr) // a struct of strings and numbers
 	}
-	if l.events != nil {
-		note(l.events.close())
+	err = errors.Join(err, os.WriteFile(filepath.Join(l.dir, summaryFile), append(data, '\n'), 0o600))
+	if l.alive != nil {
+		err = errors.Join(err, l.alive.Close())
 	}
-	for _, h := range l.hosts {
-		note(h.file.close())
+	if l.err == nil {
+		l.err = err
 	}
-	data, err := json.MarshalIndent(l.summary, "", "  ")
-	if err != nil {
-		panic(err) // a struct of strings and numbers
-	}
-	note(os.WriteFile(filepath.Join(l.dir, "summary.json"), append(data, '\n'), 0o600))
+	retain(l.root, l.o, filepath.Base(l.dir))
 	return l.err
 }
 
-func (f *logFile) close() error {
-	err := f.w.Flush()
-	if cerr := f.f.Close(); err == nil {
-		err = cerr
+// Discard closes the Log and removes what it kept: of a run that did not come about.
+func (l *Log) Discard() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.dir == "" {
+		l.closed = true
+		return nil
+	}
+	l.closed = true
+	err := errors.Join(l.files.close(), os.RemoveAll(l.dir))
+	if l.alive != nil {
+		err = errors.Join(err, l.alive.Close())
 	}
 	return err
 }

@@ -119,7 +119,7 @@ func TestLogIsBounded(t *testing.T) {
 	if n := strings.Count(one, "xxx\n"); n != 10 {
 		t.Errorf("%d lines of output kept, want 10", n)
 	}
-	if n := strings.Count(one, "[more than 1000 bytes of output: the rest is not kept]"); n != 1 {
+	if n := strings.Count(one, "more than 1000 bytes of output: the rest of this host is not kept"); n != 1 {
 		t.Errorf("the note is there %d times", n)
 	}
 	if !strings.Contains(one, "step.a.b  changed") {
@@ -150,15 +150,23 @@ func TestLogKeepsTheLastRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		t.Fatal(err)
+	if got, want := namesIn(t, root), "not-a-run run3 run4 run5"; got != want {
+		t.Errorf("kept %q, want %q", got, want)
 	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
+}
+
+// The shards of a fleet that share a directory do not cost each other their records.
+func TestLogKeepsTheRunsOfToday(t *testing.T) {
+	root := t.TempDir()
+	keptRun(t, root, "old", 0, event("", engine.RunStart{}))
+	for i := range 6 {
+		l := NewLog(root, LogOptions{Keep: 3})
+		l.Event(engine.Event{Type: engine.EventRunStart, Run: fmt.Sprintf("run%d", i), Time: epoch, RunStart: &engine.RunStart{}})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got, want := strings.Join(names, " "), "not-a-run run3 run4 run5"; got != want {
+	if got, want := namesIn(t, root), "run0 run1 run2 run3 run4 run5"; got != want {
 		t.Errorf("kept %q, want %q", got, want)
 	}
 }

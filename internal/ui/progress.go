@@ -109,6 +109,16 @@ func (p *Progress) Event(e engine.Event) {
 	}
 }
 
+// CatchUp takes an event that was told before the Progress began: it counts and is not told again.
+func (p *Progress) CatchUp(e engine.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fleet.event(e, p.clock.Now())
+	if e.RunStart != nil {
+		p.verdicts.lines(e)
+	}
+}
+
 // Close writes what is pending, takes the frame off the screen, and waits until the screen is
 // let go. More calls, and events that come later, do nothing.
 func (p *Progress) Close() {

@@ -10,7 +10,10 @@ import (
 // are never secret, and sinks depend on them.
 func redactEvent(e engine.Event, hide func(string) string) engine.Event {
 	e.Host = hide(e.Host)
-	e.RunStart = redactCopy(e.RunStart, func(p *engine.RunStart) { p.Playbook = hide(p.Playbook) })
+	e.RunStart = redactCopy(e.RunStart, func(p *engine.RunStart) {
+		p.Playbook, p.Owner, p.Argv = hide(p.Playbook), hide(p.Owner), redactAll(p.Argv, hide)
+		p.Selection = redactCopy(p.Selection, func(s *engine.Selection) { redactSelection(s, hide) })
+	})
 	e.HostConnected = redactCopy(e.HostConnected, func(p *engine.HostConnected) {
 		p.Address, p.User, p.OS = hide(p.Address), hide(p.User), hide(p.OS)
 	})
@@ -26,6 +29,10 @@ func redactEvent(e engine.Event, hide func(string) string) engine.Event {
 		p.After, p.Dangers = redactAll(p.After, hide), redactAll(p.Dangers, hide)
 		p.Events = redactAll(p.Events, hide)
 	})
+	e.BatchStart = redactCopy(e.BatchStart, func(p *engine.BatchStart) {
+		p.Plays, p.Hosts = redactAll(p.Plays, hide), redactAll(p.Hosts, hide)
+	})
+	e.BatchEnd = redactCopy(e.BatchEnd, func(p *engine.BatchEnd) { p.Message = hide(p.Message) })
 	e.StepStart = redactCopy(e.StepStart, func(p *engine.StepStart) {
 		p.Addr, p.Kind, p.Source = hide(p.Addr), hide(p.Kind), redactSource(p.Source, hide)
 	})
@@ -49,6 +56,17 @@ func redactEvent(e engine.Event, hide func(string) string) engine.Event {
 	})
 	e.RunEnd = redactCopy(e.RunEnd, func(p *engine.RunEnd) { p.Next = hide(p.Next) })
 	return e
+}
+
+func redactSelection(s *engine.Selection, hide func(string) string) {
+	s.Limit, s.Tags, s.SkipTags = redactAll(s.Limit, hide), redactAll(s.Tags, hide), redactAll(s.SkipTags, hide)
+	s.VarFiles, s.Names = redactAll(s.VarFiles, hide), redactAll(s.Names, hide)
+	s.Shard, s.Directory = hide(s.Shard), hide(s.Directory)
+	vars := map[string]string{}
+	for name, value := range s.Vars {
+		vars[name] = hide(value)
+	}
+	s.Vars = vars
 }
 
 // redactCopy applies a change to a copy of what p points to: other sinks see the original.

@@ -1,16 +1,17 @@
 package ui
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"provision/internal/engine"
@@ -18,23 +19,52 @@ import (
 
 // A RunSummary is what summary.json keeps of a run.
 type RunSummary struct {
-	ID       string                    `json:"id"`
-	Start    time.Time                 `json:"start"`
-	Command  string                    `json:"command,omitempty"`
-	Playbook string                    `json:"playbook,omitempty"`
-	Sandbox  bool                      `json:"sandbox,omitempty"`
-	Status   string                    `json:"status,omitempty"` // as in run_end; "" if the run never ended
-	Exit     int                       `json:"exit"`
-	Duration engine.Millis             `json:"duration_ms"`
-	Hosts    map[string]engine.HostEnd `json:"hosts,omitempty"`
-	Totals   map[engine.HostStatus]int `json:"totals,omitempty"`
-	Next     string                    `json:"next,omitempty"`
+	ID        string                    `json:"id"` // name of its directory
+	Start     time.Time                 `json:"start"`
+	Command   string                    `json:"command,omitempty"`
+	Playbook  string                    `json:"playbook,omitempty"` // as the user wrote the path
+	Sandbox   bool                      `json:"sandbox,omitempty"`
+	Owner     string                    `json:"owner,omitempty"`
+	Selected  int                       `json:"selected,omitempty"` // how many hosts were chosen
+	Selection *engine.Selection         `json:"selection,omitempty"`
+	Resumes   string                    `json:"resumes,omitempty"` // the run that it goes on with
+	Merges    []string                  `json:"merges,omitempty"`  // the runs whose records were made one
+	Status    string                    `json:"status,omitempty"`  // as in run_end; "" if the run never ended
+	Exit      int                       `json:"exit"`
+	Duration  engine.Millis             `json:"duration_ms"`
+	Hosts     map[string]engine.HostEnd `json:"hosts,omitempty"` // those that ended
+	Totals    map[engine.HostStatus]int `json:"totals,omitempty"`
+	Next      string                    `json:"next,omitempty"`
+
+	Dir string `json:"-"` // its directory
+}
+
+// What Runs says of a run that has no run_end.
+const (
+	RunGoesOn = "running"
+	RunDied   = "did not end" // the client died, or the log could not be written to the end
+)
+
+// A MissingRunError says that there is no run of that name.
+type MissingRunError struct {
+	ID   string
+	Root string   // where runs were looked for
+	Near []string // the IDs that begin so, if there are several; the latest first
+}
+
+func (e *MissingRunError) Error() string {
+	if len(e.Near) > 0 {
+		return fmt.Sprintf("%d runs have an ID that begins with %q, such as %s and %s: write more of it", len(e.Near), e.ID, e.Near[0], e.Near[1])
+	}
+	return fmt.Sprintf("there is no run %q in %s", e.ID, e.Root)
 }
 
 func (r *RunSummary) add(e engine.Event) {
 	switch {
 	case e.RunStart != nil:
-		r.Command, r.Playbook, r.Sandbox = e.RunStart.Command, e.RunStart.Playbook, e.RunStart.Sandbox
+		s := e.RunStart
+		r.Command, r.Playbook, r.Sandbox, r.Owner = s.Command, s.Playbook, s.Sandbox, s.Owner
+		r.Selected, r.Selection, r.Resumes, r.Merges = s.Hosts, s.Selection, s.Resumes, s.Merges
 	case e.HostEnd != nil:
 		if r.Hosts == nil {
 			r.Hosts = map[string]engine.HostEnd{}
@@ -46,8 +76,31 @@ func (r *RunSummary) add(e engine.Event) {
 	}
 }
 
-// Runs returns the summaries of the runs kept under root, the latest first. A run that is going
-// on, or died, has only its ID and start. Without the directory there are none.
+// Unended returns the hosts that the run was for and that have no end in it, as people count.
+func (r *RunSummary) Unended() []string {
+	if r.Selection == nil {
+		return nil
+	}
+	var names []string
+	for _, name := range r.Selection.Names {
+		if _, ended := r.Hosts[name]; !ended {
+			names = append(names, name)
+		}
+	}
+	natural(names)
+	return names
+}
+
+// HostNames returns the hosts that the run was for, as people count.
+func (r *RunSummary) HostNames() []string {
+	names := append(slices.Collect(maps.Keys(r.Hosts)), r.Unended()...)
+	natural(names)
+	return names
+}
+
+// Runs returns the summaries of the runs kept under root, the latest first. One that has no end has the
+// status RunGoesOn or RunDied. Without the directory there are none. Links are not followed: a run is a
+// directory of its own.
 func Runs(root string) ([]RunSummary, error) {
 	entries, err := os.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,72 +111,112 @@ func Runs(root string) ([]RunSummary, error) {
 	}
 	var runs []RunSummary
 	for _, entry := range entries {
-		info, err := os.Stat(filepath.Join(root, entry.Name(), "events.jsonl"))
+		if !entry.IsDir() || strings.HasPrefix(entry.Name(), removedPrefix) {
+			continue
+		}
+		run, err := ReadRun(filepath.Join(root, entry.Name()))
 		if err != nil {
-			continue // not a run
+			continue // not a run, or one that is just being removed
 		}
-		run := RunSummary{Start: info.ModTime()}
-		data, err := os.ReadFile(filepath.Join(root, entry.Name(), "summary.json"))
-		if err == nil {
-			// A summary cut short by a crash tells as much as none.
-			_ = json.Unmarshal(data, &run)
-		}
-		run.ID = entry.Name() // whatever the file says
 		runs = append(runs, run)
 	}
-	sort.SliceStable(runs, func(i, j int) bool { return runs[i].Start.After(runs[j].Start) })
+	sort.SliceStable(runs, func(i, j int) bool {
+		if !runs[i].Start.Equal(runs[j].Start) {
+			return runs[i].Start.After(runs[j].Start)
+		}
+		return runs[i].ID > runs[j].ID
+	})
 	return runs, nil
 }
 
-// Replay gives the events of a kept run to a Sink, as they were. A last line cut short by a
-// crash is left out.
-func Replay(r io.Reader, to engine.Sink) error {
-	in := bufio.NewReader(r)
-	for n := 1; ; n++ {
-		data, err := in.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("the events cannot be read: %w", err)
-		}
-		if len(bytes.TrimSpace(data)) == 0 {
-			continue
-		}
-		var e engine.Event
-		if err := json.Unmarshal(data, &e); err != nil {
-			return fmt.Errorf("line %d is not an event: %w", n, err)
-		}
-		if e.RunStart != nil && e.RunStart.Schema > engine.EventSchema {
-			return fmt.Errorf("the run was written by a later provision (schema %d); use that one", e.RunStart.Schema)
-		}
-		to.Event(e)
+// Find returns the run of runs (the latest first, of root) that an ID names: the whole of it, the beginning
+// of only one, or "last". The error is a MissingRunError.
+func Find(runs []RunSummary, root, id string) (RunSummary, error) {
+	if id == "last" && len(runs) > 0 {
+		return runs[0], nil
 	}
+	var found []RunSummary
+	missing := &MissingRunError{ID: id, Root: root}
+	for _, r := range runs {
+		if r.ID == id {
+			return r, nil
+		}
+		if id != "" && strings.HasPrefix(r.ID, id) {
+			found = append(found, r)
+			missing.Near = append(missing.Near, r.ID)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return RunSummary{}, missing
 }
 
-// prune removes the oldest runs so that keep stay. It only touches directories that hold the
-// events of a run.
-func prune(root string, keep int, current string) {
-	type run struct {
-		dir  string
-		last time.Time
-	}
-	entries, err := os.ReadDir(root)
+// maxSummary is more than the summary of any fleet takes.
+const maxSummary = 64 << 20
+
+// ReadRun returns the summary of the run in a directory. Where summary.json is missing, cut short or
+// garbage, it comes from the events, as far as they go.
+func ReadRun(dir string) (RunSummary, error) {
+	path := filepath.Join(dir, eventsFile)
+	info, err := os.Lstat(path)
 	if err != nil {
-		return
+		return RunSummary{}, err
 	}
-	var runs []run
-	for _, entry := range entries {
-		dir := filepath.Join(root, entry.Name())
-		info, err := os.Lstat(filepath.Join(dir, "events.jsonl"))
-		if err != nil || !entry.IsDir() || entry.Name() == current {
-			continue
+	if !info.Mode().IsRegular() {
+		return RunSummary{}, fmt.Errorf("%s is not a file", path)
+	}
+	run, err := readSummary(filepath.Join(dir, summaryFile))
+	if err != nil || run.Status == "" || run.Start.IsZero() {
+		run = RunSummary{Start: info.ModTime()}
+		// What cannot be read any more ends the record as a crash does.
+		_ = ReplayRun(dir, &summing{run: &run})
+	}
+	run.ID, run.Dir = filepath.Base(dir), dir // whatever the files say
+	if run.Status == "" {
+		run.Status = RunDied
+		if goesOn(dir) {
+			run.Status = RunGoesOn
 		}
-		runs = append(runs, run{dir, info.ModTime()})
+		run.Duration = engine.Millis(max(0, info.ModTime().Sub(run.Start)))
+		run.Totals = map[engine.HostStatus]int{}
+		for _, end := range run.Hosts {
+			run.Totals[end.Status]++
+		}
 	}
-	sort.Slice(runs, func(i, j int) bool { return runs[i].last.After(runs[j].last) })
-	for i := max(0, keep-1); i < len(runs); i++ {
-		// What cannot be removed now is tried again by the next run.
-		_ = os.RemoveAll(runs[i].dir)
+	return run, nil
+}
+
+func readSummary(path string) (RunSummary, error) {
+	var run RunSummary
+	info, err := os.Lstat(path)
+	if err != nil {
+		return run, err
 	}
+	if !info.Mode().IsRegular() || info.Size() > maxSummary {
+		return run, fmt.Errorf("%s is no summary", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return run, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSummary))
+	if err != nil {
+		return run, err
+	}
+	return run, json.Unmarshal(data, &run)
+}
+
+// summing is a Sink that makes the summary of a run that has none.
+type summing struct {
+	run  *RunSummary
+	seen bool
+}
+
+func (s *summing) Event(e engine.Event) {
+	if !s.seen && !e.Time.IsZero() {
+		s.seen, s.run.Start = true, e.Time
+	}
+	s.run.add(e)
 }

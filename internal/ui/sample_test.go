@@ -62,6 +62,10 @@ func event(host string, payload any) engine.Event {
 		e.Type, e.PlanStep = engine.EventPlanStep, &p
 	case engine.HostPlanned:
 		e.Type, e.HostPlanned = engine.EventHostPlanned, &p
+	case engine.BatchStart:
+		e.Type, e.BatchStart = engine.EventBatchStart, &p
+	case engine.BatchEnd:
+		e.Type, e.BatchEnd = engine.EventBatchEnd, &p
 	case engine.StepStart:
 		e.Type, e.StepStart = engine.EventStepStart, &p
 	case engine.StepOutput:

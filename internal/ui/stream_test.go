@@ -21,6 +21,11 @@ func sampleStream(text string) []engine.Event {
 	return []engine.Event{
 		event("", engine.RunStart{
 			Schema: engine.EventSchema, Command: engine.CommandApply, Playbook: text + ".hcl", Hosts: 1, Sandbox: true, Version: "1.0.0",
+			Owner: text + "@laptop", Resumes: "20240516-093000-cd34", Merges: []string{"20240516-093000-ef56"},
+			Selection: &engine.Selection{
+				Limit: []string{text}, Shard: "1/2", Tags: []string{text}, SkipTags: []string{text}, VarFiles: []string{text},
+				Vars: map[string]string{"name": text}, Secret: []string{"token"}, Environ: []string{"name"}, Names: []string{text}, Directory: "/" + text, Digest: "d1",
+			},
 		}),
 		event(host, engine.EventHostConnecting),
 		event(host, engine.HostConnected{Address: text + ":22", User: "u" + text, OS: "OS " + text}),
@@ -32,6 +37,8 @@ func sampleStream(text string) []engine.Event {
 			After: []string{"step." + text}, Dangers: []string{"deletes " + text}, Events: []string{"restart " + text},
 		}),
 		event(host, engine.HostPlanned{Counts: engine.Counts{"update": 1}, Exchanges: 1, Duration: ms(321)}),
+		event("", engine.BatchStart{Plays: []string{text}, Number: 1, Of: 2, Hosts: []string{host}}),
+		event("", engine.BatchEnd{Number: 1, Of: 2, Status: engine.BatchStopped, Failed: 2, Unreachable: 1, Message: "too many " + text, Pause: ms(3000)}),
 		event(host, engine.StepStart{Addr: addr, Kind: "x" + text, Action: steps.Update, Source: src, Number: 1, Of: 1}),
 		event(host, engine.StepOutput{Addr: addr, Stream: engine.StreamStdout, Text: "out " + text + "\n"}),
 		event(host, engine.StepEnd{

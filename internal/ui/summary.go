@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -102,11 +103,37 @@ func (s *Summary) lines(end *engine.RunEnd) []string {
 	for _, g := range groups {
 		lines = append(lines, s.groupLines(g, names)...)
 	}
+	if slow := s.slowest(); slow != "" {
+		lines = append(lines, s.style.wrap(slow, 2))
+	}
 	if len(groups) > 0 {
 		lines = append(lines, "")
 	}
 	return append(lines, s.verdict(end)...)
 }
+
+// slowest names the hosts of a fleet that took longest, "" where there are few or none took long.
+func (s *Summary) slowest() string {
+	const named, fewest = 3, 5
+	var names []string
+	for name, end := range s.ends {
+		if time.Duration(end.Duration) >= time.Second {
+			names = append(names, name)
+		}
+	}
+	if len(s.ends) < fewest || len(names) == 0 {
+		return ""
+	}
+	natural(names)
+	sort.SliceStable(names, func(i, j int) bool { return s.ends[names[i]].Duration > s.ends[names[j]].Duration })
+	for i, name := range names {
+		names[i] = Line(name) + " " + short(time.Duration(s.ends[name].Duration))
+	}
+	return s.style.paint(faint, "Slowest: "+strings.Join(names[:min(named, len(names))], ", "))
+}
+
+// CatchUp takes an event that was told before the Summary took part.
+func (s *Summary) CatchUp(e engine.Event) { s.Event(e) }
 
 // A verdictGroup is a set of hosts for which a run ended in the same way.
 type verdictGroup struct {
@@ -132,7 +159,7 @@ func (s *Summary) groups() []*verdictGroup {
 	natural(names)
 	var groups []*verdictGroup
 	for _, status := range []engine.HostStatus{
-		engine.HostOK, engine.HostNotReached, engine.HostInterrupted, engine.HostIsLocked,
+		engine.HostOK, engine.HostSkipped, engine.HostNotReached, engine.HostInterrupted, engine.HostIsLocked,
 		engine.HostStale, engine.HostUnreached, engine.HostFailed,
 	} {
 		byKey := map[string]*verdictGroup{}
@@ -162,12 +189,14 @@ func (s *Summary) groupLines(g *verdictGroup, names int) []string {
 		symbol, tone = s.style.tick(), good
 	case engine.HostNotReached, engine.HostInterrupted, engine.HostIsLocked:
 		symbol, tone = "!", unsure
+	case engine.HostSkipped:
+		symbol, tone = s.style.pick("·", "."), faint
 	}
 	status := strings.ReplaceAll(string(g.end.Status), "_", " ")
 	text := s.style.paint(tone, symbol) + " " + s.style.paint(strong, pad(g.title(s.style), names)) +
 		"  " + s.style.paint(tone, status)
 	for _, part := range []string{tally(g.end.Counts), short(g.longest)} {
-		if part != "" && g.end.Status != engine.HostNotReached {
+		if part != "" && g.end.Status != engine.HostNotReached && g.end.Status != engine.HostSkipped {
 			text += "  " + part
 		}
 	}
@@ -194,7 +223,7 @@ func (s *Summary) verdict(end *engine.RunEnd) []string {
 	var parts []string
 	for _, status := range []engine.HostStatus{
 		engine.HostOK, engine.HostFailed, engine.HostUnreached, engine.HostIsLocked,
-		engine.HostStale, engine.HostInterrupted, engine.HostNotReached,
+		engine.HostStale, engine.HostInterrupted, engine.HostNotReached, engine.HostSkipped,
 	} {
 		if n := end.Totals[status]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(string(status), "_", " ")))

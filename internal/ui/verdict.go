@@ -50,6 +50,9 @@ func (v *verdicts) lines(e engine.Event) []string {
 		if v.verbose {
 			rest = v.printed(host, v.output.end(e.Host, e.StepEnd.Addr))
 		}
+		if v.command == engine.CommandRun && e.StepEnd.Status != engine.StepInterrupted { // Answers has it
+			return rest
+		}
 		return append(rest, v.stepEnd(e.Host, e.StepEnd)...)
 	case e.CheckEnd != nil:
 		c := e.CheckEnd
@@ -64,6 +67,11 @@ func (v *verdicts) lines(e engine.Event) []string {
 		return v.one(bad, v.style.cross(), host, name, "failed", Line(c.Message), place(c.Source))
 	case e.HostEnd != nil:
 		return v.hostEnd(host, e.HostEnd)
+	case e.BatchStart != nil && e.BatchStart.Of > 1:
+		b := e.BatchStart
+		return []string{v.style.paint(strong, fmt.Sprintf("Batch %d of %d: ", b.Number, b.Of)) + v.style.hostList(b.Hosts, 6)}
+	case e.BatchEnd != nil:
+		return v.batchEnd(e.BatchEnd)
 	case e.Warning != nil:
 		w := e.Warning
 		lines := v.one(unsure, "!", "warning", host, Line(w.Addr), Line(w.Message))
@@ -132,13 +140,33 @@ func done(a steps.Action) string {
 	return "changed"
 }
 
+// batchEnd tells why no further batch begins, and of a pause.
+func (v *verdicts) batchEnd(e *engine.BatchEnd) []string {
+	switch {
+	case e.Status == engine.BatchStopped && e.Number < e.Of:
+		return v.one(bad, v.style.cross(), "stopped after batch "+fmt.Sprint(e.Number), Line(e.Message))
+	case e.Pause > 0:
+		return v.one(faint, v.style.pick("·", "."), "pause of "+short(time.Duration(e.Pause)))
+	}
+	return nil
+}
+
 // hostEnd tells the hosts of a fleet apart as they end. A single host has the summary, and so
 // has a plan.
 func (v *verdicts) hostEnd(host string, e *engine.HostEnd) []string {
-	if !v.several || v.command == engine.CommandPlan || e.Status == engine.HostUnreached {
+	if !v.several || v.command == engine.CommandPlan {
+		return nil
+	}
+	switch e.Status {
+	case engine.HostUnreached: // told already
+		return nil
+	case engine.HostNotReached, engine.HostSkipped: // may be hundreds: the summary counts them
 		return nil
 	}
 	took := v.style.paint(faint, short(time.Duration(e.Duration)))
+	if e.Status == engine.HostOK && v.command == engine.CommandRun && !v.verbose {
+		return nil
+	}
 	if e.Status == engine.HostOK {
 		return v.one(good, v.style.tick(), v.style.paint(strong, host), "done", tally(e.Counts), took)
 	}

@@ -18,11 +18,9 @@ import (
 )
 
 // RunCommand returns a handler that runs each command as "shell -c command", or a login shell where there is no
-// command: a real process in a session of its own, with the rights of this process, in the home directory of the user.
-// When the client goes away the pipes close and nothing is killed, as with OpenSSH; a terminal hangs up. When ctx ends,
-// which is the end of the whole server, the process group is killed.
+// command, with the rights of this process, in the home directory of the user: see [RunProcess].
 func RunCommand(shell string) Handler {
-	return func(ctx context.Context, s *Session) int {
+	return RunProcess(func(s *Session) *exec.Cmd {
 		cmd := exec.Command(shell, "-c", s.Command)
 		if s.Command == "" {
 			cmd = exec.Command(shell)
@@ -33,6 +31,16 @@ func RunCommand(shell string) Handler {
 		if info, err := os.Stat(home); err == nil && info.IsDir() {
 			cmd.Dir = home
 		}
+		return cmd
+	})
+}
+
+// RunProcess returns a handler that runs the process which prepare makes of a session: a real one in a session of its
+// own, on pipes or on a terminal as the client asks. When the client goes away the pipes close and nothing is killed, as
+// with OpenSSH; a terminal hangs up. When ctx ends, which is the end of the whole server, the process group is killed.
+func RunProcess(prepare func(*Session) *exec.Cmd) Handler {
+	return func(ctx context.Context, s *Session) int {
+		cmd := prepare(s)
 		var err error
 		if s.Pty {
 			err = runOnTerminal(ctx, s, cmd)
@@ -40,7 +48,7 @@ func RunCommand(shell string) Handler {
 			err = runOnPipes(ctx, s, cmd)
 		}
 		if err != nil {
-			fmt.Fprintf(s.Stderr, "%s: %v\r\n", shell, err)
+			fmt.Fprintf(s.Stderr, "%s: %v\r\n", cmd.Args[0], err)
 			return 127
 		}
 		if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {

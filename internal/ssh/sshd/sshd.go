@@ -7,9 +7,11 @@
 package sshd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -48,6 +50,8 @@ type Config struct {
 	Forward bool
 	// MaxSessions bounds the open sessions of one connection; 0 is OpenSSH's 10.
 	MaxSessions int
+	// MaxForwards bounds the open direct-tcpip channels of one connection, as some bastions do; 0: no bound.
+	MaxForwards int
 
 	// Algorithms restricts what is negotiated; an empty list leaves that kind at the library's choice.
 	Algorithms ssh.Algorithms
@@ -117,6 +121,7 @@ func (c Config) serveConn(ctx context.Context, nc net.Conn) {
 	defer running.Wait()
 	running.Go(func() { ssh.DiscardRequests(requests) })
 	sessions := newSlots(c.MaxSessions)
+	forwards := newSlots(cmp.Or(c.MaxForwards, math.MaxInt16))
 	for ch := range channels {
 		switch ch.ChannelType() {
 		case "session":
@@ -133,7 +138,14 @@ func (c Config) serveConn(ctx context.Context, nc net.Conn) {
 				_ = ch.Reject(ssh.Prohibited, "open failed")
 				continue
 			}
-			running.Go(func() { forward(ctx, ch) })
+			if !forwards.take() {
+				_ = ch.Reject(ssh.ResourceShortage, "open failed")
+				continue
+			}
+			running.Go(func() {
+				defer forwards.release()
+				forward(ctx, ch)
+			})
 		default:
 			_ = ch.Reject(ssh.UnknownChannelType, "unknown channel type")
 		}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"provision/internal/engine"
+	"provision/internal/ui"
+)
+
+// readSavedPlan reads a saved plan. It returns nil if the path is something else: what a file is shows in its content, not in its name.
+func readSavedPlan(path string) (*engine.SavedPlan, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, nil // whoever reads it next knows better what to say
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	start := make([]byte, 512)
+	n, err := io.ReadFull(f, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, err
+	}
+	if !engine.IsSavedPlan(start[:n]) {
+		return nil, nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	plan, err := engine.DecodeSavedPlan(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return plan, nil
+}
+
+// checkOut finds out before a plan is made whether it can be saved.
+func checkOut(file string, o *options) error {
+	if o.sandbox {
+		return errors.New("--out and --sandbox exclude each other: the throw-away host is gone when the plan is there")
+	}
+	if info, err := os.Stat(filepath.Dir(file)); err != nil || !info.IsDir() {
+		return fmt.Errorf("--out %s: there is no directory %s", file, filepath.Dir(file))
+	}
+	info, err := os.Stat(file)
+	switch {
+	case err != nil:
+		return nil
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("--out %s: it is no regular file; choose another name", file)
+	case info.Size() == 0:
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	start := make([]byte, 512)
+	n, _ := io.ReadFull(f, start)
+	if !engine.IsSavedPlan(start[:n]) {
+		return fmt.Errorf("--out %s: there is a file which is no saved plan; choose another name, or remove it", file)
+	}
+	return nil
+}
+
+// save writes the plan that was made to a file.
+func (r *rollout) save(file string) error {
+	plan, err := r.saved(engine.NewSealer(r.run.Salt))
+	if err != nil {
+		return err
+	}
+	if plan.Playbook, err = filepath.Abs(r.path); err != nil {
+		return err
+	}
+	plan.Typed = r.path
+	// Without since when, and in which run.
+	plan.By, _, _ = strings.Cut(r.run.Owner, " since ")
+	if plan.Selection, err = r.kept(); err != nil {
+		return err
+	}
+	data, err := plan.Encode()
+	if err != nil {
+		return err
+	}
+	return writePrivate(file, data)
+}
+
+// kept is the selection as it is saved: good in every directory, and without a value in which a secret would be found.
+func (r *rollout) kept() (*engine.Selection, error) {
+	was := r.run.Selection
+	s := &engine.Selection{Limit: was.Limit, Shard: was.Shard, Tags: was.Tags, SkipTags: was.SkipTags, Secret: slices.Clone(was.Secret), Vars: map[string]string{}}
+	for _, name := range was.VarFiles {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return nil, err
+		}
+		s.VarFiles = append(s.VarFiles, path)
+	}
+	var told runStart
+	ui.NewRedactor(&told, r.pb.Secrets()...).Event(engine.Event{Type: engine.EventRunStart, RunStart: &engine.RunStart{Selection: was}})
+	for _, name := range slices.Sorted(maps.Keys(was.Vars)) {
+		if told.Selection.Vars[name] != was.Vars[name] {
+			s.Secret = append(s.Secret, name)
+			continue
+		}
+		s.Vars[name] = was.Vars[name]
+		if slices.Contains(was.Environ, name) {
+			s.Environ = append(s.Environ, name)
+		}
+	}
+	return s, nil
+}
+
+// runStart is a Sink that keeps how a run began.
+type runStart struct{ engine.RunStart }
+
+func (s *runStart) Event(e engine.Event) {
+	if e.RunStart != nil {
+		s.RunStart = *e.RunStart
+	}
+}
+
+// keep ends a plan whose saving came to err, and says where it is.
+func (r *rollout) keep(ctx context.Context, file string, err error) error {
+	status := r.close(ctx)
+	var unplanned *engine.UnplannedError
+	switch {
+	case errors.As(err, &unplanned) && ctx.Err() == nil:
+		fmt.Fprintf(r.cli.stderr, "Error: the plan was not saved: %s. Mend that, or leave them out: --limit '!%s'\n",
+			r.cli.clean(err.Error()), r.cli.clean(strings.Join(unplanned.Hosts, ",!")))
+	case err != nil:
+		fmt.Fprintln(r.cli.stderr, "Error: the plan was not saved:", r.cli.clean(err.Error()))
+		status = exitStatus(statusFailed)
+	case file != "":
+		fmt.Fprintf(r.cli.stderr, "The plan is saved in %s. To do just this: provision apply %s\n", r.cli.clean(file), r.cli.clean(file))
+	}
+	return status
+}
+
+// saved is the plan that was made, as it is saved. It is not nil if some hosts have none, which is an error too.
+func (r *rollout) saved(s *engine.Sealer) (*engine.SavedPlan, error) {
+	plan, err := r.run.Saved(s, func(host string) []engine.PlanStep {
+		// Once more through a redactor: by now all secrets are known, whichever host brought them.
+		var told planSteps
+		again := ui.NewRedactor(&told, r.pb.Secrets()...)
+		for _, step := range r.plan.Steps(host) {
+			again.Event(engine.Event{Type: engine.EventPlanStep, Host: host, PlanStep: &step})
+		}
+		return told
+	})
+	if plan != nil {
+		plan.Inputs = s.Secret(r.pb.Inputs())
+	}
+	return plan, err
+}
+
+// planSteps is a Sink that gathers what is told of steps.
+type planSteps []engine.PlanStep
+
+func (p *planSteps) Event(e engine.Event) {
+	if e.PlanStep != nil {
+		*p = append(*p, *e.PlanStep)
+	}
+}
+
+// writePrivate puts a file in place as a whole, readable by its owner.
+func writePrivate(file string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,406 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/steps"
+)
+
+// collected returns what a recorder was told of the steps of a host.
+func (r *recorder) collected(host string) []PlanStep {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []PlanStep
+	for _, e := range r.events {
+		if e.PlanStep != nil && e.Host == host {
+			list = append(list, *e.PlanStep)
+		}
+	}
+	return list
+}
+
+// savedPlan plans hosts and returns the plan after a way through a file.
+func savedPlan(t *testing.T, host *localHost, hosts ...Host) *SavedPlan {
+	t.Helper()
+	rec := &recorder{}
+	run := newRun(host, rec, nil)
+	run.Command, run.Hosts = CommandPlan, hosts
+	run.Plan(t.Context())
+	plan, err := run.Saved(NewSealer(run.Salt), rec.collected)
+	run.Close()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, rec.dump())
+	}
+	plan.Playbook, plan.Typed, plan.Inputs = "/site.hcl", "site.hcl", NewSealer(run.Salt).Secret("inputs")
+	data, err := plan.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := DecodeSavedPlan(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(plan, back); diff != "" {
+		t.Errorf("the file holds something else:\n%s", diff)
+	}
+	return back
+}
+
+// applySaved applies a saved plan as the command does. moment runs after the plan was compared, before anything is changed.
+func applySaved(t *testing.T, host *localHost, plan *SavedPlan, inputs string, moment func(), hosts ...Host) (int, map[string][]string, *recorder) {
+	t.Helper()
+	rec := &recorder{}
+	run := newRun(host, rec, nil)
+	sealer := NewSealer(plan.Salt)
+	run.Hosts, run.Salt, run.Approved = hosts, plan.Salt, NewApproval(plan, sealer)
+	run.Plan(t.Context())
+	now, err := run.Saved(sealer, rec.collected)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, rec.dump())
+	}
+	now.Inputs = sealer.Secret(inputs)
+	stale := Stale(plan, now)
+	if len(stale) > 0 {
+		run.Refuse(stale)
+		return run.Close(), stale, rec
+	}
+	if moment != nil {
+		moment()
+	}
+	run.Apply(t.Context())
+	return run.Close(), nil, rec
+}
+
+func one(source StepSource) Host { return Host{Name: "web1", User: "root", Source: source} }
+
+func file(t *testing.T, host *localHost, name, content string) steps.Instance {
+	return step(t, "file", strings.NewReplacer(".", "_", "/", "_").Replace(name), map[string]cty.Value{"path": str(host.path(name)), "content": str(content)})
+}
+
+func (l *localHost) write(name, content string) {
+	l.t.Helper()
+	if err := os.WriteFile(l.path(name), []byte(content), 0o644); err != nil {
+		l.t.Fatal(err)
+	}
+	if os.Getuid() == 0 {
+		if err := os.Chown(l.path(name), testUID, testUID); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+func TestSavedPlanIsApplied(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, shell...)
+			list := stepList{
+				file(t, host, "f", "new\n"),
+				step(t, "file", "s", map[string]cty.Value{"path": str(host.path("s")), "content": str("pa$$ w0rd").Mark(steps.Sensitive)}),
+				script(t, "run", "echo x >> count"),
+			}
+			host.write("s", "an older secret")
+			plan := savedPlan(t, host, one(list))
+			exit, stale, rec := applySaved(t, host, plan, "inputs", nil, one(list))
+			if exit != 0 || stale != nil || host.read("f") != "new\n" || host.read("s") != "pa$$ w0rd" || host.read("count") != "x\n" {
+				t.Fatalf("exit %d %v\n%s", exit, stale, rec.dump())
+			}
+			// It is applied: what it was made from is no longer there, and nothing runs twice.
+			exit, stale, _ = applySaved(t, host, plan, "inputs", nil, one(list))
+			if exit != 4 || len(stale["web1"]) != 2 || host.read("count") != "x\n" {
+				t.Errorf("exit %d %v", exit, stale)
+			}
+			if plan := savedPlan(t, host, one(list[:2])); plan.Changes() {
+				t.Error("a plan of hosts that are as wanted has changes")
+			} else if exit, stale, rec := applySaved(t, host, plan, "inputs", nil, one(list[:2])); exit != 0 {
+				t.Errorf("a plan without changes: exit %d %v\n%s", exit, stale, rec.dump())
+			}
+		})
+	}
+}
+
+func TestStaleSaysWhatHasChanged(t *testing.T) {
+	host := newLocalHost(t)
+	host.write("f", "old\n")
+	list := stepList{file(t, host, "f", "new\n"), file(t, host, "g", "g\n"), script(t, "run", "touch ran")}
+	secret := func(value string) steps.Instance {
+		return step(t, "file", "s", map[string]cty.Value{"path": str(host.path("s")), "content": str(value).Mark(steps.Sensitive)})
+	}
+	list = append(list, secret("the first secret"))
+	plan := savedPlan(t, host, one(list))
+	moved := append(stepList{}, list...)
+	moved[0].Source.Line = 99
+	tests := map[string]struct {
+		list   stepList
+		inputs string
+		before func()
+		want   []string
+	}{
+		"nothing":       {list, "inputs", nil, nil},
+		"a line moved":  {moved, "others", nil, nil},
+		"by hand":       {list, "inputs", func() { host.write("f", "other\n") }, []string{"step.file.f (test.hcl:1): the host is not as it was when the plan was made"}},
+		"done by hand":  {list, "inputs", func() { host.write("f", "new\n") }, []string{"step.file.f (test.hcl:1): the host is not as it was when the plan was made (planned: update; now: no-op)"}},
+		"content":       {stepList{list[0], file(t, host, "g", "other\n"), list[2], list[3]}, "others", nil, []string{"step.file.g (test.hcl:1): the playbook, a variable or a file that it reads says something else now"}},
+		"secret":        {stepList{list[0], list[1], list[2], secret("another secret")}, "others", nil, []string{"step.file.s (test.hcl:1): the playbook, a variable or a file that it reads says something else now"}},
+		"removed step":  {stepList{list[0], list[1], list[3]}, "others", nil, []string{"step.command.run (test.hcl:1) is no longer in the playbook"}},
+		"new step":      {append(stepList{file(t, host, "h", "")}, list...), "others", nil, []string{"step.file.h (test.hcl:1) is new in the playbook"}},
+		"another order": {stepList{list[1], list[0], list[2], list[3]}, "others", nil, []string{"the steps come in another order now"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			host.write("f", "old\n")
+			if test.before != nil {
+				test.before()
+			}
+			rec := &recorder{}
+			run := newRun(host, rec, test.list)
+			run.Salt = plan.Salt
+			run.Plan(t.Context())
+			sealer := NewSealer(plan.Salt)
+			now, err := run.Saved(sealer, rec.collected)
+			run.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			now.Inputs = sealer.Secret(test.inputs)
+			if diff := cmp.Diff(test.want, Stale(plan, now)["web1"]); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if host.exists("ran") {
+		t.Error("comparing ran a step")
+	}
+}
+
+func TestStaleOnOneHostLeavesAllAlone(t *testing.T) {
+	host := newLocalHost(t)
+	first := Host{Name: "web1", User: "root", Source: stepList{file(t, host, "f", "new\n")}}
+	second := Host{Name: "web2", User: "root", Source: stepList{file(t, host, "g", "new\n")}}
+	plan := savedPlan(t, host, first, second)
+	host.write("g", "by hand\n")
+	exit, stale, rec := applySaved(t, host, plan, "inputs", nil, first, second)
+	if exit != 4 || len(stale) != 1 || len(stale["web2"]) != 1 || host.exists("f") || host.read("g") != "by hand\n" {
+		t.Errorf("exit %d %v\n%s", exit, stale, rec.dump())
+	}
+	moved := second
+	moved.Address = "192.0.2.9:22"
+	third := Host{Name: "web3", User: "root"}
+	want := []string{
+		"host web1 is gone: the playbook does not choose it any more",
+		"host web2 is root at 192.0.2.9:22 now, and was planned as root at ",
+		"host web3 is new: the plan does not have it",
+	}
+	if diff := cmp.Diff(want, plan.OtherHosts([]Host{moved, third})); diff != "" {
+		t.Error(diff)
+	}
+	if others := plan.OtherHosts([]Host{second, first}); others != nil {
+		t.Error(others)
+	}
+}
+
+func TestStaleTellsCauses(t *testing.T) {
+	plan := func(change func(*SavedPlan)) *SavedPlan {
+		p := &SavedPlan{
+			Version: "1", Inputs: "i",
+			Shown: []PlanStep{{Addr: "step.file.f", Action: steps.Create, Source: Source{File: "a.hcl", Line: 1}}, {Addr: "step.file.g", Action: steps.Unknown, Source: Source{File: "a.hcl", Line: 2}}},
+			Hosts: []SavedHost{{Name: "web1", Facts: "f", Steps: []SavedStep{{Shown: 0, Probe: "p", State: "s", Change: "c"}, {Shown: 1}}}},
+		}
+		if change != nil {
+			change(p)
+		}
+		return p
+	}
+	for name, test := range map[string]struct {
+		now  func(*SavedPlan)
+		want []string
+	}{
+		"nothing": {nil, nil},
+		"facts": {
+			func(p *SavedPlan) { p.Hosts[0].Facts, p.Hosts[0].Steps[0].Probe = "other", "other" },
+			[]string{"step.file.f (a.hcl:1): it comes of the facts of the host, and these have changed"},
+		},
+		"facts that nothing uses": {func(p *SavedPlan) { p.Hosts[0].Facts = "other" }, nil},
+		"another provision": {
+			func(p *SavedPlan) { p.Version, p.Hosts[0].Steps[0].Change = "2", "other" },
+			[]string{"step.file.f (a.hcl:1): provision 2 does it differently than 1, which made the plan"},
+		},
+		"what cannot be known yet": {
+			func(p *SavedPlan) { p.Inputs = "other" },
+			[]string{"step.file.g (a.hcl:2): it is not known before its turn comes, and the files or variables of the playbook have changed since the plan was made"},
+		},
+		"owed by another run": {
+			func(p *SavedPlan) {
+				p.Shown[0].Events, p.Shown[0].Reason = []string{"restart"}, "restart: owed by an earlier run"
+			},
+			[]string{"step.file.f (a.hcl:1): the plan shows something else than what it would do now: create, restart: owed by an earlier run"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, Stale(plan(nil), plan(test.now))["web1"]); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Between the comparison and the turn of a host much time may go by in a fleet.
+func TestStaleWhenItsTurnComes(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{script(t, "run", "touch ran"), file(t, host, "f", "new\n")}
+	plan := savedPlan(t, host, one(list))
+	exit, _, rec := applySaved(t, host, plan, "inputs", func() { host.write("f", "by hand\n") }, one(list))
+	if exit != 4 || host.exists("ran") || host.read("f") != "by hand\n" || !strings.Contains(rec.dump(), "step.file.f (test.hcl:1): the host has changed since the plan was checked") {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+	host.tidy()
+}
+
+// Nothing of this run has changed anything by the time that the file turns out to be another one.
+func TestStaleInTheMiddleOfAProgram(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{
+		step(t, "command", "somebody", map[string]cty.Value{"script": str("echo by hand > f"), "changed_if": str("false")}),
+		file(t, host, "f", "new\n"),
+	}
+	plan := savedPlan(t, host, one(list))
+	exit, _, rec := applySaved(t, host, plan, "inputs", nil, one(list))
+	if exit != 4 || host.read("f") != "by hand\n" {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+}
+
+// What an own step has changed is no reason to stop, unless something would break that the plan does not mention.
+func TestOwnChangesAreNotStale(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{script(t, "own", "echo default > f; touch x"), file(t, host, "f", "new\n")}
+	plan := savedPlan(t, host, one(list))
+	exit, _, rec := applySaved(t, host, plan, "inputs", nil, one(list))
+	want := []string{"step.command.own changed", "step.file.f stale", "step.file.f changed"}
+	if diff := cmp.Diff(want, rec.verdicts()); exit != 0 || diff != "" || host.read("f") != "new\n" {
+		t.Errorf("exit %d %s\n%s", exit, diff, rec.dump())
+	}
+
+	for _, name := range []string{"f", "x"} {
+		if err := os.Remove(host.path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list = append(list, step(t, "file", "x", map[string]cty.Value{"path": str(host.path("x")), "state": str("absent")}))
+	plan = savedPlan(t, host, one(list))
+	exit, _, rec = applySaved(t, host, plan, "inputs", nil, one(list))
+	if exit != 4 || !host.exists("x") || !strings.Contains(rec.dump(), "step.file.x (test.hcl:1): the host has changed since the plan was checked (planned: no-op; now: delete") {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+}
+
+func TestSavedPlanHoldsNoSecret(t *testing.T) {
+	host := newLocalHost(t)
+	secret := "s3cr3t \xff\x00 bytes"
+	mark := func(s string) cty.Value { return str(s).Mark(steps.Sensitive) }
+	host.write("s", "0ld-s3cr3t\n")
+	host.write("e", "TOKEN=0ld-s3cr3t\n")
+	list := stepList{
+		step(t, "file", "s", map[string]cty.Value{"path": str(host.path("s")), "content": mark("s3cr3t of a file\n"), "mode": str("0600")}),
+		step(t, "env_file", "e", map[string]cty.Value{"path": str(host.path("e")), "values": cty.MapVal(map[string]cty.Value{"TOKEN": mark("s3cr3t-token")})}),
+		step(t, "command", "c", map[string]cty.Value{"script": str("cat >/dev/null"), "stdin": mark(secret), "env": cty.MapVal(map[string]cty.Value{"TOKEN": mark("s3cr3t-env")})}),
+	}
+	data, err := savedPlan(t, host, one(list)).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"s3cr3t", hex.EncodeToString([]byte("s3cr3t")), base64.StdEncoding.EncodeToString([]byte("s3cr3t"))} {
+		if bytes.Contains(data, []byte(part)) {
+			t.Errorf("%q is in the plan:\n%s", part, data)
+		}
+	}
+}
+
+// The hash of a secret has to be slow, of its state on the host too.
+func TestSecretsAreSealedSlowly(t *testing.T) {
+	host := newLocalHost(t)
+	host.write("s", "old")
+	secret := step(t, "file", "s", map[string]cty.Value{"path": str(host.path("s")), "content": str("new").Mark(steps.Sensitive)})
+	rec := &recorder{}
+	run := newRun(host, rec, stepList{secret, file(t, host, "f", "new")})
+	run.Plan(t.Context())
+	defer run.Close()
+	s := NewSealer(run.Salt)
+	if _, err := run.Saved(s, rec.collected); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.slow) != 2 {
+		t.Errorf("%d slow hashes, and the file with the secret has a state and a change", len(s.slow))
+	}
+}
+
+func TestDamagedSavedPlan(t *testing.T) {
+	host := newLocalHost(t)
+	plan := savedPlan(t, host, one(stepList{file(t, host, "f", "new\n")}))
+	data, err := plan.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range len(data) - 2 {
+		if _, err := DecodeSavedPlan(bytes.NewReader(data[:n])); err == nil {
+			t.Fatalf("the first %d of %d bytes are a plan", n, len(data))
+		}
+	}
+	for old, bad := range map[string]string{
+		`"shown": 0`: `"shown": 1`, `"provision_plan": 1`: `"provision_plan": 2`, `"action": "create"`: `"action": "explode"`,
+		`"playbook": "/site.hcl"`: `"playbook": "site.hcl"`, `"salt": "`: `"salt": "x`, `"made"`: `"maid"`, `"name": "web1"`: `"name": ""`, `"typed": "site.hcl"`: `"typed": "a\u0000b"`,
+	} {
+		text := strings.Replace(string(data), old, bad, 1)
+		if text == string(data) {
+			t.Fatalf("%s is not in\n%s", old, data)
+		}
+		if _, err := DecodeSavedPlan(strings.NewReader(text)); err == nil {
+			t.Errorf("%s is accepted", bad)
+		}
+	}
+	if _, err := DecodeSavedPlan(strings.NewReader(string(data) + "{}")); err == nil {
+		t.Error("something after the end is accepted")
+	}
+	if IsSavedPlan([]byte(`{"step": {"file": {}}}`)) {
+		t.Error("a playbook in JSON is taken for a plan")
+	}
+	// Whoever edits what is shown does not get it applied.
+	edited := *plan
+	edited.Shown = append([]PlanStep(nil), plan.Shown...)
+	edited.Shown[0].Diff = nil
+	if stale := Stale(&edited, plan); len(stale["web1"]) != 1 {
+		t.Errorf("an edited plan holds: %v", stale)
+	}
+}
+
+func FuzzDecodeSavedPlan(f *testing.F) {
+	f.Add([]byte(`{"provision_plan": 1, "run": "r", "made": "2026-01-02T03:04:05Z", "playbook": "/p", "typed": "p", "salt": "00112233445566778899aabbccddeeff", ` +
+		`"inputs": "00112233445566778899aabbccddeeff", "shown": [{"addr": "a", "kind": "file", "source": {}, "action": "create"}], "hosts": [{"name": "h", "address": "h:22", "user": "u", "facts": "00", "steps": [{"shown": 0}]}]}`))
+	f.Add([]byte(`{"provision_plan": 1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		plan, err := DecodeSavedPlan(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		// What is accepted can be shown, compared and applied without a slip.
+		plan.Replay(&recorder{})
+		NewApproval(plan, NewSealer(plan.Salt)).step("h", "a")
+		if stale := Stale(plan, plan); len(stale) > 0 {
+			t.Errorf("it is stale against itself: %v", stale)
+		}
+		again, err := plan.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := DecodeSavedPlan(bytes.NewReader(again)); err != nil {
+			t.Errorf("written again: %v", err)
+		}
+	})
+}
