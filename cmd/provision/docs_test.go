@@ -179,8 +179,8 @@ func offline(command string) bool {
 	switch words[1] {
 	case "plan", "apply", "run":
 		return strings.Contains(command, "--sandbox")
-	case "trust", "sandbox":
-		return false
+	case "trust", "sandbox", "runs", "resume", "show":
+		return false // of a server, or of what a run on one left
 	}
 	return true
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"provision/internal/engine"
 	"provision/internal/testhost"
 )
 
@@ -197,7 +198,7 @@ func fleetFaults(t *testing.T, b *fleetBook) {
 		t.Fatalf("exit %d %s\n%s", o.exit, diff, o.dump())
 	}
 	for host, wanted := range map[string]string{
-		"web03": "unreachable: connect: ", "web04": "unreachable: ", "web06": "unreachable: host_key: ",
+		"web03": "unreachable: connect: ", "web04": "unreachable: ", "web06": "unreachable: host key: ",
 		"web08": "failed: ", "web09": "failed: ", "web10": "failed: ",
 	} {
 		status, message := o.hostStatus(host)
@@ -268,9 +269,16 @@ func fleetCanary(t *testing.T, b *fleetBook) {
 // fleetInterrupt ends a rollout by Ctrl-C: what runs comes to its end, what has not begun does not begin, and it is resumed.
 func fleetInterrupt(t *testing.T, b *fleetBook) {
 	b.everywhere("rm -f /srv/site/name")
-	b.play(`    batch = [2, "100%"]`, strings.ReplaceAll(fleetSteps, `"test ! -e /root/broken`, `"echo begin; while [ ! -e /root/go ]; do sleep 0.1; done; test ! -e /root/broken`))
+	b.play(`    batch = [2, "100%"]`, strings.NewReplacer(
+		`"test ! -e /root/broken`, `"echo begin; while [ ! -e /root/go ]; do sleep 0.1; done; test ! -e /root/broken`,
+		`timeout   = "5s"`, `timeout   = "10m"`,
+	).Replace(fleetSteps))
 	p := b.startApply()
-	p.awaitOutput("begin")
+	for _, host := range []string{name(0), name(1)} {
+		p.await(host+" is at work", func(e engine.Event) bool {
+			return e.StepOutput != nil && e.Host == host && strings.Contains(e.StepOutput.Text, "begin")
+		})
+	}
 	p.signal(syscall.SIGINT)
 	for _, h := range b.hosts[:2] {
 		eventually(t, h, "the program hears of it", "ls /run/provision/run-*/stop")

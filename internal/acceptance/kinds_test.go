@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -90,7 +91,8 @@ func converges(t *testing.T, h *testhost.Host, kind *steps.Kind, d disturbance) 
 	}
 
 	h.Run(t, d.script)
-	disturbed := b.plan("--out", "p")
+	file := filepath.Join(t.TempDir(), "plan") // not in the directory of the playbook, which one example sends to the host
+	disturbed := b.plan("--out", file)
 	want := []string{d.shows}
 	if diff := cmp.Diff(want, without(disturbed.changes(), d.runs)); disturbed.exit != 2 || diff != "" {
 		t.Fatalf("plan after a change by hand: exit %d, want 2 and just that change (-want +got):\n%s\n%s", disturbed.exit, diff, disturbed.dump())
@@ -101,7 +103,7 @@ func converges(t *testing.T, h *testhost.Host, kind *steps.Kind, d disturbance) 
 	}
 
 	// What the plan was made from is still there, whatever the kind looks at.
-	if saved := b.run("apply", "p"); saved.exit != 0 {
+	if saved := b.run("apply", file); saved.exit != 0 {
 		t.Fatalf("apply of the saved plan: exit %d\n%s", saved.exit, saved.dump())
 	}
 	if !d.always {

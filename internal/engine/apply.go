@@ -273,6 +273,12 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 		}
 	}
 	h.programs++
+	for _, i := range seg.idle {
+		// It is not looked at again in this program: nobody has to wait for its end.
+		if p := &h.planned[i]; p.Once && p.Loan == nil {
+			h.repay(p, StepUnchanged)
+		}
+	}
 	// Two names may be one machine.
 	prog := &program{id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, salt: h.run.Salt, entries: seg.entries}
 	text, files := prog.text()

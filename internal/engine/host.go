@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -255,121 +254,6 @@ func (h *hostRun) settle(ctx context.Context, from int) error {
 			return nil
 		}
 	}
-}
-
-// learn adds the results of steps that have nothing to do, and tells whether that is news to anyone.
-func (h *hostRun) learn(from int) bool {
-	news := false
-	for i := from; i < len(h.planned); i++ {
-		p := &h.planned[i]
-		if _, known := h.results[p.Addr]; known || p.Change.Action != steps.NoOp || p.Err != nil {
-			continue
-		}
-		switch {
-		case p.Loan == nil:
-			h.results[p.Addr] = results(h.facts, p, p.obs, steps.Result{}, false)
-		case h.taken[p.Addr]:
-			h.results[p.Addr] = p.Loan.result
-		case p.Loan.pending:
-			continue
-		default:
-			h.results[p.Addr] = p.Loan.early
-		}
-		news = news || h.awaited(p.Addr)
-	}
-	return news
-}
-
-// awaited tells whether a step still waits for the result of another.
-func (h *hostRun) awaited(addr string) bool {
-	for i := range h.planned {
-		for _, waits := range h.planned[i].Waits {
-			if waits == addr {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// results makes the object step.KIND.NAME of a step.
-func results(f *steps.Facts, p *Planned, obs steps.Observation, r steps.Result, changed bool) cty.Value {
-	attrs := map[string]cty.Value{"changed": cty.BoolVal(changed)}
-	given := map[string]cty.Value{}
-	if o, ok := p.Step.(steps.Outputter); ok && !p.Skip {
-		given = o.Outputs(f, obs, r)
-	}
-	for _, out := range p.Kind.Outputs {
-		if v, ok := given[out.Name]; ok {
-			attrs[out.Name] = v
-		} else {
-			attrs[out.Name] = cty.NullVal(out.Type)
-		}
-	}
-	return cty.ObjectVal(attrs)
-}
-
-// tellPlan emits what every step from an index on would change.
-func (h *hostRun) tellPlan(from int) {
-	for i := from; i < len(h.planned); i++ {
-		p := &h.planned[i]
-		if p.Check {
-			continue
-		}
-		h.tellStep(p)
-	}
-}
-
-// tellStep emits what one step would change.
-func (h *hostRun) tellStep(p *Planned) {
-	told := p.told()
-	h.emit(Event{Type: EventPlanStep, PlanStep: &told})
-}
-
-// told is what a person is told of the step.
-func (p *Planned) told() PlanStep {
-	return PlanStep{
-		Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,
-		Skipped: p.Skip, Diff: p.Change.Diff, After: p.After, Dangers: p.Change.Dangers, Events: p.Events,
-	}
-}
-
-func (h *hostRun) tellPlanned() {
-	counts := Counts{}
-	for i := range h.planned {
-		if !h.planned[i].Check {
-			counts[string(h.planned[i].Change.Action)]++
-		}
-	}
-	h.emit(Event{Type: EventHostPlanned, HostPlanned: &HostPlanned{Counts: counts, Exchanges: h.exchanges, Duration: Millis(time.Since(h.began))}})
-}
-
-func eventSource(s steps.Source) Source { return Source{File: s.File, Line: s.Line, Text: s.Text} }
-
-// mistakes returns what makes the plan impossible, as one error, or nil.
-func (h *hostRun) mistakes() error {
-	var texts []string
-	for i := range h.planned {
-		p := &h.planned[i]
-		if p.Err != nil && !p.Check {
-			texts = append(texts, fmt.Sprintf("%s (%s:%d): %s", p.Addr, p.Source.File, p.Source.Line, p.Err))
-		}
-	}
-	if len(texts) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(texts, "\n"))
-}
-
-// pending counts the steps that have, or may have, something to do.
-func (h *hostRun) pending() int {
-	n := 0
-	for i := range h.planned {
-		if h.planned[i].Pending() {
-			n++
-		}
-	}
-	return n
 }
 
 // back opens the session, on a new connection if the host has had to wait without one.

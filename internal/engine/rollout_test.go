@@ -313,3 +313,23 @@ func TestOnceMovesToAHostThatAnswers(t *testing.T) {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
 	}
 }
+
+// TestOnceThatHasNothingToDoHoldsNobodyUp lets the others go on although the host that has the step is busy for long.
+func TestOnceThatHasNothingToDoHoldsNobodyUp(t *testing.T) {
+	f := newFleet(t, 2)
+	source := func(name string) StepSource {
+		once := step(t, "directory", "d", map[string]cty.Value{"path": str(f.hosts[name].path("."))})
+		once.Once = true
+		work := script(t, "work", "touch begun")
+		if name == "web1" {
+			// Ends only once the other host has done its part.
+			work = script(t, "work", "while ! test -e '"+f.hosts["web2"].path("begun")+"'; do sleep 0.1; done")
+		}
+		work.Timeout = 60
+		return stepList{once, work}
+	}
+	exit, rec := f.applied(&Rollout{}, source)
+	if exit != 0 {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+}
