@@ -111,6 +111,7 @@ func (r *rollout) showApply(ctx context.Context) error {
 		if err := r.plan.Text(r.cli.stdout, r.cli.out.Style, false); err != nil {
 			return err
 		}
+		r.tellRollout()
 	}
 	r.apply(ctx)
 	return r.close(ctx)

@@ -274,11 +274,7 @@ func fleetInterrupt(t *testing.T, b *fleetBook) {
 		`timeout   = "5s"`, `timeout   = "10m"`,
 	).Replace(fleetSteps))
 	p := b.startApply()
-	for _, host := range []string{name(0), name(1)} {
-		p.await(host+" is at work", func(e engine.Event) bool {
-			return e.StepOutput != nil && e.Host == host && strings.Contains(e.StepOutput.Text, "begin")
-		})
-	}
+	atWork(p)
 	p.signal(syscall.SIGINT)
 	for _, h := range b.hosts[:2] {
 		eventually(t, h, "the program hears of it", "ls /run/provision/run-*/stop")
@@ -295,7 +291,44 @@ func fleetInterrupt(t *testing.T, b *fleetBook) {
 		t.Errorf("resume: exit %d, %v\n%s", o.exit, o.hostsBy(), o.dump())
 	}
 	b.converged()
+
+	// The second Ctrl-C kills what runs.
+	b.everywhere("rm -f /srv/site/name /root/go")
+	p = b.startApply()
+	atWork(p)
+	p.signal(syscall.SIGINT)
+	for _, h := range b.hosts[:2] {
+		eventually(t, h, "the program hears of it", "ls /run/provision/run-*/stop")
+	}
+	p.signal(syscall.SIGINT)
+	o = p.wait()
+	by = o.hostsBy()
+	if o.exit != 130 || by["interrupted"] != 2 || by["not_reached"] != fleetSize-2 {
+		t.Errorf("twice: exit %d, %v\n%s", o.exit, by, o.dump())
+	}
+	for _, h := range b.hosts[:2] {
+		if left := h.Run(t, "ps -eo pid,args | grep '[/]root/go' || true"); left != "" {
+			t.Errorf("still running: %s", left)
+		}
+	}
+	b.everywhere("touch /root/go")
+	// The killed step is a bare command: that it may run again is for a person to say.
+	o = b.run("resume", o.events[0].Run, "--yes", "--rerun", "step.command.work")
+	if o.exit != 0 {
+		t.Errorf("resume: exit %d, %v\n%s", o.exit, o.hostsBy(), o.dump())
+	}
+	b.converged()
 	for _, h := range b.hosts {
 		tidy(t, h)
+	}
+}
+
+// atWork waits until both hosts of the first batch are in their last step.
+func atWork(p *process) {
+	p.t.Helper()
+	for _, host := range []string{name(0), name(1)} {
+		p.await(host+" is at work", func(e engine.Event) bool {
+			return e.StepOutput != nil && e.Host == host && strings.Contains(e.StepOutput.Text, "begin")
+		})
 	}
 }
