@@ -50,7 +50,7 @@ take_lock() {
 # watch: in the background, enforces the time limit of the running step and bounds its output.
 watch() {
 	while sleep 1; do
-		[ -f "$DIR/job" ] || continue
+		[ -s "$DIR/job" ] || continue
 		IFS=' ' read -r watch_pid watch_number watch_end <"$DIR/job" || continue
 		for watch_file in "$DIR/out.$watch_number.1" "$DIR/out.$watch_number.2"; do
 			[ -s "$watch_file" ] || continue
@@ -91,7 +91,7 @@ finish() {
 }
 
 interrupted() {
-	[ ! -f "$DIR/job" ] || { IFS=' ' read -r job_pid job_rest <"$DIR/job" && end_tree "$job_pid" 10; }
+	[ ! -s "$DIR/job" ] || { IFS=' ' read -r job_pid job_rest <"$DIR/job" && end_tree "$job_pid" 10; }
 	if [ -n "$NUMBER" ]; then end interrupted 130 ""; fi
 	# A host that shuts down has no client any more, and must not wait for one.
 	case $(systemctl is-system-running 2>/dev/null) in stopping) : >"$DIR/ack" ;; esac
@@ -123,15 +123,16 @@ look() {
 
 # owe NAME…: notifications that steps are owed if this one changes something; on disk before it does.
 owe() {
+	[ -d "$STATE/pending" ] || mkdir -p "$STATE/pending" || return
 	for owe_name in "$@"; do
-		mkdir -p "$STATE/pending" && : >"$STATE/pending/$owe_name"
+		: >"$STATE/pending/$owe_name"
 	done
 	sync -f "$STATE/pending" 2>/dev/null || sync
 }
 
 owed() { [ -f "$STATE/pending/$1" ]; }
 
-paid() { rm -f "$STATE/pending/$1"; }
+paid() { [ ! -f "$STATE/pending/$1" ] || rm -f "$STATE/pending/$1"; }
 
 # operate LIMIT RETRIES FUNCTION: run the operations of a step in the background, so that they can be
 # stopped, with a limit in seconds (0: none). Sets STATUS.
@@ -146,7 +147,7 @@ operate() {
 		printf '%s %s %s\n' "$operate_job" "$NUMBER" "$operate_end" >"$DIR/job"
 		wait "$operate_job"
 		STATUS=$?
-		rm -f "$DIR/job"
+		true >"$DIR/job" # starts no process, as rm would
 		# The first process ends at once; what it started may take longer, or has to be killed.
 		operate_wait=0
 		while [ -f "$DIR/timeout.$NUMBER" ] && [ ! -f "$DIR/ended.$NUMBER" ] && [ "$operate_wait" -lt 100 ]; do

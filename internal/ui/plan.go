@@ -109,6 +109,7 @@ type group struct {
 	hosts []string
 	steps []*engine.PlanStep
 	keys  map[string]bool // of the steps: what they come to, in full
+	own   map[string]int  // by address: how many forms a step has that differs from host to host; steps has that of the first host
 	alike *group          // an earlier group that this one is told by, or nil
 }
 
@@ -124,17 +125,22 @@ func (p *Plan) groups(all bool) []*group {
 		}
 	}
 	natural(names)
+	forms := map[string]map[string]int{}
+	if !all {
+		forms = p.forms(names)
+	}
 	for _, name := range names {
 		listed := p.hosts[name].listed(all)
+		own := forms[shape(listed)]
 		var signature strings.Builder
 		for _, s := range listed {
-			signature.WriteString(stepKey(s) + "\n")
+			signature.WriteString(groupKey(s, own) + "\n")
 		}
 		g := bySignature[signature.String()]
 		if g == nil {
-			g = &group{steps: listed, keys: map[string]bool{}}
+			g = &group{steps: listed, keys: map[string]bool{}, own: own}
 			for _, s := range listed {
-				g.keys[stepKey(s)] = true
+				g.keys[groupKey(s, own)] = true
 			}
 			bySignature[signature.String()] = g
 			groups = append(groups, g)
@@ -169,6 +175,62 @@ func (g *group) shared(other *group) int {
 		}
 	}
 	return n
+}
+
+// forms finds, for each shape that plans have, the steps that differ from host to host, such as a file with the host's name in it,
+// and in how many forms they come. Hosts are not told apart by them: an odd one among many that are equal still stands out.
+func (p *Plan) forms(names []string) map[string]map[string]int {
+	hosts := map[string]int{}
+	seen := map[string]map[string]map[string]bool{} // shape, address, form
+	for _, name := range names {
+		listed := p.hosts[name].listed(false)
+		key := shape(listed)
+		hosts[key]++
+		if seen[key] == nil {
+			seen[key] = map[string]map[string]bool{}
+		}
+		for _, s := range listed {
+			if seen[key][s.Addr] == nil {
+				seen[key][s.Addr] = map[string]bool{}
+			}
+			seen[key][s.Addr][stepKey(s)] = true
+		}
+	}
+	forms := map[string]map[string]int{}
+	for key, steps := range seen {
+		forms[key] = map[string]int{}
+		for addr, own := range steps {
+			if n := len(own); n >= 3 && 2*n > hosts[key] {
+				forms[key][addr] = n
+			}
+		}
+	}
+	return forms
+}
+
+// shape is what the plans of hosts have in common whose steps differ in values only.
+func shape(list []*engine.PlanStep) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString(stepShape(s) + "\n")
+	}
+	return b.String()
+}
+
+func stepShape(s *engine.PlanStep) string {
+	bare := *s
+	bare.Reason, bare.Dangers, bare.Diff = "", nil, nil
+	for _, a := range s.Diff {
+		bare.Diff = append(bare.Diff, steps.Attr{Name: a.Name, Sensitive: a.Sensitive, BeforeMissing: a.BeforeMissing, AfterMissing: a.AfterMissing})
+	}
+	return stepKey(&bare)
+}
+
+func groupKey(s *engine.PlanStep, own map[string]int) string {
+	if own[s.Addr] > 0 {
+		return stepShape(s)
+	}
+	return stepKey(s)
 }
 
 // stepKey holds everything that is shown of a step, so that two steps with the same key look

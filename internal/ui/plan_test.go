@@ -169,3 +169,23 @@ func TestMarkdownFence(t *testing.T) {
 		t.Errorf("the host's name is markup:\n%s", text)
 	}
 }
+
+// TestPlanOfHostsWithNamesOfTheirOwn: a file with the host's name in it makes no host an odd one out; one that really is odd stays so.
+func TestPlanOfHostsWithNamesOfTheirOwn(t *testing.T) {
+	var events []engine.Event
+	for i := 1; i <= 500; i++ {
+		host := fmt.Sprintf("web%03d", i)
+		list := []engine.PlanStep{
+			{Addr: "step.file.hostname", Kind: "file", Source: at(20, ""), Action: steps.Update, Diff: []steps.Attr{{Name: "content", Before: "localhost\n", After: host + "\n"}}},
+			{Addr: "step.file.motd", Kind: "file", Source: at(30, ""), Action: steps.Create, Diff: []steps.Attr{{Name: "mode", After: "0644", BeforeMissing: true}}},
+		}
+		if i == 77 {
+			list[1].Diff[0].After = "0600"
+		}
+		events = append(events, plannedHost(host, list)...)
+	}
+	golden(t, "plan_own_names.txt", planText(t, unicodeStyle, false, events...))
+	if detail := planText(t, unicodeStyle, true, events...); strings.Count(detail, "+ web") != 500 {
+		t.Errorf("--detail shows %d of 500", strings.Count(detail, "+ web"))
+	}
+}

@@ -85,6 +85,9 @@ func (s Style) markdownGroup(g *group, room int) (string, int) {
 		for _, l := range s.stepLines(step, false, map[string]bool{}) {
 			block.WriteString(diffLine(l))
 		}
+		if text := g.differs(step); text != "" {
+			block.WriteString(diffLine(line{depth: 1, text: text}))
+		}
 		// Twice 40 bytes stand for the fences, whose length depends on what is in them.
 		if len(title)+body.Len()+block.Len()+len(end)+80 > room {
 			break

@@ -26,7 +26,7 @@ func (p *Plan) Text(w io.Writer, s Style, detail bool) error {
 		if g.alike != nil {
 			p.differences(out, s, g, detail, seen)
 		} else {
-			s.steps(out, g.steps, detail, seen)
+			s.steps(out, g, g.steps, detail, seen)
 		}
 		if len(g.steps) > 0 {
 			fmt.Fprintln(out)
@@ -56,7 +56,7 @@ func (s Style) heading(g *group, detail bool) string {
 }
 
 // steps writes lines for steps; those in seen come without their diff, and all are added to it.
-func (s Style) steps(w io.Writer, list []*engine.PlanStep, detail bool, seen map[string]bool) {
+func (s Style) steps(w io.Writer, g *group, list []*engine.PlanStep, detail bool, seen map[string]bool) {
 	var lines []line
 	for _, step := range list {
 		own := s.stepLines(step, detail, seen)
@@ -67,8 +67,19 @@ func (s Style) steps(w io.Writer, list []*engine.PlanStep, detail bool, seen map
 		}
 		seen[key] = true
 		lines = append(lines, own...)
+		if text := g.differs(step); text != "" {
+			lines = append(lines, line{depth: 1, tone: faint, text: text})
+		}
 	}
 	s.write(w, lines)
+}
+
+// differs says of a step that other hosts of the group have another form of it than the one that is shown, or "".
+func (g *group) differs(step *engine.PlanStep) string {
+	if g.own[step.Addr] == 0 || len(g.hosts) < 2 {
+		return ""
+	}
+	return "(on " + Line(g.hosts[0]) + "; it differs from host to host: --detail shows all)"
 }
 
 // differences tells a group by what sets it apart from the one that it is like.
@@ -78,7 +89,7 @@ func (p *Plan) differences(w io.Writer, s Style, g *group, detail bool, seen map
 	byAddr := map[string]bool{}
 	for _, step := range g.steps {
 		byAddr[step.Addr] = true
-		if !g.alike.keys[stepKey(step)] {
+		if !g.alike.keys[groupKey(step, g.own)] {
 			own = append(own, step)
 		}
 	}
@@ -90,7 +101,7 @@ func (p *Plan) differences(w io.Writer, s Style, g *group, detail bool, seen map
 	}
 	same := len(g.steps) - len(own)
 	fmt.Fprintf(w, "  %s\n", s.paint(faint, count(same, "change")+" as on "+base+", but:"))
-	s.steps(w, own, detail, seen)
+	s.steps(w, g, own, detail, seen)
 	for _, addr := range without {
 		sign, tone := s.sign(steps.NoOp)
 		fmt.Fprintf(w, "  %s %s  no change\n", s.paint(tone, sign), addr)
