@@ -61,6 +61,12 @@ func nextCommands(example, dir string) string {
 	if example == "quickstart" {
 		return "Try it on a throw-away copy of this machine:\n\n  provision apply --sandbox " + dir + "\n"
 	}
+	if example == "fleet" {
+		return fmt.Sprintf("Read its README.md, put in hosts of your own, and then:\n\n"+
+			"  provision validate %[1]s    finds mistakes, and touches nothing\n"+
+			"  provision hosts %[1]s       the fleet as it is understood\n"+
+			"  provision plan %[1]s        shows what it would do\n", dir)
+	}
 	return fmt.Sprintf("Read its README.md, and then:\n\n"+
 		"  provision validate %[1]s    finds mistakes, and touches nothing\n"+
 		"  provision test %[1]s        does it to a container that boots, and needs Docker on this machine\n"+
