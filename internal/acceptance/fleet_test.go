@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -58,8 +59,16 @@ func (b *fleetBook) play(rollout, steps string) {
 // everywhere runs sh on every host.
 func (b *fleetBook) everywhere(script string) {
 	b.t.Helper()
-	for _, h := range b.hosts {
-		h.Run(b.t, script)
+	statuses := make([]int, len(b.hosts))
+	var running sync.WaitGroup
+	for i, h := range b.hosts {
+		running.Go(func() { statuses[i] = h.Status(b.t, script) })
+	}
+	running.Wait()
+	for i, status := range statuses {
+		if status != 0 {
+			b.t.Fatalf("%s: status %d of %s", name(i), status, script)
+		}
 	}
 }
 

@@ -182,15 +182,19 @@ func factsText(f *steps.Facts) string {
 
 // A Sealer makes the hashes of saved plans. It may be used by several goroutines.
 type Sealer struct {
-	key []byte
+	key  []byte
+	cost int // of scrypt: its N
 
 	mu   sync.Mutex
 	slow map[string]string
 }
 
+// sealCost makes a guess at a secret take some 16 MiB and 50 ms.
+const sealCost = 1 << 14
+
 // NewSealer returns a Sealer with the salt of a run as its key.
 func NewSealer(salt string) *Sealer {
-	return &Sealer{key: []byte(salt), slow: map[string]string{}}
+	return &Sealer{key: []byte(salt), cost: sealCost, slow: map[string]string{}}
 }
 
 // Secret returns the hash of a text that holds secrets, in hexadecimal. Since its key lies beside it in the file, guessing a short
@@ -209,7 +213,7 @@ func (s *Sealer) seal(text string, secret bool) string {
 	if known, yes := s.slow[string(sum)]; yes {
 		return known
 	}
-	slow, err := scrypt.Key(sum, s.key, 1<<14, 8, 1, 16)
+	slow, err := scrypt.Key(sum, s.key, s.cost, 8, 1, 16)
 	if err != nil {
 		panic(err) // its parameters are constants
 	}

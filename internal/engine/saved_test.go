@@ -34,12 +34,12 @@ func savedPlan(t *testing.T, host *localHost, hosts ...Host) *SavedPlan {
 	run := newRun(host, rec, nil)
 	run.Command, run.Hosts = CommandPlan, hosts
 	run.Plan(t.Context())
-	plan, err := run.Saved(NewSealer(run.Salt), rec.collected)
+	plan, err := run.Saved(quickSealer(run.Salt), rec.collected)
 	run.Close()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, rec.dump())
 	}
-	plan.Playbook, plan.Typed, plan.Inputs = "/site.hcl", "site.hcl", NewSealer(run.Salt).Secret("inputs")
+	plan.Playbook, plan.Typed, plan.Inputs = "/site.hcl", "site.hcl", quickSealer(run.Salt).Secret("inputs")
 	data, err := plan.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func applySaved(t *testing.T, host *localHost, plan *SavedPlan, inputs string, m
 	t.Helper()
 	rec := &recorder{}
 	run := newRun(host, rec, nil)
-	sealer := NewSealer(plan.Salt)
+	sealer := quickSealer(plan.Salt)
 	run.Hosts, run.Salt, run.Approved = hosts, plan.Salt, NewApproval(plan, sealer)
 	run.Plan(t.Context())
 	now, err := run.Saved(sealer, rec.collected)
@@ -163,7 +163,7 @@ func TestStaleSaysWhatHasChanged(t *testing.T) {
 			run := newRun(host, rec, test.list)
 			run.Salt = plan.Salt
 			run.Plan(t.Context())
-			sealer := NewSealer(plan.Salt)
+			sealer := quickSealer(plan.Salt)
 			now, err := run.Saved(sealer, rec.collected)
 			run.Close()
 			if err != nil {
@@ -324,6 +324,13 @@ func TestSavedPlanHoldsNoSecret(t *testing.T) {
 }
 
 // The hash of a secret has to be slow, of its state on the host too.
+// quickSealer is for tests of anything but how slow guessing is.
+func quickSealer(salt string) *Sealer {
+	s := NewSealer(salt)
+	s.cost = 2
+	return s
+}
+
 func TestSecretsAreSealedSlowly(t *testing.T) {
 	host := newLocalHost(t)
 	host.write("s", "old")
@@ -335,6 +342,9 @@ func TestSecretsAreSealedSlowly(t *testing.T) {
 	s := NewSealer(run.Salt)
 	if _, err := run.Saved(s, rec.collected); err != nil {
 		t.Fatal(err)
+	}
+	if s.cost < 1<<14 {
+		t.Errorf("a guess is cheap: scrypt with N = %d", s.cost)
 	}
 	if len(s.slow) != 2 {
 		t.Errorf("%d slow hashes, and the file with the secret has a state and a change", len(s.slow))
@@ -391,7 +401,7 @@ func FuzzDecodeSavedPlan(f *testing.F) {
 		}
 		// What is accepted can be shown, compared and applied without a slip.
 		plan.Replay(&recorder{})
-		NewApproval(plan, NewSealer(plan.Salt)).step("h", "a")
+		NewApproval(plan, quickSealer(plan.Salt)).step("h", "a")
 		if stale := Stale(plan, plan); len(stale) > 0 {
 			t.Errorf("it is stale against itself: %v", stale)
 		}
