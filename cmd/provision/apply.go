@@ -13,7 +13,6 @@ import (
 
 func (c *cli) applyCommand() *cobra.Command {
 	var o options
-	var rerun []string
 	cmd := &cobra.Command{
 		Use:   "apply [PATH | FILE]",
 		Short: "Show the plan, ask, and make it so",
@@ -29,22 +28,17 @@ The first Ctrl-C lets every host end its current step, the second kills that ste
 		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			again := map[string]bool{}
-			for _, addr := range rerun {
-				again[addr] = true
-			}
 			saved, err := readSavedPlan(pathOf(args))
 			if err != nil {
 				return err
 			}
 			if saved != nil {
-				return c.applySaved(ctx, args[0], saved, cmd.Flags(), &o, again)
+				return c.applySaved(ctx, args[0], saved, cmd.Flags(), &o)
 			}
 			r, err := c.prepare(ctx, engine.CommandApply, pathOf(args), &o)
 			if err != nil {
 				return err
 			}
-			r.run.Rerun = again
 			err = r.planAskApply(ctx)
 			r.closeSandbox()
 			if o.sandbox && !o.json {
@@ -56,7 +50,7 @@ The first Ctrl-C lets every host end its current step, the second kills that ste
 	o.plays(cmd.Flags())
 	o.reports.flags(cmd.Flags())
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringArrayVar(&rerun, "rerun", nil, "run the step `ADDRESS` again although an earlier run was cut off in it (repeatable)")
+	o.again(cmd.Flags())
 	c.complete(cmd)
 	return cmd
 }
@@ -74,17 +68,26 @@ func (c *cli) canAsk(o *options) error {
 	return nil
 }
 
+// showPlan shows the plan, and how it will be rolled out if there is anything to do.
+func (r *rollout) showPlan(changes bool) error {
+	if r.options.json {
+		return nil
+	}
+	if err := r.plan.Text(r.cli.stdout, r.cli.out.Style, false); err != nil {
+		return err
+	}
+	if changes {
+		r.tellRollout()
+	}
+	return nil
+}
+
 // planAskApply is what apply does once everything is known to be in order.
 func (r *rollout) planAskApply(ctx context.Context) error {
 	c := r.cli
 	summary := r.planned(ctx)
-	if !r.options.json {
-		if err := r.plan.Text(c.stdout, c.out.Style, false); err != nil {
-			return err
-		}
-		if summary.Changes {
-			r.tellRollout()
-		}
+	if err := r.showPlan(summary.Changes); err != nil {
+		return err
 	}
 	if ctx.Err() == nil && summary.Changes && r.box == nil && !r.options.yes {
 		if ok, err := c.confirm(ctx, "Apply these changes?"); !ok {

@@ -65,7 +65,7 @@ func playbookOf(plan *engine.SavedPlan) (string, error) {
 }
 
 // applySaved applies a saved plan, if it still holds on all its hosts.
-func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPlan, flags *pflag.FlagSet, o *options, rerun map[string]bool) error {
+func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPlan, flags *pflag.FlagSet, o *options) error {
 	if err := o.adopt(plan, flags, c.getenv); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPla
 		return err
 	}
 	sealer := engine.NewSealer(plan.Salt)
-	r.run.Rerun, r.run.Salt, r.run.Approved = rerun, plan.Salt, engine.NewApproval(plan, sealer)
+	r.run.Salt, r.run.Approved = plan.Salt, engine.NewApproval(plan, sealer)
 	r.run.Phases = phases(r.pb, r.hosts, plan.Run) // in the order of then, should it be a random one
 	if others := plan.OtherHosts(r.run.Hosts); len(others) > 0 {
 		c.stale(file, plan, map[string][]string{"": others})
@@ -102,16 +102,8 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPla
 		c.stale(file, plan, stale)
 		return r.close(ctx)
 	}
-	return r.showApply(ctx)
-}
-
-// showApply applies what was planned, without asking.
-func (r *rollout) showApply(ctx context.Context) error {
-	if !r.options.json {
-		if err := r.plan.Text(r.cli.stdout, r.cli.out.Style, false); err != nil {
-			return err
-		}
-		r.tellRollout()
+	if err := r.showPlan(true); err != nil {
+		return err
 	}
 	r.apply(ctx)
 	return r.close(ctx)

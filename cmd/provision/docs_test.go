@@ -110,14 +110,20 @@ func TestExamplesOfKindsAreValid(t *testing.T) {
 			if err := os.WriteFile(file, []byte(src), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			pb, diags := playbook.Load(t.Context(), file, playbook.Options{Shipped: playbooks.FS})
-			if !diags.HasErrors() {
-				diags = append(diags, pb.Validate()...)
-			}
-			if len(diags) > 0 {
-				t.Error(diags)
-			}
+			valid(t, file)
 		})
+	}
+}
+
+// valid fails the test if there is anything to say of a playbook.
+func valid(t *testing.T, path string) {
+	t.Helper()
+	pb, diags := playbook.Load(t.Context(), path, playbook.Options{Shipped: playbooks.FS})
+	if !diags.HasErrors() {
+		diags = append(diags, pb.Validate()...)
+	}
+	if len(diags) > 0 {
+		t.Error(diags)
 	}
 }
 

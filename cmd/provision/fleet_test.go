@@ -14,8 +14,6 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"provision/internal/inventory"
-	"provision/internal/playbook"
-	"provision/playbooks"
 )
 
 var fenced = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
@@ -76,13 +74,7 @@ func fragment(t *testing.T, text string) {
 			t.Fatal(err)
 		}
 	}
-	pb, diags := playbook.Load(t.Context(), dir, playbook.Options{Shipped: playbooks.FS})
-	if !diags.HasErrors() {
-		diags = append(diags, pb.Validate()...)
-	}
-	if len(diags) > 0 {
-		t.Error(diags)
-	}
+	valid(t, dir)
 }
 
 // commandLines parses shell text and gives the words behind "provision" to the command that they name. The last machine

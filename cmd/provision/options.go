@@ -14,7 +14,8 @@ import (
 // options are the flags that the commands which touch hosts share.
 type options struct {
 	limit, tags, skipTags []string
-	shard                 string // I/N; "" for all
+	rerun                 []string // addresses of steps
+	shard                 string   // I/N; "" for all
 	vars, varFiles        []string
 	parallel              int
 	sandbox               bool
@@ -52,6 +53,11 @@ func (o *options) plays(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.skipTags, "skip-tags", nil, "no steps with one of these tags")
 	flags.BoolVar(&o.json, "json", false, "events on stdout, one JSON object a line")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "what steps print, and the steps that need nothing")
+}
+
+// again adds the flag that lets steps run again.
+func (o *options) again(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&o.rerun, "rerun", nil, "run the step `ADDRESS` again although an earlier run was cut off in it (repeatable)")
 }
 
 // check finds what the flags cannot mean together.

@@ -27,7 +27,6 @@ type resumption struct {
 func (c *cli) resumeCommand() *cobra.Command {
 	var o options
 	var path, dir string
-	var rerun []string
 	cmd := &cobra.Command{
 		Use:   "resume ID",
 		Short: "Go on with a run: apply again to the hosts that are not done",
@@ -43,7 +42,7 @@ Sensitive variables are not kept: those given with --var are to be given again.`
 			return oneID(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.resume(cmd.Context(), args[0], path, dir, rerun, &o)
+			return c.resume(cmd.Context(), args[0], path, dir, &o)
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			return completeRuns(path, dir, args), cobra.ShellCompDirectiveNoFileComp
@@ -59,11 +58,11 @@ Sensitive variables are not kept: those given with --var are to be given again.`
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "what steps print, and the steps that need nothing")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	o.reports.flags(flags)
-	flags.StringArrayVar(&rerun, "rerun", nil, "run the step `ADDRESS` again although an earlier run was cut off in it (repeatable)")
+	o.again(flags)
 	return cmd
 }
 
-func (c *cli) resume(ctx context.Context, id, path, dir string, rerun []string, o *options) error {
+func (c *cli) resume(ctx context.Context, id, path, dir string, o *options) error {
 	var root string
 	var err error
 	if dir != "" {
@@ -100,10 +99,6 @@ func (c *cli) resume(ctx context.Context, id, path, dir string, rerun []string, 
 	}
 	if !o.json {
 		c.tellResumption(from, r)
-	}
-	r.run.Rerun = map[string]bool{}
-	for _, addr := range rerun {
-		r.run.Rerun[addr] = true
 	}
 	return r.planAskApply(ctx)
 }

@@ -75,6 +75,10 @@ func (r *rollout) start(ctx context.Context, command string) error {
 	r.run = &engine.Run{
 		ID: engine.NewID(now), Owner: ownerOf(now), Command: command, Playbook: r.path, Version: version(), Sandbox: r.box != nil,
 		Parallel: r.options.parallel, Salt: engine.NewSalt(), Reconnect: reconnectFor,
+		Rerun: map[string]bool{},
+	}
+	for _, addr := range r.options.rerun {
+		r.run.Rerun[addr] = true
 	}
 	r.run.Owner += ", run " + r.run.ID
 	r.run.Selection = r.selection()

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/renameio/v2"
+
 	"provision/internal/engine"
 	"provision/internal/ui"
 )
@@ -26,13 +28,8 @@ func readSavedPlan(path string) (*engine.SavedPlan, error) {
 		return nil, err
 	}
 	defer f.Close()
-	start := make([]byte, 512)
-	n, err := io.ReadFull(f, start)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if yes, err := startsPlan(f); err != nil || !yes {
 		return nil, err
-	}
-	if !engine.IsSavedPlan(start[:n]) {
-		return nil, nil
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
@@ -42,6 +39,16 @@ func readSavedPlan(path string) (*engine.SavedPlan, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return plan, nil
+}
+
+// startsPlan tells whether what is read begins as a saved plan does.
+func startsPlan(r io.Reader) (bool, error) {
+	start := make([]byte, 512)
+	n, err := io.ReadFull(r, start)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return engine.IsSavedPlan(start[:n]), err
 }
 
 // checkOut finds out before a plan is made whether it can be saved.
@@ -66,9 +73,7 @@ func checkOut(file string, o *options) error {
 		return err
 	}
 	defer f.Close()
-	start := make([]byte, 512)
-	n, _ := io.ReadFull(f, start)
-	if !engine.IsSavedPlan(start[:n]) {
+	if yes, _ := startsPlan(f); !yes {
 		return fmt.Errorf("--out %s: there is a file which is no saved plan; choose another name, or remove it", file)
 	}
 	return nil
@@ -176,19 +181,13 @@ func (p *planSteps) Event(e engine.Event) {
 
 // writePrivate puts a file in place as a whole, readable by its owner.
 func writePrivate(file string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // with mode 0600
+	f, err := renameio.NewPendingFile(file, renameio.WithTempDir(filepath.Dir(file)), renameio.WithStaticPermissions(0o600))
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
+	defer func() { _ = f.Cleanup() }()
+	if _, err := f.Write(data); err != nil {
+		return err
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return f.CloseAtomicallyReplace()
 }

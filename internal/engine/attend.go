@@ -47,12 +47,7 @@ func (h *hostRun) follow(ctx context.Context, prog *program, text string, w *wat
 
 func (h *hostRun) reconnect(ctx context.Context) error {
 	h.close()
-	conn, err := h.run.Dialer.Dial(ctx, h.Name)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
-	}
-	h.conn = conn
-	if err := h.open(ctx, h.password); err != nil {
+	if err := h.back(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return nil
