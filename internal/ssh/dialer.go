@@ -85,7 +85,7 @@ func (d *Dialer) reachOnce(ctx context.Context, t Target, path []Target, shake f
 	nc, err := connect(ctx, t, via)
 	if err != nil {
 		var refused *ssh.OpenChannelError
-		return via.lost() || errors.As(err, &refused) && refused.Reason == ssh.ResourceShortage && via.full(), err
+		return via.lost() || via != nil && cut(err) || errors.As(err, &refused) && refused.Reason == ssh.ResourceShortage && via.full(), err
 	}
 	err = shake(newLink(nc), via)
 	return hungUp(err) || err != nil && via.lost(), err
@@ -95,8 +95,13 @@ func (d *Dialer) reachOnce(ctx context.Context, t Target, path []Target, shake f
 // one too many.
 func hungUp(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Phase == PhaseHandshake &&
-		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
+	return errors.As(err, &e) && e.Phase == PhaseHandshake && cut(err)
+}
+
+// cut reports whether err is that of a connection which the other side has ended. Through a jump host it may come before the
+// connection to that host is known to be lost.
+func cut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // stopped makes an Error about t of one that ended the wait for a jump host.
