@@ -99,7 +99,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	before := make(map[string]string)
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		before[p.Addr] = fmt.Sprintf("%v %v", p.Change.Action, p.Change.Diff)
+		before[p.Addr] = fmt.Sprintf("%v %v %v", p.Change.Action, p.Change.Diff, p.Err)
 		delete(h.asked, p.Addr)
 		delete(h.observations, p.Addr)
 		delete(h.results, p.Addr)
@@ -113,14 +113,14 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	if err := h.settle(ctx, from); err != nil {
 		return err
 	}
-	if err := h.mistakes(); err != nil {
-		return err
-	}
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		if !p.Check && before[p.Addr] != fmt.Sprintf("%v %v", p.Change.Action, p.Change.Diff) {
+		if !p.Check && before[p.Addr] != fmt.Sprintf("%v %v %v", p.Change.Action, p.Change.Diff, p.Err) {
 			h.tellStep(p)
 		}
+	}
+	if err := h.mistakes(); err != nil {
+		return err
 	}
 	return h.approved(from)
 }
@@ -203,7 +203,10 @@ func (h *hostRun) passedOver(p *Planned) {
 		return
 	}
 	status := StepUnchanged
-	if p.Skip {
+	var failed *Failure
+	if p.Err != nil {
+		status, failed = StepFailed, planFailure(p.Err)
+	} else if p.Skip {
 		status = StepSkipped
 	}
 	if p.Loan != nil {
@@ -213,7 +216,7 @@ func (h *hostRun) passedOver(p *Planned) {
 	}
 	h.count(status)
 	h.emit(Event{Type: EventStepEnd, StepEnd: &StepEnd{
-		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: status, Reason: p.Change.Reason,
+		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: status, Reason: p.Change.Reason, Error: failed,
 	}})
 }
 

@@ -162,6 +162,7 @@ type PlanStep struct {
 	After   []string     `json:"after,omitempty"`   // what an unknown waits for: step addresses, "fact"
 	Dangers []string     `json:"dangers,omitempty"` // what a person must not miss
 	Events  []string     `json:"events,omitempty"`  // what else happens to it: restart, reload
+	Error   *Failure     `json:"error,omitempty"`   // why it cannot be planned; the action is unknown then, and there is no diff
 }
 
 // A Source is the place of a step in a playbook, as in steps.Source.
@@ -174,9 +175,12 @@ type Source struct {
 // Counts holds how many steps there are for each action (in plans) or status (in applies).
 type Counts map[string]int
 
+// CountError counts the steps of a plan that cannot be planned.
+const CountError = "error"
+
 // A HostPlanned closes the plan of a host.
 type HostPlanned struct {
-	Counts    Counts `json:"counts"`      // by action
+	Counts    Counts `json:"counts"`      // by action, and CountError
 	Exchanges int    `json:"exchanges"`   // scripts sent, facts among them
 	Duration  Millis `json:"duration_ms"` // connecting included
 }

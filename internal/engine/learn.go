@@ -11,10 +11,14 @@ func (h *hostRun) learn(from int) bool {
 	news := false
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		if _, known := h.results[p.Addr]; known || p.Change.Action != steps.NoOp || p.Err != nil {
+		passed := p.Err != nil && p.Proceed
+		if _, known := h.results[p.Addr]; known || !passed && (p.Change.Action != steps.NoOp || p.Err != nil) {
 			continue
 		}
 		switch {
+		case passed:
+			// It has its turn without doing anything; whoever uses its outputs finds none.
+			h.results[p.Addr] = results(h.facts, p, steps.Observation{}, steps.Result{}, false)
 		case p.Loan == nil:
 			h.results[p.Addr] = results(h.facts, p, p.obs, steps.Result{}, false)
 		case h.taken[p.Addr]:

@@ -29,7 +29,7 @@ type Planned struct {
 }
 
 // Pending tells whether the step has something to do, or may have.
-func (p *Planned) Pending() bool { return !p.Check && p.Change.Action != steps.NoOp }
+func (p *Planned) Pending() bool { return !p.Check && p.Err == nil && p.Change.Action != steps.NoOp }
 
 // HostState is what a host says beside the states of its steps.
 type HostState struct {
@@ -132,6 +132,7 @@ func (h *hostPlanner) observe(p *Planned) {
 	by := h.provider(change.Need.Kinds)
 	if by == "" {
 		p.Err = fmt.Errorf("%s does not exist, and no earlier step makes it", change.Need.What)
+		p.Change = steps.Change{Action: steps.NoOp}
 		return
 	}
 	p.After = []string{by}

@@ -157,7 +157,14 @@ func (c *comparison) shown(before, after *SavedStep) string {
 
 func samePlan(a, b *PlanStep) bool {
 	return a.Addr == b.Addr && a.Kind == b.Kind && a.Action == b.Action && a.Reason == b.Reason && a.Skipped == b.Skipped && slices.Equal(a.Diff, b.Diff) &&
-		slices.Equal(a.After, b.After) && slices.Equal(a.Dangers, b.Dangers) && slices.Equal(a.Events, b.Events)
+		slices.Equal(a.After, b.After) && slices.Equal(a.Dangers, b.Dangers) && slices.Equal(a.Events, b.Events) && sameFailure(a.Error, b.Error)
+}
+
+func sameFailure(a, b *Failure) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
 }
 
 func turned(was, is *PlanStep) string {

@@ -28,17 +28,35 @@ func (h *hostRun) tellStep(p *Planned) {
 
 // told is what a person is told of the step.
 func (p *Planned) told() PlanStep {
-	return PlanStep{
-		Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Action: p.Change.Action, Reason: p.Change.Reason,
-		Skipped: p.Skip, Diff: p.Change.Diff, After: p.After, Dangers: p.Change.Dangers, Events: p.Events,
+	told := PlanStep{Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Skipped: p.Skip}
+	if p.Err != nil {
+		told.Action, told.Error = steps.Unknown, planFailure(p.Err)
+		return told
 	}
+	told.Action, told.Reason, told.Diff = p.Change.Action, p.Change.Reason, p.Change.Diff
+	told.After, told.Dangers, told.Events = p.After, p.Change.Dangers, p.Events
+	return told
+}
+
+// planFailure is the error of a step that cannot be planned. What to do about it comes apart, where it is known.
+func planFailure(err error) *Failure {
+	f := &Failure{Message: err.Error()}
+	var hinted interface{ Hint() (message, hint string) }
+	if errors.As(err, &hinted) {
+		f.Message, f.Hint = hinted.Hint()
+	}
+	return f
 }
 
 func (h *hostRun) tellPlanned() {
 	counts := Counts{}
 	for i := range h.planned {
-		if !h.planned[i].Check {
-			counts[string(h.planned[i].Change.Action)]++
+		switch p := &h.planned[i]; {
+		case p.Check:
+		case p.Err != nil:
+			counts[CountError]++
+		default:
+			counts[string(p.Change.Action)]++
 		}
 	}
 	h.emit(Event{Type: EventHostPlanned, HostPlanned: &HostPlanned{Counts: counts, Exchanges: h.exchanges, Duration: Millis(time.Since(h.began))}})
@@ -46,12 +64,12 @@ func (h *hostRun) tellPlanned() {
 
 func eventSource(s steps.Source) Source { return Source{File: s.File, Line: s.Line, Text: s.Text} }
 
-// mistakes returns what makes the plan impossible, as one error, or nil.
+// mistakes returns what makes the plan impossible, as one error, or nil. A step with continue_on_error keeps no other from its turn.
 func (h *hostRun) mistakes() error {
 	var texts []string
 	for i := range h.planned {
 		p := &h.planned[i]
-		if p.Err != nil && !p.Check {
+		if p.Err != nil && !p.Check && !p.Proceed {
 			texts = append(texts, fmt.Sprintf("%s (%s:%d): %s", p.Addr, p.Source.File, p.Source.Line, p.Err))
 		}
 	}

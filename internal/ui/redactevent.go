@@ -28,6 +28,7 @@ func redactEvent(e engine.Event, hide func(string) string) engine.Event {
 		p.Diff = redactDiff(p.Diff, hide)
 		p.After, p.Dangers = redactAll(p.After, hide), redactAll(p.Dangers, hide)
 		p.Events = redactAll(p.Events, hide)
+		p.Error = redactFailure(p.Error, hide)
 	})
 	e.BatchStart = redactCopy(e.BatchStart, func(p *engine.BatchStart) {
 		p.Plays, p.Hosts = redactAll(p.Plays, hide), redactAll(p.Hosts, hide)
@@ -42,10 +43,7 @@ func redactEvent(e engine.Event, hide func(string) string) engine.Event {
 	e.StepEnd = redactCopy(e.StepEnd, func(p *engine.StepEnd) {
 		p.Addr, p.Kind, p.Reason = hide(p.Addr), hide(p.Kind), hide(p.Reason)
 		p.Source, p.Diff = redactSource(p.Source, hide), redactDiff(p.Diff, hide)
-		p.Error = redactCopy(p.Error, func(f *engine.Failure) {
-			f.Message, f.Command = hide(f.Message), hide(f.Command)
-			f.Output, f.Hint = hide(f.Output), hide(f.Hint)
-		})
+		p.Error = redactFailure(p.Error, hide)
 	})
 	e.CheckEnd = redactCopy(e.CheckEnd, func(p *engine.CheckEnd) {
 		p.Name, p.Message, p.Source = hide(p.Name), hide(p.Message), redactSource(p.Source, hide)
@@ -56,6 +54,13 @@ func redactEvent(e engine.Event, hide func(string) string) engine.Event {
 	})
 	e.RunEnd = redactCopy(e.RunEnd, func(p *engine.RunEnd) { p.Next = hide(p.Next) })
 	return e
+}
+
+func redactFailure(f *engine.Failure, hide func(string) string) *engine.Failure {
+	return redactCopy(f, func(f *engine.Failure) {
+		f.Message, f.Command = hide(f.Message), hide(f.Command)
+		f.Output, f.Hint = hide(f.Output), hide(f.Hint)
+	})
 }
 
 func redactSelection(s *engine.Selection, hide func(string) string) {
