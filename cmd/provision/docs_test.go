@@ -190,3 +190,34 @@ func offline(command string) bool {
 	}
 	return true
 }
+
+// TestReadmePlanIsCurrent finds every line of the plan that the README shows in the plan of this machine. How wide its columns are
+// and what it counts depends on the machine.
+func TestReadmePlanIsCurrent(t *testing.T) {
+	needSandbox(t)
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const command = "$ provision plan --sandbox examples/quickstart\n"
+	_, rest, found := strings.Cut(string(readme), command)
+	shown, _, ends := strings.Cut(rest, "```")
+	if !found || !ends {
+		t.Fatalf("README.md has no block that begins with %s", command)
+	}
+	cmd := exec.CommandContext(t.Context(), "provision", "plan", "--sandbox", "examples/quickstart")
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "GORACE="+raceOptions)
+	plan, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]bool{"[…]": true}
+	for line := range strings.Lines(string(plan)) {
+		lines[strings.Join(strings.Fields(line), " ")] = true
+	}
+	for line := range strings.Lines(shown) {
+		if line := strings.Join(strings.Fields(line), " "); !lines[line] && !strings.HasPrefix(line, "Plan: ") {
+			t.Errorf("README.md shows a line that is not in the plan: %s", line)
+		}
+	}
+}

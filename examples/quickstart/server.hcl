@@ -47,7 +47,7 @@ play "server" {
   step "user" "app" {
     name   = var.app_user
     groups = ["wheel"]
-    shell  = "/bin/bash"
+    shell  = "/bin/sh"
   }
 
   step "authorized_key" "app" {
@@ -55,12 +55,17 @@ play "server" {
     key  = file("${path.module}/files/id_ed25519.pub")
   }
 
+  # A minimal system has neither sudo nor systemd, and so lacks the directories of their settings.
+  step "directory" "etc" {
+    for_each = toset(["/etc/sudoers.d", "/etc/systemd"])
+    path     = each.value
+  }
+
   step "file" "sudoers" {
     path     = "/etc/sudoers.d/wheel"
     content  = "%wheel ALL=(ALL) NOPASSWD: ALL\n"
     mode     = "0440"
     validate = "! command -v visudo >/dev/null || visudo -cf %s"
-    when     = fact.os.id != "alpine"
   }
 
   # A loop: one directory each.
@@ -106,8 +111,10 @@ play "server" {
   }
 }
 
+# Only root and the application may read its configuration.
 check "config" {
   script = "grep -q '^workers = ${var.workers}$' ${local.root}/conf/app.conf"
+  become = true
 }
 
 check "login" {

@@ -73,8 +73,9 @@ locals {
   asks = var.sudo_password == null ? nonsensitive(var.password_hash != null) : var.sudo_password
 }
 
+# A minimal system has no sudo, and Alpine no bash: who has a login shell that is not there cannot log in.
 step "package" "sudo" {
-  names = concat(["sudo"], var.packages)
+  names = concat(["sudo"], endswith(var.shell, "/bash") ? ["bash"] : [], var.packages)
 }
 
 step "group" "groups" {

@@ -133,6 +133,12 @@ step "command" "preflight" {
   EOT
 }
 
+# A minimal Debian has nothing that fetches the key, and cannot check the certificate of the repository.
+step "package" "fetch" {
+  when  = var.repository && fact.package_manager == "apt"
+  names = ["ca-certificates", "curl"]
+}
+
 step "repository" "docker" {
   when        = var.repository
   name        = "docker-ce-stable"
