@@ -9,11 +9,37 @@ else
 	RUN=$STATE/run
 fi
 
-# The same home and directory for a probe as for a program, whatever sudo or systemd make of them.
-if [ "$F_UID" = 0 ]; then
-	HOME=/root
-	[ -d /root ] || HOME=$(home_of root)
+# The same home, names and directory for a probe as for a program, whatever sshd, sudo, su, doas or systemd make of
+# them: those of a login. RUN_AS names the user that a fragment has become.
+
+# whoami_line: our own line of passwd(5). Several names may have one number.
+whoami_line() {
+	whoami_name=${RUN_AS:-${USER:-}}
+	if [ -n "$whoami_name" ] && whoami_all=$(account passwd "$whoami_name") && whoami_own; then
+		printf '%s\n' "$whoami_all"
+	elif have getent; then
+		getent passwd "$F_UID"
+	else
+		while IFS= read -r whoami_all; do
+			! whoami_own || { printf '%s\n' "$whoami_all"; return; }
+		done </etc/passwd
+	fi
+}
+
+whoami_own() {
+	whoami_rest=${whoami_all#*:*:}
+	[ "${whoami_rest%%:*}" = "$F_UID" ]
+}
+
+if WHOAMI=$(whoami_line) && [ -n "$WHOAMI" ]; then
+	USER=${WHOAMI%%:*} SHELL=${WHOAMI##*:} WHOAMI=${WHOAMI%:*}
+	LOGNAME=$USER
+	[ -z "${RUN_AS:-}" ] && [ -n "${HOME:-}" ] || HOME=${WHOAMI##*:}
+	# Programs start $SHELL: that of an account that nobody may log in to ends at once.
+	case $SHELL in '' | */nologin | */false | */true | */sync) SHELL=/bin/sh ;; esac
+	export USER LOGNAME SHELL
 fi
+if [ "$F_UID" = 0 ] && { [ -d /root ] || [ -z "${HOME:-}" ]; }; then HOME=/root; fi
 export HOME
 cd "$HOME" 2>/dev/null || cd /
 
@@ -37,9 +63,10 @@ fragment() {
 		return
 	fi
 	account passwd "$1" >/dev/null || return 119
+	case $1 in *"'"*) return 119 ;; esac
 	if have runuser; then fragment_switch=runuser; else fragment_switch=su; fi
 	{
-		printf 'NONCE= SALT=%s DETAIL=%s LIBRARY=\n%s\n' "$SALT" "$DETAIL" "$LIBRARY"
+		printf 'NONCE= SALT=%s DETAIL=%s RUN_AS='"'%s'"' LIBRARY=\n%s\n' "$SALT" "$DETAIL" "$1" "$LIBRARY"
 		if [ -n "$2" ]; then cat "$2"; fi
 		printf '%s\n' "$4"
 	} | {
@@ -163,7 +190,7 @@ put_copy() {
 	if [ -n "$put_mode" ]; then chmod "$put_mode" "$put_temp" || return 1; fi
 	if [ -n "$6" ]; then
 		put_check=$(printf '%s\n' "$6" | sed "s|%s|$put_temp|g")
-		(eval "$put_check") </dev/null || {
+		(login_environment; eval "$put_check") </dev/null || {
 			printf 'the new content of %s did not pass: %s\n' "$1" "$6" >&2
 			return 1
 		}

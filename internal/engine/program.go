@@ -192,7 +192,7 @@ func (w *programWriter) changed(e *entry) {
 		return
 	}
 	fmt.Fprintf(w, "stdout=$(cat \"$DIR/out.%d.1\" 2>/dev/null)\n", e.number)
-	fmt.Fprintf(w, "if ! ( eval %s ) >/dev/null 2>&1 </dev/null; then CHANGED=2", shell.Quote(e.changedIf))
+	fmt.Fprintf(w, "if ! ( login_environment; eval %s ) >/dev/null 2>&1 </dev/null; then CHANGED=2", shell.Quote(e.changedIf))
 	for _, name := range e.raises {
 		fmt.Fprintf(w, "; paid %s", name)
 	}

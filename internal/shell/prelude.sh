@@ -58,6 +58,62 @@ home_of() {
 	printf '%s\n' "${home_line##*:}"
 }
 
+# login_environment [NAME...]: what a login on this host has in its environment, for programs that belong to the user: the
+# host's locale in place of our own C, and what /etc/environment says. pam_env and the profiles of distributions read
+# the same files. Variables NAME were given by the playbook, and stay. It comes last before the program.
+login_environment() {
+	login_keep=" $* "
+	for login_name in LANG LANGUAGE LC_ALL LC_ADDRESS LC_COLLATE LC_CTYPE LC_IDENTIFICATION LC_MEASUREMENT LC_MESSAGES LC_MONETARY LC_NAME LC_NUMERIC LC_PAPER LC_TELEPHONE LC_TIME; do
+		case $login_keep in *" $login_name "*) ;; *) unset "$login_name" ;; esac
+	done
+	unset SUDO_COMMAND SUDO_USER SUDO_UID SUDO_GID SUDO_HOME DOAS_USER INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID
+	login_path= login_cr=$(printf '\r')
+	# The last one wins: on Debian sshd and sudo read /etc/default/locale after /etc/environment.
+	for login_file in /etc/sysconfig/i18n /etc/locale.conf /etc/environment /etc/default/locale; do
+		[ -f "$login_file" ] && [ -r "$login_file" ] || continue
+		while IFS= read -r login_line || [ -n "$login_line" ]; do
+			login_variable
+		done <"$login_file"
+	done
+	[ -z "$login_path" ] || PATH=$login_path:$PATH
+	return 0
+}
+
+# as_login PROGRAM ARGUMENTS...: a program that runs what is not ours, such as maintainer scripts, as a login would run it. Its
+# messages come in the host's language: nothing of ours reads them.
+as_login() { (login_environment DEBIAN_FRONTEND && exec "$@"); }
+
+# login_variable: exports the variable of the line $login_line of $login_file, if it is one. Quotes and comments are
+# those of pam_env(8) and locale.conf(5).
+login_variable() {
+	login_line=${login_line#"${login_line%%[! 	]*}"}
+	login_line=${login_line#export }
+	case $login_line in '#'* | '='*) return 0 ;; *=*) ;; *) return 0 ;; esac
+	login_name=${login_line%%=*}
+	case $login_name in *[!A-Za-z0-9_]* | [0-9]*) return 0 ;; esac
+	case $login_keep in *" $login_name "*) return 0 ;; esac
+	login_line=${login_line#*=}
+	login_line=${login_line%"$login_cr"}
+	case $login_line in
+	\"*\"*) login_line=${login_line#\"} login_line=${login_line%%\"*} ;;
+	\'*\'*) login_line=${login_line#\'} login_line=${login_line%%\'*} ;;
+	*)
+		login_line=${login_line%%#*}
+		login_line=${login_line%"${login_line##*[! 	]}"}
+		;;
+	esac
+	case $login_file:$login_name in
+	*:LANG | *:LANGUAGE | *:LC_*) export "$login_name=$login_line" ;;
+	# The directories that only we know come after those of the host.
+	/etc/environment:PATH) login_path=$login_line ;;
+	/etc/environment:HOME | /etc/environment:USER | /etc/environment:LOGNAME | /etc/environment:SHELL) ;;
+	# These mean something to the shell that runs this.
+	/etc/environment:IFS | /etc/environment:ENV | /etc/environment:BASH* | /etc/environment:*OPTS) ;;
+	/etc/environment:UID | /etc/environment:EUID | /etc/environment:PPID | /etc/environment:*PWD | /etc/environment:PS[124]) ;;
+	/etc/environment:*) export "$login_name=$login_line" ;;
+	esac
+}
+
 # path_type PATH: absent, file, directory, symlink, other; or status 1 if it could not be told,
 # because a directory on the way may not be searched.
 path_type() {

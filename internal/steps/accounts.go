@@ -6,11 +6,22 @@ import (
 	"strconv"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
 )
 
 // maxID is the largest number of a user or a group that is taken. The kernel knows larger ones; not
 // every tool does.
 const maxID = 1<<31 - 1
+
+// loginEnvironment is the line of sh that gives what follows the environment of a login, under the variables of the playbook.
+func loginEnvironment(given []Variable) string {
+	words := []string{"login_environment"}
+	for _, v := range given {
+		words = append(words, v.Name)
+	}
+	return shell.Words(words...) + "\n"
+}
 
 // isYes tells whether a state holds "KEY yes".
 func isYes(obs Observation, key string) bool {

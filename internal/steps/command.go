@@ -19,6 +19,10 @@ removes, unless, only_if, or the meta-argument on_change. The commands of unless
 while planning too: they must only look. Once the command has run, what creates names must exist and
 unless must hold; otherwise the step did not converge, which is a failure.
 
+The command finds what a login of its user has: HOME, USER, LOGNAME, SHELL, the locale of the host
+(/etc/locale.conf, /etc/default/locale) and what /etc/environment sets, in whatever way the session
+became that user; env comes on top. Profiles such as .bashrc are not read.
+
 run is a list of words that no shell expands; script is text for sh (or for the interpreter).
 Secrets go in through env or stdin, never through the words of a command, which every user of the
 host can read.`,
@@ -98,10 +102,10 @@ func (c *command) Probe() string {
 		fmt.Fprintf(&b, "t=$(path_type %s) || exit 1\n[ \"$t\" != absent ] || { say skip removes; exit 0; }\n", shell.Quote(c.Removes))
 	}
 	if c.Unless != "" {
-		fmt.Fprintf(&b, "if ( %seval %s ) >/dev/null 2>&1; then say skip unless; exit 0; fi\n", c.chdir("exit 1"), shell.Quote(c.Unless))
+		fmt.Fprintf(&b, "if ( login_environment; %seval %s ) >/dev/null 2>&1; then say skip unless; exit 0; fi\n", c.chdir("exit 1"), shell.Quote(c.Unless))
 	}
 	if c.OnlyIf != "" {
-		fmt.Fprintf(&b, "if ( %seval %s ) >/dev/null 2>&1; then :; else say skip only_if; exit 0; fi\n", c.chdir("exit 1"), shell.Quote(c.OnlyIf))
+		fmt.Fprintf(&b, "if ( login_environment; %seval %s ) >/dev/null 2>&1; then :; else say skip only_if; exit 0; fi\n", c.chdir("exit 1"), shell.Quote(c.OnlyIf))
 	}
 	b.WriteString("say run yes\n")
 	return b.String()
@@ -158,6 +162,7 @@ func (c *command) Plan(f *Facts, obs Observation) (Change, error) {
 // text is the sh of the operation.
 func (c *command) text() string {
 	var b strings.Builder
+	b.WriteString(loginEnvironment(c.Env))
 	if c.Cwd != "" {
 		fmt.Fprintf(&b, "cd -- %s || exit 1\n", shell.Quote(c.Cwd))
 	}

@@ -26,7 +26,8 @@ installed too (on dnf and yum by downgrade).
 Lists that are older than a day, or that do not know a package, are refreshed before installing,
 unless update_cache is false. Someone else's lock is waited for, at most five minutes, and its owner
 is named. An interrupted dpkg is mended first. Questions are never asked: configuration files that
-were changed on the host are kept. Groups of packages, patterns, paths and URLs are refused.`,
+were changed on the host are kept. Maintainer scripts see the environment of a login: the locale of the
+host, not that of this tool. Groups of packages, patterns, paths and URLs are refused.`,
 	Example: `step "package" "tools" {
   names = ["tree", "less"]
 }

@@ -3,6 +3,10 @@
 
 [ "$F_UID" = 0 ] || fail "packages can only be changed as root: set become = true on the step, the play or the host"
 
+# How long zypper itself waits for whoever comes between (zypper(8)).
+ZYPP_LOCK_TIMEOUT=300
+export ZYPP_LOCK_TIMEOUT
+
 # lock_holder: sets holder to "PID COMMAND" of who holds the package manager's lock, or fails.
 lock_holder() {
 	case $F_PACKAGE_MANAGER in
@@ -78,7 +82,7 @@ apt_get() {
 	# apt itself waits too (since 1.9.11), for whoever comes between. Configuration files that
 	# were changed on the host stay as they are.
 	# shellcheck disable=SC2086
-	apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
+	as_login apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
 		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold ${APT_OPTIONS:-} "$@"
 }
 
@@ -88,7 +92,7 @@ mend_dpkg() {
 		[ -e "$mend_file" ] || return 0
 		wait_for_lock
 		echo 'dpkg was interrupted earlier: finishing with dpkg --configure -a' >&2
-		dpkg --force-confdef --force-confold --configure -a
+		as_login dpkg --force-confdef --force-confold --configure -a
 		return
 	done
 }
@@ -101,7 +105,7 @@ refresh_lists() {
 	apt) apt_get update ;;
 	dnf | yum) "$F_PACKAGE_MANAGER" -q clean expire-cache && "$F_PACKAGE_MANAGER" -y -q makecache ;;
 	apk) apk update ;;
-	zypper) ZYPP_LOCK_TIMEOUT=300 zypper --non-interactive refresh ;;
+	zypper) zypper --non-interactive refresh ;;
 	pacman) pacman -Sy --noconfirm ;;
 	esac || fail "the package lists could not be refreshed; the lines above name the repository"
 	mkdir -p /var/cache/provision && : >/var/cache/provision/package-lists
@@ -120,10 +124,10 @@ lacking() {
 install_packages() {
 	case $F_PACKAGE_MANAGER in
 	apt) apt_get install -- "$@" ;;
-	dnf | yum) wait_for_lock && "$F_PACKAGE_MANAGER" -y install -- "$@" ;;
-	apk) apk --wait 300 add -- "$@" ;;
-	zypper) ZYPP_LOCK_TIMEOUT=300 zypper --non-interactive install --auto-agree-with-licenses --oldpackage -- "$@" ;;
-	pacman) wait_for_lock && pacman -S --noconfirm --needed -- "$@" ;;
+	dnf | yum) wait_for_lock && as_login "$F_PACKAGE_MANAGER" -y install -- "$@" ;;
+	apk) as_login apk --wait 300 add -- "$@" ;;
+	zypper) as_login zypper --non-interactive install --auto-agree-with-licenses --oldpackage -- "$@" ;;
+	pacman) wait_for_lock && as_login pacman -S --noconfirm --needed -- "$@" ;;
 	esac
 }
 
@@ -171,10 +175,10 @@ remove_packages() {
 		mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
 		apt_get remove -- "$@"
 		;;
-	dnf | yum) wait_for_lock && "$F_PACKAGE_MANAGER" -y remove -- "$@" ;;
-	apk) apk --wait 300 del -- "$@" ;;
-	zypper) ZYPP_LOCK_TIMEOUT=300 zypper --non-interactive remove -- "$@" ;;
-	pacman) wait_for_lock && pacman -R --noconfirm -- "$@" ;;
+	dnf | yum) wait_for_lock && as_login "$F_PACKAGE_MANAGER" -y remove -- "$@" ;;
+	apk) as_login apk --wait 300 del -- "$@" ;;
+	zypper) as_login zypper --non-interactive remove -- "$@" ;;
+	pacman) wait_for_lock && as_login pacman -R --noconfirm -- "$@" ;;
 	esac || fail "the package manager failed; its last lines say why"
 }
 
@@ -188,9 +192,9 @@ ensure_latest() {
 		lacking "$@"
 		# shellcheck disable=SC2086
 		[ -z "$missing" ] || install_packages $missing || fail "the package manager failed; its last lines say why"
-		wait_for_lock && "$F_PACKAGE_MANAGER" -y update -- "$@"
+		wait_for_lock && as_login "$F_PACKAGE_MANAGER" -y update -- "$@"
 		;;
-	apk) apk --wait 300 add --upgrade -- "$@" ;;
+	apk) as_login apk --wait 300 add --upgrade -- "$@" ;;
 	*) install_packages "$@" ;;
 	esac || fail "the package manager failed; its last lines say why"
 	lacking "$@"
@@ -247,7 +251,7 @@ ensure_version() {
 		esac
 		install_packages "$version_spec"
 		# An older version than the installed one counts as "nothing to do" here.
-		version_present "$1" "$2" || "$F_PACKAGE_MANAGER" -y downgrade -- "$version_spec"
+		version_present "$1" "$2" || as_login "$F_PACKAGE_MANAGER" -y downgrade -- "$version_spec"
 		;;
 	apk)
 		case $2 in

@@ -32,25 +32,23 @@ upgrade_packages() {
 	fi
 	case $F_PACKAGE_MANAGER in
 	apt) if [ $# -gt 0 ]; then apt_get --only-upgrade install -- "$@"; else apt_get --with-new-pkgs upgrade; fi ;;
-	dnf | yum) wait_for_lock && "$F_PACKAGE_MANAGER" -y ${upgrade_security:+--security} update -- "$@" ;;
-	apk) if [ $# -gt 0 ]; then apk --wait 300 add --upgrade -- "$@"; else apk --wait 300 upgrade; fi ;;
+	dnf | yum) wait_for_lock && as_login "$F_PACKAGE_MANAGER" -y ${upgrade_security:+--security} update -- "$@" ;;
+	apk) if [ $# -gt 0 ]; then as_login apk --wait 300 add --upgrade -- "$@"; else as_login apk --wait 300 upgrade; fi ;;
 	zypper) zypper_upgrade "$@" ;;
-	pacman) wait_for_lock && pacman -Su --noconfirm ;;
+	pacman) wait_for_lock && as_login pacman -Su --noconfirm ;;
 	esac || fail "the upgrade failed; the last lines of the package manager say why"
 }
 
 # zypper exits with 102 to advise a reboot, and with 103 when it updated itself and wants another
 # run (zypper(8)).
 zypper_upgrade() {
-	ZYPP_LOCK_TIMEOUT=300
-	export ZYPP_LOCK_TIMEOUT
 	if [ -n "$upgrade_security" ]; then
 		set -- patch --category security --auto-agree-with-licenses
 	else
 		set -- update --auto-agree-with-licenses "$@"
 	fi
-	zypper --non-interactive "$@"
+	as_login zypper --non-interactive "$@"
 	upgrade_status=$?
-	[ "$upgrade_status" != 103 ] || { zypper --non-interactive "$@"; upgrade_status=$?; }
+	[ "$upgrade_status" != 103 ] || { as_login zypper --non-interactive "$@"; upgrade_status=$?; }
 	[ "$upgrade_status" = 0 ] || [ "$upgrade_status" = 102 ]
 }

@@ -334,6 +334,8 @@ func (p *pip) env() []Variable {
 
 func (p *pip) op(touched []string) Op {
 	var b strings.Builder
+	// What a package builds sees the locale of the host. The Python is the one that the probe found in our PATH.
+	b.WriteString(loginEnvironment(append([]Variable{{Name: "PATH"}}, p.env()...)))
 	b.WriteString("cd / && unset PYTHONPATH PYTHONHOME PYTHONSTARTUP\n")
 	b.WriteString(p.setPython(fmt.Sprintf("fail %s", shell.Quote(p.Python+" is not there; an earlier step has to bring it"))))
 	if p.Virtualenv != "" && p.State != "absent" {

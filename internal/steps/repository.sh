@@ -32,7 +32,7 @@ try_repository() {
 		# --setopt=reposdir is known to yum 3 and dnf. -y accepts the key of the repository.
 		"$F_PACKAGE_MANAGER" -y -q --setopt=reposdir="$t/repos" --setopt=skip_if_unavailable=0 makecache >&2
 		;;
-	zypper) ZYPP_LOCK_TIMEOUT=300 zypper --non-interactive --gpg-auto-import-keys --reposd-dir "$t/repos" refresh >&2 ;;
+	zypper) zypper --non-interactive --gpg-auto-import-keys --reposd-dir "$t/repos" refresh >&2 ;;
 	esac || fail "the repository $name does not work, so it was not added; the lines above say why"
 }
 

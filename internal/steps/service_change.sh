@@ -9,12 +9,12 @@ service_show() {
 	esac >&2
 }
 
-# service_do VERB NAME: start, stop, restart or reload.
+# service_do VERB NAME: start, stop, restart or reload. What an init script starts inherits the environment.
 service_do() {
 	case $F_INIT in
 	systemd) systemctl "$1" -- "$2" ;;
-	openrc) rc-service "$2" "$1" ;;
-	*) if have service; then service "$2" "$1"; else "/etc/init.d/$2" "$1"; fi ;;
+	openrc) as_login rc-service "$2" "$1" ;;
+	*) if have service; then as_login service "$2" "$1"; else as_login "/etc/init.d/$2" "$1"; fi ;;
 	esac
 }
 

@@ -304,8 +304,12 @@ func (s *sourceBuild) ops(f *Facts) []Op {
 
 // head is the sh that every operation begins with: it leaves the directory of the build in $w.
 func (s *sourceBuild) head() string {
-	return sourceBuildScript + fmt.Sprintf("name=%s\nkey=%s\nwork=%s\nbuilder=%s\nsubdir=%s\nbuild_place\n",
-		shell.Words(s.title()), s.key(), shell.Quote(s.WorkDir), shell.Quote(s.BuildUser), shell.Quote(s.Subdir))
+	var given []string
+	for _, v := range s.Env {
+		given = append(given, v.Name)
+	}
+	return sourceBuildScript + fmt.Sprintf("name=%s\nkey=%s\nwork=%s\nbuilder=%s\nsubdir=%s\ngiven=%s\nbuild_place\n",
+		shell.Words(s.title()), s.key(), shell.Quote(s.WorkDir), shell.Quote(s.BuildUser), shell.Quote(s.Subdir), shell.Quote(strings.Join(given, " ")))
 }
 
 func (s *sourceBuild) script(f *Facts) string {

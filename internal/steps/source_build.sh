@@ -1,4 +1,5 @@
-# Operations of the kind source_build. Set before it: name, key, work (or ""), builder (a user, or ""), subdir.
+# Operations of the kind source_build. Set before it: name, key, work (or ""), builder (a user, or ""), subdir, given (the names
+# of the variables of the playbook, as words).
 
 # build_place: the directory of this build, in $w. What is in it was left by an interrupted build with the very same
 # arguments, since the key is a hash of them.
@@ -44,16 +45,23 @@ build_unpack() {
 	mv -- "$w/src.new" "$w/src" || exit 1
 }
 
-# build_run TEXT: in the source, as the user who builds.
+# build_run TEXT: in the source, as the user who builds, in the environment of a login.
 build_run() {
 	if [ -z "$builder" ]; then
-		(cd -- "$w/src${subdir:+/$subdir}" && eval "$1")
+		# shellcheck disable=SC2086
+		(login_environment $given; cd -- "$w/src${subdir:+/$subdir}" && eval "$1")
 		return
 	fi
 	if have runuser; then build_switch=runuser; else build_switch=su; fi
 	build_at=$w/src${subdir:+/$subdir}
-	export build_at
-	"$build_switch" -s /bin/sh "$builder" -c "PATH=$PATH; export PATH; cd -- \"\$build_at\" && $1"
+	build_text=$1
+	(
+		# shellcheck disable=SC2086
+		login_environment $given
+		build_path=$PATH
+		export build_at build_path
+		exec "$build_switch" -s /bin/sh "$builder" -c "PATH=\$build_path; export PATH; cd -- \"\$build_at\" && unset build_path build_at && $build_text"
+	)
 }
 
 # build_stage NAME TEXT: once; a stamp says that it is done.
