@@ -95,7 +95,8 @@ func (d *directory) probeBelow() string {
 	if d.Group != "" {
 		tests = append(tests, "! -group "+shell.Quote(d.Group))
 	}
-	return fmt.Sprintf(`n=$({ find "$p" \( %s \) -print || echo '?'; } 2>&1 | head -n 1)
+	return fmt.Sprintf(`have find || fail "find is needed on the host; install it with a package step before this one"
+n=$({ find "$p" \( %s \) -print || echo '?'; } 2>&1 | head -n 1)
 case $n in
 '') say below same ;;
 /*) say below differs ;;

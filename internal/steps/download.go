@@ -18,7 +18,7 @@ Without it the file is downloaded only if it does not exist, and nothing vouches
 http and ftp that is refused, unless insecure is set.
 
 The file is loaded beside its destination and renamed when it is whole and verified, so nobody sees
-half of it. curl, wget or python3 is used, whichever the host has. headers travel apart from the
+half of it. curl, wget or python is used, whichever the host has. headers travel apart from the
 program, on standard input. The directory of the path must exist.`,
 	Example: `step "download" "release" {
   url  = "file:///etc/debian_version"

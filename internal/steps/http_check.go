@@ -22,8 +22,8 @@ seconds. If the answer is as wanted there is nothing to do; otherwise the step a
 interval until it is, and after the time-out it fails with the last status and the first lines of the
 body. Checking never counts as a change.
 
-Redirects are followed, unless a status from 300 to 399 is wanted. curl, python3 or wget is used,
-whichever the host has; with wget alone the method is GET and there are no headers. Headers may be
+Redirects are followed, unless a status from 300 to 399 is wanted. curl, python or wget is used,
+whichever the host has; with wget alone the method is GET, and with that of busybox there are no headers. Headers may be
 sensitive: then planning does not ask, because a plan carries no secrets, and the step always runs.`,
 	Example: `step "package" "python" {
   name = "python3"

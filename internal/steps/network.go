@@ -16,22 +16,25 @@ import (
 )
 
 // The shell functions of the kinds that use the network: port_open looks at a TCP port, fetch
-// brings a file, http_ask asks a web server.
+// brings a file, http_ask asks a web server. All of them use network.sh.
 //
+//go:embed network.sh
+var networkSource string
+
 //go:embed port_open.sh
 var portOpenSource string
-
-var portOpen = shell.Strip(portOpenSource)
 
 //go:embed fetch.sh
 var fetchScriptSource string
 
-var fetchScript = shell.Strip(fetchScriptSource)
-
 //go:embed http_ask.sh
 var httpAskSource string
 
-var httpAsk = shell.Strip(httpAskSource)
+var (
+	portOpen    = shell.Strip(networkSource + portOpenSource)
+	fetchScript = shell.Strip(networkSource + fetchScriptSource)
+	httpAsk     = shell.Strip(networkSource + httpAskSource)
+)
 
 var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$|^::1$`)
 

@@ -10,6 +10,9 @@ sync_state() {
 	t=$(path_type "$dest") || exit 1
 	say dest "$t"
 	[ "$t" = directory ] || return 0
+	for sync_tool in awk sha256sum stat tr xargs; do
+		have "$sync_tool" || fail "$sync_tool is needed on the host; install it with a package step before this one"
+	done
 	cd -- "$dest" || exit 1
 	sync_paths=$(printf '%s\n' "$manifest" | awk '{ sub(/^[^ ]+ [^ ]+ /, ""); print "./" $0 }') || exit 1
 	# What does not exist is left out here, and looked at again below.

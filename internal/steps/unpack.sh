@@ -31,16 +31,24 @@ unpack_zip() {
 		bsdtar -x -o -f "$1" -C "$2"
 	elif have busybox && busybox unzip --help >/dev/null 2>&1; then
 		busybox unzip -q -o "$1" -d "$2"
-	elif have python3; then
+	elif python_zip; then
 		# The module drops the modes of the files, which are in the upper half of external_attr.
-		python3 -c 'import os, sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as archive:
-    for entry in archive.infolist():
-        path = archive.extract(entry, sys.argv[2])
-        mode = entry.external_attr >> 16 & 0o777
-        if mode:
-            os.chmod(path, mode)' "$1" "$2"
+		"$PYTHON" -c 'import os, sys, zipfile
+archive = zipfile.ZipFile(sys.argv[1])
+for entry in archive.infolist():
+    path = archive.extract(entry, sys.argv[2])
+    mode = entry.external_attr >> 16 & 0o777
+    if mode:
+        os.chmod(path, mode)' "$1" "$2"
 	else
 		fail "unzip, bsdtar or python3 is needed to unpack a zip archive; install unzip"
 	fi
+}
+
+# python_zip: sets PYTHON to one that has the module; Debian's python3-minimal lacks much of the library.
+python_zip() {
+	for PYTHON in python3 python python2; do
+		if have "$PYTHON" && "$PYTHON" -c 'import zipfile' >/dev/null 2>&1 </dev/null; then return 0; fi
+	done
+	return 1
 }

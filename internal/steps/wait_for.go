@@ -17,7 +17,7 @@ again every interval, and fails after the time-out. Waiting never counts as a ch
 
 A port of the host itself is looked up in the kernel's list of listening sockets, so nothing is
 connected to and no tool is needed. A port of another host is connected to from the host that the
-step runs on, with bash, nc or python3, whichever is there. With absent the step waits until the port
+step runs on, with bash, python or nc, whichever is there. With absent the step waits until the port
 is closed, the path is gone, or the command fails. The command runs while planning too and must
 only look.`,
 	Example: `step "wait_for" "boot" {
