@@ -158,7 +158,9 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 			}
 			continue
 		}
-		if !h.takesPart(p) && !(len(s.entries) > 0 && p.mayWake()) {
+		// What keeps a check from being made may go away with a step before it, and with nothing else.
+		hopeless := p.Check && p.Err != nil && len(s.entries) == 0
+		if hopeless || !h.takesPart(p) && !(len(s.entries) > 0 && p.mayWake()) {
 			s.idle = append(s.idle, s.next)
 			continue
 		}
@@ -197,7 +199,10 @@ func (h *hostRun) passOver(seg segment, end ending) {
 // passedOver tells of a step that has nothing to do, or of a check that has passed already.
 func (h *hostRun) passedOver(p *Planned) {
 	if p.Check {
-		if !p.Skip {
+		switch {
+		case p.Err != nil:
+			h.check(p, &StepEnd{Status: StepFailed, Error: planFailure(p.Err)})
+		case !p.Skip:
 			h.check(p, &StepEnd{Status: StepUnchanged})
 		}
 		return
@@ -302,6 +307,9 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 	w := &watcher{host: h, total: len(seg.entries)}
 	if err := h.follow(ctx, prog, text, w); err != nil {
 		return w.end, err
+	}
+	if w.end.verdict == "ok" {
+		w.end.at = seg.next // it came to its end, whatever became of single steps
 	}
 	if w.failure && w.end.verdict != "stale" {
 		w.end.verdict = "failed"

@@ -84,15 +84,32 @@ func (w *waitFor) subject() string {
 	return fmt.Sprintf("%s port %d", w.Host, *w.Port)
 }
 
-// look defines the function look, whose status is 0 if the subject is there, 1 if it is not, and 127
-// if the host has nothing to find out with.
+// words are the condition that is waited for, and what is said if it never holds.
+func (w *waitFor) words() (until, instead string) {
+	switch {
+	case w.Command != "" && w.Absent:
+		return "fails", "still succeeds"
+	case w.Command != "":
+		return "succeeds", "still fails"
+	case w.Port != nil && w.Absent:
+		return "is closed", "is still open"
+	case w.Port != nil:
+		return "is open", "is not open"
+	case w.Absent:
+		return "is gone", "is still there"
+	}
+	return "is there", "is not there"
+}
+
+// look defines the function look, whose status is 0 if the condition of presence holds, 1 if it does not, 2 if the host cannot tell,
+// with the reason on stderr, and 127 if it has nothing to find out with. A command prints to $look_log.
 func (w *waitFor) look() string {
 	switch {
 	case w.Path != "":
-		return fmt.Sprintf("look() { [ -e %s ]; }\n", shell.Quote(w.Path))
+		return fmt.Sprintf("look() { [ ! -e %[1]s ] || return 0; path_type %[1]s >/dev/null || return 2; return 1; }\n", shell.Quote(w.Path))
 	case w.Command != "":
-		// A program that is not there yet, which the shell reports as 127, is no success either.
-		return fmt.Sprintf("look() { ( eval %s ) >/dev/null 2>&1 || return 1; }\n", shell.Quote(w.Command))
+		// Whatever the status is, it is the command's own: a program that is not there yet, which the shell reports as 127, fails too.
+		return fmt.Sprintf("look() { ( eval %s ) </dev/null >\"$look_log\" 2>&1; look_exit=$?; [ \"$look_exit\" = 0 ] || return 1; }\n", shell.Quote(w.Command))
 	case w.local():
 		// In state 0A a socket listens; addresses and ports are hexadecimal (proc(5)).
 		return fmt.Sprintf(`look() {
@@ -106,9 +123,10 @@ func (w *waitFor) look() string {
 }
 
 func (w *waitFor) Probe() string {
-	return w.look() + `look
+	return "look_log=/dev/null\n" + w.look() + `look
 case $? in
 0) say there yes ;;
+2) exit 1 ;;
 127) say tool missing ;;
 *) say there no ;;
 esac
@@ -131,28 +149,57 @@ func (w *waitFor) Plan(_ *Facts, obs Observation) (Change, error) {
 		// An earlier step may restart what is there now: then it is waited for.
 		return Change{Action: NoOp, Predict: []Observation{Observe("there " + other)}}, nil
 	}
-	state, instead := "is there", "is not there"
-	if w.Absent {
-		state, instead = "is gone", "is still there"
+	until, _ := w.words()
+	return Change{
+		Action:    Execute,
+		Reason:    fmt.Sprintf("waits until %s %s, at most %s", w.subject(), until, seconds(w.Timeout)),
+		Ops:       []Op{Run{Script: w.script()}},
+		ChangedIf: "false",
+		Predict:   []Observation{Observe("there " + wanted)},
+	}, nil
+}
+
+// script waits. Of a command it shows in the end what it printed, and its last lines as the reason.
+func (w *waitFor) script() string {
+	var b strings.Builder
+	if w.Command != "" {
+		b.WriteString("look_log=$(mktemp) || exit 1\ntrap 'rm -f \"$look_log\"' EXIT\ntrap 'exit 143' HUP INT TERM\n")
 	}
-	script := w.look() + fmt.Sprintf(`waited=0
+	b.WriteString(w.look())
+	holds := `[ "$look_status" = 0 ]`
+	if w.Absent {
+		holds = `[ "$look_status" != 0 ] && [ "$look_status" != 2 ]`
+	}
+	fmt.Fprintf(&b, `waited=0
 while :; do
 	look
 	look_status=$?
 	[ "$look_status" != 127 ] || exit 1
 	%s && exit 0
-	[ "$waited" -lt %d ] || fail %s
+	[ "$waited" -lt %d ] || break
 	sleep %d
 	waited=$((waited + %d))
 done
-`, map[bool]string{false: `[ "$look_status" = 0 ]`, true: `[ "$look_status" != 0 ]`}[w.Absent],
-		w.Timeout, shell.Quote(fmt.Sprintf("%s %s after %s; look at what should bring it, or raise timeout", w.subject(), instead, seconds(w.Timeout))),
-		w.Interval, w.Interval)
-	return Change{
-		Action:    Execute,
-		Reason:    fmt.Sprintf("waits until %s %s, at most %s", w.subject(), state, seconds(w.Timeout)),
-		Ops:       []Op{Run{Script: script}},
-		ChangedIf: "false",
-		Predict:   []Observation{Observe("there " + wanted)},
-	}, nil
+`, holds, w.Timeout, w.Interval, w.Interval)
+	_, instead := w.words()
+	message := fmt.Sprintf("%s %s after %s", w.subject(), instead, seconds(w.Timeout))
+	if w.Command == "" {
+		fmt.Fprintf(&b, "[ \"$look_status\" != 2 ] || fail %s\n", shell.Quote("the user of this step may not see "+w.subject()+"; set become = true"))
+		fmt.Fprintf(&b, "fail %s\n", shell.Quote(message+"; look at what should bring it, or raise timeout"))
+		return b.String()
+	}
+	if w.Absent {
+		fmt.Fprintf(&b, "fail %s\n", shell.Quote(message+"; look at what should end it, or raise timeout"))
+		return b.String()
+	}
+	fmt.Fprintf(&b, `cat "$look_log" >&2
+# The shell's own messages begin with the name of the program that runs the steps.
+why=$(awk 'NF { sub(/^[^ ]*\/program: (line )?[0-9]+: (eval: )?/, ""); line[++n] = substr($0, 1, 300) } END { for (i = n > 3 ? n - 2 : 1; i <= n; i++) printf "%%s%%s", (s++ ? "; " : ""), line[i] }' "$look_log")
+case $F_UID:$why in
+0:*) ;;
+*'ermission denied'* | *'peration not permitted'*) why="$why (does it need become = true?)" ;;
+esac
+fail %s" with status $look_exit${why:+: $why}"
+`, shell.Quote(message))
+	return b.String()
 }
