@@ -27,6 +27,63 @@ type position struct {
 	journal journalReader
 	number  int      // the step whose output comes now
 	out     [2]int64 // bytes of its stdout and stderr
+
+	// The host sends what a step printed before the record that it has ended. This is not relied on: an end waits here until the
+	// output that it announces has come, and what follows it waits, too.
+	held []record
+	got  map[int][2]int64 // by step: bytes of its output that have come
+}
+
+// heldLimit bounds what a host makes the client keep with ends whose output never comes.
+const heldLimit = 32 << 20
+
+// hold takes records until they may be judged.
+func (p *position) hold(records []record) error {
+	p.held = append(p.held, records...)
+	size := 0
+	for i := range p.held {
+		size += len(p.held[i].state) + entrySize
+	}
+	if size > heldLimit {
+		return fmt.Errorf("the journal on the host is damaged: step %d announces output that does not come", p.held[0].number)
+	}
+	return nil
+}
+
+// ready takes the records that may be judged now; with all it takes the others, too, marked as lost.
+func (p *position) ready(all bool) []record {
+	n := 0
+	for ; n < len(p.held); n++ {
+		r := &p.held[n]
+		if r.kind != "end" {
+			continue
+		}
+		got := p.got[r.number]
+		if got[0] < r.out[0] || got[1] < r.out[1] {
+			if !all {
+				break
+			}
+			r.lost = true
+		}
+		delete(p.got, r.number)
+	}
+	now := p.held[:n:n]
+	p.held = p.held[n:]
+	return now
+}
+
+// came notes how far the output of a step has come.
+func (p *position) came(f frame) {
+	if f.number != p.number {
+		p.number, p.out = f.number, [2]int64{}
+	}
+	p.out[f.stream-1] = f.from + int64(len(f.body))
+	if p.got == nil {
+		p.got = map[int][2]int64{}
+	}
+	if len(p.got) < heldLimit/entrySize {
+		p.got[f.number] = p.out
+	}
 }
 
 // A listener takes what a program does, in order.
@@ -69,6 +126,16 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 	stop := context.AfterFunc(ctx, func() { _ = s.process.Close() })
 	defer stop()
 	ended := false
+	judge := func(all bool) error {
+		for _, r := range pos.ready(all) {
+			// The host may have removed what the program left, but not its journal.
+			ended = ended || r.kind == "done"
+			if err := to.record(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for {
 		f, err := s.readFrame()
 		if err != nil {
@@ -76,6 +143,10 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 		}
 		switch f.kind {
 		case "mark":
+			if err := judge(true); err != nil {
+				return err
+			}
+			s.stderr.await("0")
 			said := s.stderr.take("0")
 			switch {
 			case f.number != 0:
@@ -86,21 +157,22 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 			return nil
 		case "journal":
 			records, err := pos.journal.feed(f.body)
-			for _, r := range records {
-				if rerr := to.record(r); rerr != nil {
-					return rerr
-				}
+			if herr := pos.hold(records); herr != nil {
+				return herr
+			}
+			if jerr := judge(false); jerr != nil {
+				return jerr
 			}
 			if err != nil {
 				return err
 			}
 		case "out":
-			if f.number != pos.number {
-				pos.number, pos.out = f.number, [2]int64{}
-			}
 			if f.stream == 1 || f.stream == 2 {
-				pos.out[f.stream-1] = f.from + int64(len(f.body))
+				pos.came(f)
 				to.output(f.number, f.stream, f.body)
+				if err := judge(false); err != nil {
+					return err
+				}
 			}
 		case "locked":
 			return &LockedError{Owner: string(f.body)}

@@ -21,33 +21,41 @@ launch() {
 	fi
 }
 
-# frame KIND NUMBER STREAM FROM FILE: send what FILE holds beyond FROM bytes, at most 64 KiB; sets AT to where the
-# next one begins.
-frame() {
+# size FILE: sets SIZE to how many bytes it holds; 0 if it is not there.
+size() {
+	SIZE=0
+	[ ! -s "$1" ] || SIZE=$(wc -c <"$1") || SIZE=0
+	SIZE=$((SIZE))
+}
+
+# frames KIND NUMBER STREAM FROM TO FILE: send the bytes of FILE from FROM up to TO, 64 KiB a frame. TO is a size that was
+# measured before: what has been written since waits for the next look. Sets AT to where the next frame begins.
+frames() {
 	AT=$4
-	[ -s "$5" ] || return 0
-	frame_size=$(wc -c <"$5") || return 0
-	frame_size=$((frame_size))
-	[ "$frame_size" -ge "$4" ] || AT=0
-	[ "$frame_size" -gt "$AT" ] || return 0
-	frame_length=$((frame_size - AT))
-	[ "$frame_length" -le 65536 ] || frame_length=65536
-	printf '%s %s %s %s %s %s\n' "$NONCE" "$1" "$2" "$3" "$AT" "$frame_length"
-	tail -c "+$((AT + 1))" "$5" | head -c "$frame_length"
-	AT=$((AT + frame_length))
-	FOLLOW_MOVED=1
+	[ "$5" -ge "$AT" ] || AT=0
+	while [ "$5" -gt "$AT" ]; do
+		frame_length=$(($5 - AT))
+		[ "$frame_length" -le 65536 ] || frame_length=65536
+		printf '%s %s %s %s %s %s\n' "$NONCE" "$1" "$2" "$3" "$AT" "$frame_length"
+		if [ "$5" -lt 16777216 ]; then
+			tail -c "+$((AT + 1))" "$6" | head -c "$frame_length"
+		else
+			# The program may cut so large a file at this moment: a frame has its announced length even so.
+			{ tail -c "+$((AT + 1))" "$6"; head -c 65536 /dev/zero; } 2>/dev/null | head -c "$frame_length"
+		fi
+		AT=$((AT + frame_length))
+		FOLLOW_MOVED=1
+	done
 }
 
 # outputs NUMBER: what the step has printed since the last look. Sets FOLLOW_1 and FOLLOW_2.
 outputs() {
-	while :; do
-		outputs_before=$FOLLOW_1.$FOLLOW_2
-		frame out "$1" 1 "$FOLLOW_1" "$DIR/out.$1.1"
-		FOLLOW_1=$AT
-		frame out "$1" 2 "$FOLLOW_2" "$DIR/out.$1.2"
-		FOLLOW_2=$AT
-		[ "$outputs_before" != "$FOLLOW_1.$FOLLOW_2" ] || return 0
-	done
+	size "$DIR/out.$1.1"
+	frames out "$1" 1 "$FOLLOW_1" "$SIZE" "$DIR/out.$1.1"
+	FOLLOW_1=$AT
+	size "$DIR/out.$1.2"
+	frames out "$1" 2 "$FOLLOW_2" "$SIZE" "$DIR/out.$1.2"
+	FOLLOW_2=$AT
 }
 
 # follow ID DIR JOURNAL-OFFSET NUMBER OFFSET1 OFFSET2: send frames until the program has ended, then
@@ -59,7 +67,8 @@ follow() {
 	while :; do
 		FOLLOW_MOVED=
 		follow_done=
-		# The order matters: what is looked at first was written last.
+		# The order matters: what is looked at first was written last. Each file is measured once in a look, the journal before
+		# the outputs: all that a record of it speaks of is on its way before the record.
 		[ ! -f "$DIR/done" ] || follow_done=1
 		# Quick at first, since most programs are done in a moment; but a whole look takes a few processes from what the host
 		# is busy with, so only every fifth is one.
@@ -68,19 +77,19 @@ follow() {
 			sleep 0.02 2>/dev/null || sleep 1
 			continue
 		fi
-		follow_size=0
-		[ ! -s "$FOLLOW_JOURNAL" ] || follow_size=$(wc -c <"$FOLLOW_JOURNAL")
+		size "$FOLLOW_JOURNAL"
+		follow_size=$SIZE
 		if [ -s "$DIR/number" ]; then IFS= read -r follow_current <"$DIR/number"; else follow_current=$FOLLOW_NUMBER; fi
 		outputs "$FOLLOW_NUMBER"
 		while [ "$FOLLOW_NUMBER" -lt "$follow_current" ]; do
 			FOLLOW_NUMBER=$((FOLLOW_NUMBER + 1)) FOLLOW_1=0 FOLLOW_2=0
 			outputs "$FOLLOW_NUMBER"
 		done
-		while [ "$FOLLOW_AT" -lt "$((follow_size))" ]; do
-			frame journal 0 0 "$FOLLOW_AT" "$FOLLOW_JOURNAL"
-			[ "$AT" != "$FOLLOW_AT" ] || break
+		# A journal only grows: one that is shorter than what was sent of it is not there, and is never sent anew.
+		if [ "$FOLLOW_AT" -lt "$follow_size" ]; then
+			frames journal 0 0 "$FOLLOW_AT" "$follow_size" "$FOLLOW_JOURNAL"
 			FOLLOW_AT=$AT
-		done
+		fi
 		if [ -n "$follow_done" ]; then break; fi
 		if [ -n "$FOLLOW_MOVED" ]; then follow_idle=0; else follow_idle=$((follow_idle + 1)); fi
 		if [ "$follow_idle" -gt 20 ] && ! follow_alive; then

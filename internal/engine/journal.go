@@ -15,7 +15,9 @@ type record struct {
 	verdict string
 	status  int
 	took    time.Duration
+	out     [2]int64 // bytes of its stdout and stderr when it ended
 	state   string
+	lost    bool // not all of its output has come, nor will it
 }
 
 // A journalReader cuts records from the bytes of a journal as they arrive.
@@ -73,11 +75,11 @@ func parseRecord(b []byte) (record, int, error) {
 	case "done":
 		r.verdict = fields[1]
 	case "end":
-		if len(fields) != 6 {
+		if len(fields) != 8 {
 			return bad()
 		}
 		r.verdict = fields[2]
-		length, lerr := strconv.Atoi(fields[5])
+		length, lerr := strconv.Atoi(fields[7])
 		if r.number, err = strconv.Atoi(fields[1]); err != nil || lerr != nil || length < 0 || length > fragmentLimit {
 			return bad()
 		}
@@ -85,6 +87,11 @@ func parseRecord(b []byte) (record, int, error) {
 			return bad()
 		}
 		r.took = span(fields[4])
+		for i := range r.out {
+			if r.out[i], err = strconv.ParseInt(fields[5+i], 10, 64); err != nil || r.out[i] < 0 {
+				return bad()
+			}
+		}
 		if len(b) < n+length+1 {
 			return record{}, 0, nil
 		}

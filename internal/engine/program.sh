@@ -5,7 +5,8 @@
 # The journal is one record a line:
 #   run ID BOOT OWNER
 #   begin NUMBER ADDRESS          (an address may hold spaces: it is the rest of the line)
-#   end NUMBER VERDICT STATUS SECONDS BYTES, a line break, that many bytes of state, a line break
+#   end NUMBER VERDICT STATUS SECONDS STDOUT STDERR BYTES, a line break, that many bytes of state, a line break
+#       (STDOUT and STDERR are how many bytes the step has printed: nobody judges it who does not have them)
 #   done VERDICT
 # Verdicts of a step: changed, unchanged, skipped, stale, failed, timeout, blind (its state could not
 # be told), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, locked, reboot.
@@ -110,7 +111,10 @@ begin() {
 # end VERDICT STATUS STATE
 end() {
 	clock
-	printf 'end %s %s %s %s-%s %s\n%s\n' "$NUMBER" "$1" "$2" "$BEGAN" "$NOW" "${#3}" "$3" >>"$JOURNAL"
+	end_out=0 end_err=0
+	[ ! -s "$DIR/out.$NUMBER.1" ] || end_out=$(wc -c <"$DIR/out.$NUMBER.1")
+	[ ! -s "$DIR/out.$NUMBER.2" ] || end_err=$(wc -c <"$DIR/out.$NUMBER.2")
+	printf 'end %s %s %s %s-%s %s %s %s\n%s\n' "$NUMBER" "$1" "$2" "$BEGAN" "$NOW" "$((end_out))" "$((end_err))" "${#3}" "$3" >>"$JOURNAL"
 	NUMBER=
 }
 

@@ -159,6 +159,9 @@ func (s *Session) Ask(ctx context.Context, salt string, files batch, fragments [
 		answers = append(answers, steps.Observation{Stdout: out, Exit: status})
 	}
 	s.method = ""
+	if len(fragments) > 0 {
+		s.stderr.await(strconv.Itoa(len(fragments) - 1))
+	}
 	for i := range answers {
 		answers[i].Stderr = s.stderr.take(strconv.Itoa(i))
 	}

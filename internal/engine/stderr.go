@@ -22,6 +22,7 @@ type stderrReader struct {
 	last  string            // the mark after which all goes to to
 	to    func([]byte)
 	past  bool // that mark has come
+	deaf  bool // so many marks have come that no more are kept
 	grew  chan struct{}
 	ended chan struct{}
 }
@@ -86,6 +87,7 @@ func (s *stderrReader) keep(name string, text []byte) {
 		text = nil
 	}
 	if s.kept+entrySize+len(name) > 2*stderrTotal {
+		s.deaf = true
 		return
 	}
 	s.cut[name] = string(text)
@@ -107,32 +109,43 @@ func (s *stderrReader) follow(mark string, to func([]byte)) {
 	s.last, s.to = mark, to
 }
 
-// take returns and forgets what was printed before the mark with a name, waiting a little for a mark that
-// is still on its way; with the name "" it takes what has no mark yet.
+// take returns and forgets what was printed before the mark with a name; with the name "" it takes what has no mark yet. What
+// may still be on its way has to be awaited first.
 func (s *stderrReader) take(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if name == "" {
-		s.mu.Lock()
-		defer s.mu.Unlock()
 		text := s.open.String()
 		s.open.Reset()
 		return text
 	}
-	limit := time.NewTimer(2 * time.Second)
+	text := s.cut[name]
+	s.forget(name)
+	return text
+}
+
+// markLimit is how long a mark on standard error may come after the same mark on standard output: the streams are not in step, and a
+// busy host or a slow link may take its time with one of them.
+const markLimit = 30 * time.Second
+
+// await waits for a mark. Marks come in order: all text before an earlier one is there, too.
+func (s *stderrReader) await(name string) {
+	limit := time.NewTimer(markLimit)
 	defer limit.Stop()
 	for {
 		s.mu.Lock()
-		text, ok := s.cut[name]
-		s.forget(name)
+		_, there := s.cut[name]
+		there = there || s.deaf
 		s.mu.Unlock()
-		if ok {
-			return text
+		if there {
+			return
 		}
 		select {
 		case <-s.grew:
 		case <-s.ended:
-			return ""
+			return
 		case <-limit.C:
-			return ""
+			return
 		}
 	}
 }

@@ -146,6 +146,9 @@ func (w *watcher) ended(p *Planned, r record) {
 		e.Status = StepFailed
 		e.Error = failure(p, r, stdout, stderr)
 	}
+	if r.lost {
+		w.cutShort(p, e)
+	}
 	if p.Loan != nil {
 		e.Status, e.Reason = StepSkipped, p.Change.Reason
 		h.count(e.Status)
@@ -170,6 +173,22 @@ func (w *watcher) ended(p *Planned, r record) {
 		h.count(e.Status)
 	}
 	h.emit(Event{Type: EventStepEnd, StepEnd: e})
+}
+
+// cutShort tells that a part of a step's output will never come: the host removed it, or had no room for it. What is computed from
+// the output of the step must not be computed from a part of it.
+func (w *watcher) cutShort(p *Planned, e *StepEnd) {
+	const lost = "a part of its output was lost on the host or on the way"
+	switch {
+	case e.Error != nil:
+		e.Error.Message += " (" + lost + ")"
+	case (e.Status == StepChanged || e.Status == StepUnchanged) && w.host.awaited(p.Addr):
+		e.Status = StepFailed
+		e.Error = &Failure{Message: lost + ", and a later step needs it", Hint: "run again; the step itself has run"}
+		w.stop()
+	case e.Status != StepInterrupted:
+		w.host.emit(Event{Type: EventWarning, Warning: &Warning{Addr: p.Addr, Message: lost}})
+	}
 }
 
 func (w *watcher) printed(number int) (stdout, stderr string) {
