@@ -22,6 +22,10 @@ func (s *sinks) Event(e engine.Event) {
 	switch e.Type {
 	case engine.EventRunStart, engine.EventHostPlanned, engine.EventHostEnd:
 		s.before = append(s.before, e)
+	case engine.EventPlanStep:
+		if e.PlanStep.Error != nil {
+			s.before = append(s.before, e)
+		}
 	}
 	for _, sink := range s.list {
 		sink.Event(e)

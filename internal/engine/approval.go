@@ -85,6 +85,7 @@ func (h *hostRun) look(ctx context.Context) error {
 	if err := h.settle(ctx, 0); err != nil {
 		return err
 	}
+	h.tellMistakes()
 	return h.mistakes()
 }
 
@@ -120,8 +121,11 @@ func (h *hostRun) approved(from int) error {
 }
 
 // harmless tells of a step that there is nothing more to run for than was approved, whatever its state: nothing at all, what was
-// left open, or a command or a wait that is as it was or is not needed any more.
+// left open (but not what could not be planned), or a command or a wait that is as it was or is not needed any more.
 func harmless(was, is *PlanStep) bool {
+	if was.Error != nil {
+		return is.Error != nil || is.Action == steps.NoOp && len(is.Events) == 0
+	}
 	switch was.Action {
 	case steps.Unknown:
 		return true
@@ -135,7 +139,7 @@ func harmless(was, is *PlanStep) bool {
 
 // graver tells of a step that would break something which the approved plan does not mention.
 func graver(was, is *PlanStep) bool {
-	if was.Action == steps.Unknown {
+	if was.Action == steps.Unknown && was.Error == nil {
 		return false
 	}
 	more := func(list, than []string) bool {

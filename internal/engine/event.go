@@ -296,9 +296,10 @@ const (
 // A HostEnd closes a host.
 type HostEnd struct {
 	Status   HostStatus `json:"status"`
-	Counts   Counts     `json:"counts,omitempty"`  // by step status, or by action in a plan
-	Duration Millis     `json:"duration_ms"`       // of its turns, without the waiting for them
-	Message  string     `json:"message,omitempty"` // why it is not ok, in one line
+	Counts   Counts     `json:"counts,omitempty"`   // by step status, or by action in a plan
+	Duration Millis     `json:"duration_ms"`        // of its turns, without the waiting for them
+	Message  string     `json:"message,omitempty"`  // why it is not ok, in one line
+	Planning bool       `json:"planning,omitempty"` // it ended while it was planned: apply leaves it as it is
 }
 
 // A Warning is something that a person should know and that stops nothing.

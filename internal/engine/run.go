@@ -64,6 +64,8 @@ type Run struct {
 	hosts []*hostRun
 	lent  map[string]*loan // by address: the steps that run once for all hosts
 	began time.Time
+
+	planning bool // in Plan, and not in Apply
 }
 
 // NewID returns the name of a run: its start in UTC and four random letters; sorts by time, safe as a file name.
@@ -117,6 +119,7 @@ func (r *Run) Plan(ctx context.Context) Summary {
 	for i := range r.Hosts {
 		r.hosts[i] = &hostRun{Host: r.Hosts[i], run: r, number: i + 1, counts: Counts{}}
 	}
+	r.planning = true
 	r.skip()
 	r.each(ctx, r.alive(), nil, func(h *hostRun) {
 		if err := h.plan(ctx); err != nil {
@@ -126,6 +129,7 @@ func (r *Run) Plan(ctx context.Context) Summary {
 		}
 	})
 	r.planShared(ctx)
+	r.planning = false
 	var s Summary
 	for _, h := range r.hosts {
 		s.Changes = s.Changes || h.outcome == "" && h.pending() > 0
@@ -281,7 +285,9 @@ func (h *hostRun) end(status HostStatus, message string) {
 	h.run.tally(status)
 	h.run.bereave(h)
 	h.close()
-	h.emit(Event{Type: EventHostEnd, HostEnd: &HostEnd{Status: status, Counts: h.counts, Duration: Millis(h.workedFor()), Message: message}})
+	h.emit(Event{Type: EventHostEnd, HostEnd: &HostEnd{
+		Status: status, Counts: h.counts, Duration: Millis(h.workedFor()), Message: message, Planning: h.run.planning && status != HostSkipped,
+	}})
 }
 
 // workedFor is how long the host has had its turns; waiting for them does not count.

@@ -64,19 +64,32 @@ func (h *hostRun) tellPlanned() {
 
 func eventSource(s steps.Source) Source { return Source{File: s.File, Line: s.Line, Text: s.Text} }
 
-// mistakes returns what makes the plan impossible, as one error, or nil. A step with continue_on_error keeps no other from its turn.
+// mistakes returns which steps make the plan impossible, as one error, or nil: why was told with each. A step with
+// continue_on_error keeps no other from its turn.
 func (h *hostRun) mistakes() error {
-	var texts []string
+	var addrs []string
 	for i := range h.planned {
 		p := &h.planned[i]
 		if p.Err != nil && !p.Check && !p.Proceed {
-			texts = append(texts, fmt.Sprintf("%s (%s:%d): %s", p.Addr, p.Source.File, p.Source.Line, p.Err))
+			addrs = append(addrs, p.Addr)
 		}
 	}
-	if len(texts) == 0 {
+	switch len(addrs) {
+	case 0:
 		return nil
+	case 1:
+		return fmt.Errorf("%s cannot be planned", addrs[0])
 	}
-	return errors.New(strings.Join(texts, "\n"))
+	return fmt.Errorf("%d steps cannot be planned: %s", len(addrs), strings.Join(addrs, ", "))
+}
+
+// tellMistakes tells of the steps that cannot be planned, where nothing else of a plan is told.
+func (h *hostRun) tellMistakes() {
+	for i := range h.planned {
+		if p := &h.planned[i]; p.Err != nil && !p.Check && !p.Proceed {
+			h.tellStep(p)
+		}
+	}
 }
 
 // pending counts the steps that have, or may have, something to do.

@@ -30,9 +30,9 @@ func (s Style) failure(host string, e *engine.StepEnd) []string {
 		field("at", at+"  "+s.paint(faint, strings.TrimSpace(Line(e.Source.Text))))
 	}
 	if e.Error == nil {
-		field("why", Line(e.Reason))
+		field("why", inline(e.Reason))
 	} else {
-		field("why", Line(e.Error.Message))
+		field("why", inline(e.Error.Message))
 		for i, command := range strings.Split(strings.TrimRight(Clean(e.Error.Command), "\n"), "\n") {
 			if i == 5 {
 				field("", s.dots())
@@ -55,8 +55,24 @@ func (s Style) failure(host string, e *engine.StepEnd) []string {
 	}
 	if e.Error != nil {
 		lines = append(lines, s.tail(e.Error.Output)...)
-		field("next", Line(e.Error.Hint))
+		field("next", inline(e.Error.Hint))
 	}
+	return lines
+}
+
+// unplanned is the block for a step that cannot be planned.
+func (s Style) unplanned(host string, p *engine.PlanStep) []string {
+	lines := []string{s.paint(bad, s.cross()+" "+Line(host)+"  "+Line(p.Addr)+"  "+unplannedWords)}
+	field := func(name, text string) {
+		if text != "" {
+			lines = append(lines, "    "+s.paint(faint, pad(name, 9))+text)
+		}
+	}
+	if at := place(p.Source); at != "" {
+		field("at", at+"  "+s.paint(faint, strings.TrimSpace(Line(p.Source.Text))))
+	}
+	field("why", inline(p.Error.Message))
+	field("next", inline(p.Error.Hint))
 	return lines
 }
 

@@ -150,11 +150,20 @@ func (r *reported) headline(p *page, counts map[verdict]int) {
 	}
 	p.Symbol, p.Tone = "✓", "good"
 	changing := part(counts[verdictPending]) + " to change"
+	unplanned, where := r.unplanned()
 	switch status := r.status(); {
 	case status == string(verdictUnended):
 		p.Symbol, p.Tone, p.Verdict = "?", "warn", "The run was cut off: its end is not known"
 	case status == "interrupted":
 		p.Symbol, p.Tone, p.Verdict = "!", "warn", "Interrupted"
+	case unplanned > 0 && r.start.Command == engine.CommandPlan:
+		p.Symbol, p.Tone, p.Verdict = "✗", "bad", count(unplanned, "step")+" cannot be planned"
+		if len(r.hosts) > 1 {
+			p.Verdict = changing + ", " + p.Verdict
+		}
+		if n := bad - where; n > 0 {
+			p.Verdict += fmt.Sprintf(", %d without a plan", n)
+		}
 	case status != "ok" && r.start.Command == engine.CommandPlan && len(r.hosts) > 1:
 		p.Symbol, p.Tone, p.Verdict = "✗", "bad", fmt.Sprintf("%s, %d without a plan", changing, bad)
 	case status != "ok":
@@ -173,6 +182,23 @@ func (r *reported) headline(p *page, counts map[verdict]int) {
 	default:
 		p.Verdict = "Done: nothing had to change"
 	}
+}
+
+// unplanned counts the steps of all hosts that cannot be planned, and the hosts without a plan because of them.
+func (r *reported) unplanned() (all, hosts int) {
+	for _, h := range r.hosts {
+		n := 0
+		for _, s := range h.steps {
+			if s.verdict(r.start.Command) == verdictUnplanned {
+				n++
+			}
+		}
+		all += n
+		if n > 0 && h.verdict(r.start.Command).trouble() {
+			hosts++
+		}
+	}
+	return all, hosts
 }
 
 func (r *reported) facts() []named {
@@ -216,7 +242,7 @@ func (r *reported) facts() []named {
 // verdictOrder is the order in which verdicts are listed: what needs a person first.
 func verdictOrder() []verdict {
 	return []verdict{
-		verdictFailed, verdictLeft, verdict(engine.StepNotConverged), verdict(engine.StepStale), verdict(engine.HostUnreached),
+		verdictFailed, verdictUnplanned, verdictLeft, verdict(engine.StepNotConverged), verdict(engine.StepStale), verdict(engine.HostUnreached),
 		verdict(engine.HostIsLocked), verdict(engine.StepInterrupted), verdictUnended, verdictNotRun, verdictPending, verdictChanged,
 		verdictPassed, verdictUnchanged, verdictSkipped,
 	}

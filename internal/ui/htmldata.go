@@ -125,7 +125,7 @@ func (d *pageData) host(r *reported, h *reportedHost) hostData {
 	fact("user", h.connected.User)
 	fact("system", h.connected.OS)
 	if h.end != nil {
-		out.Message = Line(h.end.Message)
+		out.Message = inline(h.end.Message)
 		fact("took", short(time.Duration(h.end.Duration)))
 	}
 	if h.retries > 0 {
@@ -230,8 +230,8 @@ func (d *pageData) plan(s *engine.PlanStep) int {
 
 func (d *pageData) note(f engine.Failure) int {
 	n := pageNote{
-		Message: headOf(Line(f.Message), pageWords), Command: headOf(Clean(f.Command), pageCommand), Exit: f.Exit,
-		Output: shownOutput(f.Output), Hint: headOf(Line(f.Hint), pageWords),
+		Message: headOf(inline(f.Message), pageWords), Command: headOf(Clean(f.Command), pageCommand), Exit: f.Exit,
+		Output: shownOutput(f.Output), Hint: headOf(inline(f.Hint), pageWords),
 	}
 	if i, known := d.noteAt[n]; known {
 		return i

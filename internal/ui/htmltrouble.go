@@ -112,8 +112,8 @@ func (g *troubleGroup) trouble() pageTrouble {
 func (r *reported) stepTrouble(s *reportedStep) pageTrouble {
 	v, f := s.verdict(r.start.Command), s.failure()
 	t := pageTrouble{
-		Title: Line(s.addr), Words: v.words(), Message: headOf(Line(f.Message), pageWords), Place: place(s.source), Source: strings.TrimSpace(Line(s.source.Text)),
-		Command: headOf(strings.TrimRight(Clean(f.Command), "\n"), pageCommand), Exit: f.Exit, Output: shownOutput(f.Output), Hint: headOf(Line(f.Hint), pageWords),
+		Title: Line(s.addr), Words: v.words(), Message: headOf(inline(f.Message), pageWords), Place: place(s.source), Source: strings.TrimSpace(Line(s.source.Text)),
+		Command: headOf(strings.TrimRight(Clean(f.Command), "\n"), pageCommand), Exit: f.Exit, Output: shownOutput(f.Output), Hint: headOf(inline(f.Hint), pageWords),
 		Cut: len(f.Output) > reportedOutput-200,
 	}
 	t.Symbol, t.Tone = v.look()
@@ -135,7 +135,7 @@ func (r *reported) hostTrouble(h *reportedHost) *pageTrouble {
 	if !v.trouble() {
 		return nil
 	}
-	t := &pageTrouble{Title: "host", Words: v.words(), Message: headOf(Line(h.end.Message), pageWords)}
+	t := &pageTrouble{Title: "host", Words: v.words(), Message: headOf(inline(h.end.Message), pageWords)}
 	t.Symbol, t.Tone = v.look()
 	if u := h.unreachable; u != nil {
 		t.Title, t.Message, t.Hint = "connection", Line(u.Phase)+": "+Line(u.Message), Line(u.Hint)

@@ -130,13 +130,13 @@ func (r *reported) junitStep(h *reportedHost, s *reportedStep) junitCase {
 	problem := func() *junitProblem {
 		f := s.failure()
 		return &junitProblem{
-			Type: strings.ReplaceAll(string(v), "_", " "), Message: Line(h.name) + ": " + Line(f.Message), Text: characters(s.junitText(f)),
+			Type: strings.ReplaceAll(string(v), "_", " "), Message: Line(h.name) + ": " + inline(f.Message), Text: characters(s.junitText(f)),
 		}
 	}
 	switch v {
 	case verdictFailed, verdictLeft, verdict(engine.StepNotConverged):
 		c.Failure = problem()
-	case verdict(engine.StepStale), verdict(engine.StepInterrupted):
+	case verdictUnplanned, verdict(engine.StepStale), verdict(engine.StepInterrupted):
 		c.Error = problem()
 	case verdictNotRun:
 		c.Skipped = &junitProblem{Message: "not reached"}
@@ -174,7 +174,7 @@ func (s *reportedStep) junitText(f engine.Failure) string {
 	if out := strings.TrimRight(Clean(f.Output), "\n"); out != "" {
 		b.WriteString("output:\n" + out + "\n")
 	}
-	field("next", Line(f.Hint))
+	field("next", inline(f.Hint))
 	return b.String()
 }
 

@@ -165,7 +165,7 @@ func logLine(e engine.Event, text string) string {
 
 // logVerdicts renders for the logs of hosts, which have no screen.
 func logVerdicts() *verdicts {
-	return &verdicts{style: Style{Unicode: true}, verbose: true, output: newLineSplitter()}
+	return &verdicts{style: Style{Unicode: true}, verbose: true, early: true, output: newLineSplitter()}
 }
 
 func (l *Log) open(e engine.Event) error {

@@ -25,7 +25,9 @@ type hostPlan struct {
 	steps   []*engine.PlanStep // in playbook order, no-ops too
 	places  map[string]int     // where the step of an address is in steps
 	done    bool               // all steps are there
-	trouble string             // why there is no plan: "unreachable: connection refused"
+	trouble string             // what is wrong with the host itself: "unreachable: connection refused"
+	leftOut bool               // it is planned, and apply changes nothing on it
+	skipped bool               // no play takes it
 }
 
 // NewPlan returns a Plan without hosts.
@@ -57,16 +59,45 @@ func (p *Plan) Event(e engine.Event) {
 		if d := time.Duration(e.HostPlanned.Duration); d > p.duration {
 			p.duration = d
 		}
-	case e.HostUnreachable != nil:
+	case e.HostUnreachable != nil && !h.done:
 		h.trouble = "unreachable: " + Line(e.HostUnreachable.Message)
-	case e.HostLocked != nil:
+	case e.HostLocked != nil && !h.done:
 		h.trouble = "locked by " + Line(e.HostLocked.Owner)
-	case e.HostEnd != nil && !h.done && h.trouble == "":
-		h.trouble = strings.ReplaceAll(string(e.HostEnd.Status), "_", " ")
-		if e.HostEnd.Message != "" {
-			h.trouble += ": " + Line(e.HostEnd.Message)
+	case e.HostEnd != nil:
+		h.end(e.HostEnd)
+	}
+}
+
+// end takes the end of a host. Once a host is planned, only an end that the planning brought belongs to the plan.
+func (h *hostPlan) end(e *engine.HostEnd) {
+	switch {
+	case e.Status == engine.HostSkipped:
+		h.skipped = true
+		return
+	case h.done && (!e.Planning || e.Status == engine.HostOK):
+		return
+	case h.done:
+		if h.leftOut = true; len(h.unplanned()) > 0 {
+			return // the steps say why
+		}
+	case h.trouble != "":
+		return
+	}
+	h.trouble = strings.ReplaceAll(string(e.Status), "_", " ")
+	if e.Message != "" {
+		h.trouble += ": " + Line(e.Message)
+	}
+}
+
+// unplanned returns the steps that cannot be planned.
+func (h *hostPlan) unplanned() []*engine.PlanStep {
+	var list []*engine.PlanStep
+	for _, s := range h.steps {
+		if s.Error != nil {
+			list = append(list, s)
 		}
 	}
+	return list
 }
 
 // add takes a step in; one that is planned anew replaces what it was.
@@ -79,25 +110,27 @@ func (h *hostPlan) add(s *engine.PlanStep) {
 	h.steps = append(h.steps, s)
 }
 
-// Changes returns how many steps of all hosts would change something or cannot be known yet.
+// Changes returns how many steps of all hosts would change something or cannot be known yet. Steps that cannot be planned
+// are not among them.
 func (p *Plan) Changes() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
 	for _, h := range p.hosts {
-		n += len(h.listed(false))
+		n += len(h.listed(false)) - len(h.unplanned())
 	}
 	return n
 }
 
-// listed returns the steps that a plan lists: those that are not no-ops, or all of them.
+// listed returns the steps that a plan lists: those that are not no-ops, or all of them. A step that cannot be planned is
+// no no-op.
 func (h *hostPlan) listed(all bool) []*engine.PlanStep {
 	if all {
 		return h.steps
 	}
 	var some []*engine.PlanStep
 	for _, s := range h.steps {
-		if s.Action != steps.NoOp || len(s.Events) > 0 {
+		if s.Action != steps.NoOp || len(s.Events) > 0 || s.Error != nil {
 			some = append(some, s)
 		}
 	}
@@ -243,44 +276,86 @@ func stepKey(s *engine.PlanStep) string {
 	return string(data)
 }
 
-// counts adds up the actions of all steps, and the hosts that have any.
-func (p *Plan) counts() (byAction map[steps.Action]int, dirty int) {
-	byAction = map[steps.Action]int{}
-	for _, h := range p.hosts {
-		for _, s := range h.steps {
-			action := s.Action
-			if action == steps.NoOp && len(s.Events) > 0 {
-				action = steps.Execute // it is as wanted, and restarts all the same
-			}
-			byAction[action]++
-		}
-		if len(h.listed(false)) > 0 {
-			dirty++
-		}
-	}
-	return byAction, dirty
+// planCounts are the numbers of a plan.
+type planCounts struct {
+	byAction  map[steps.Action]int // of the steps that could be planned
+	total     int                  // steps of all hosts
+	unplanned int                  // of them, that cannot be planned
+	planned   []string             // hosts that have a plan, as people count; the next three are a part of them
+	dirty     int                  // that have, or may have, something to do
+	clean     []string             // that need nothing
+	cleanSum  int                  // steps of these
+	faulty    []string             // with a step that cannot be planned
+	without   []string             // that have no plan
+	leftOut   []string             // that have a plan, and that apply leaves as they are
+	skipped   []string             // that no play takes
 }
 
-// planned returns the names of the hosts that have a plan, and of those that have none.
-func (p *Plan) planned() (names, troubled []string) {
+func (p *Plan) counts() planCounts {
+	c := planCounts{byAction: map[steps.Action]int{}}
 	for name, h := range p.hosts {
+		if !h.done && len(h.steps) == 0 {
+			switch {
+			case h.skipped:
+				c.skipped = append(c.skipped, name)
+			case h.trouble != "":
+				c.without = append(c.without, name)
+			}
+			continue
+		}
+		for _, s := range h.steps {
+			switch {
+			case s.Error != nil:
+			case s.Action == steps.NoOp && len(s.Events) > 0:
+				c.byAction[steps.Execute]++ // it is as wanted, and restarts all the same
+			default:
+				c.byAction[s.Action]++
+			}
+		}
+		c.planned = append(c.planned, name)
+		c.total += len(h.steps)
+		unplanned, listed := len(h.unplanned()), len(h.listed(false))
+		c.unplanned += unplanned
+		if listed > unplanned {
+			c.dirty++
+		}
 		switch {
+		case unplanned > 0:
+			c.faulty = append(c.faulty, name)
+		case h.trouble == "" && listed == 0:
+			c.clean = append(c.clean, name)
+			c.cleanSum += len(h.steps)
+		}
+		switch {
+		case h.leftOut:
+			c.leftOut = append(c.leftOut, name)
 		case h.trouble != "":
-			troubled = append(troubled, name)
-		case h.done || len(h.steps) > 0:
+			c.without = append(c.without, name)
+		}
+	}
+	for _, names := range [][]string{c.planned, c.clean, c.faulty, c.without, c.leftOut, c.skipped} {
+		natural(names)
+	}
+	return c
+}
+
+// troubled returns the hosts with which something is wrong that is no matter of a step.
+func (p *Plan) troubled() []string {
+	var names []string
+	for name, h := range p.hosts {
+		if h.trouble != "" {
 			names = append(names, name)
 		}
 	}
 	natural(names)
-	natural(troubled)
-	return names, troubled
+	return names
 }
 
 // dangers returns what must not be missed, each with the hosts that it is about, in the order
 // of the steps.
 func (p *Plan) dangers() (texts []string, hosts map[string][]string) {
 	hosts = map[string][]string{}
-	names, _ := p.planned()
+	names := p.counts().planned
 	for _, name := range names {
 		for _, s := range p.hosts[name].steps {
 			for _, text := range stepDangers(s) {

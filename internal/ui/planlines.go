@@ -34,6 +34,10 @@ func (s Style) stepLines(p *engine.PlanStep, detail bool, seen map[string]bool) 
 	sign, tone := s.sign(p.Action)
 	head := line{sign: sign, tone: tone, text: Line(p.Addr), word: s.word(p), tail: place(p.Source)}
 	lines := []line{head}
+	if p.Error != nil {
+		lines[0].sign, lines[0].tone = s.cross(), bad
+		return append(lines, s.failureLines(p.Error)...)
+	}
 	if reason := Line(p.Reason); reason != "" {
 		if width(reason) <= 40 {
 			lines[0].word += "  " + reason
@@ -61,10 +65,24 @@ func (s Style) stepLines(p *engine.PlanStep, detail bool, seen map[string]bool) 
 	return lines
 }
 
+// failureLines say why a step cannot be planned, and what to do about it.
+func (s Style) failureLines(f *engine.Failure) []line {
+	var lines []line
+	for text := range strings.SplitSeq(strings.TrimRight(Clean(f.Message), "\n"), "\n") {
+		lines = append(lines, line{depth: 1, text: tabs(text), tone: bad})
+	}
+	if hint := Line(f.Hint); hint != "" {
+		lines = append(lines, line{depth: 1, text: hint, tone: faint})
+	}
+	return lines
+}
+
 // word says what happens to a step.
 func (s Style) word(p *engine.PlanStep) string {
 	word := string(p.Action)
 	switch {
+	case p.Error != nil:
+		return unplannedWords
 	case p.Skipped:
 		word = "skipped"
 	case p.Action == steps.Unknown:
@@ -92,6 +110,9 @@ func (s Style) word(p *engine.PlanStep) string {
 	}
 	return word
 }
+
+// unplannedWords are what is said of a step that cannot be planned, wherever it is told of.
+const unplannedWords = "cannot be planned"
 
 func place(s engine.Source) string {
 	if s.File == "" {

@@ -3,7 +3,10 @@ package ui
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+
+	"provision/internal/engine"
 )
 
 // MarkdownLimit is the size in bytes that Markdown keeps to, unless told otherwise: GitHub
@@ -37,15 +40,15 @@ func (p *Plan) Markdown(w io.Writer, limit int) error {
 		}
 		head.WriteString("\n")
 	}
-	_, troubled := p.planned()
-	for i, name := range troubled {
-		if i == 20 {
-			fmt.Fprintf(&head, "- … %d more without a plan\n", len(troubled)-i)
+	wrong := p.wrong(s)
+	for i, text := range wrong {
+		if i == markdownWrong {
+			fmt.Fprintf(&head, "- … %d more\n", len(wrong)-i)
 			break
 		}
-		fmt.Fprintf(&head, "- %s: %s\n", escapeMarkdown(Line(name)), escapeMarkdown(cut(p.hosts[name].trouble, 300, "…")))
+		fmt.Fprintf(&head, "- %s\n", text)
 	}
-	if len(troubled) > 0 {
+	if len(wrong) > 0 {
 		head.WriteString("\n")
 	}
 	text := head.String()
@@ -55,6 +58,7 @@ func (p *Plan) Markdown(w io.Writer, limit int) error {
 	}
 	left := 0
 	for _, g := range p.groups(false) {
+		g.steps = slices.DeleteFunc(slices.Clone(g.steps), func(step *engine.PlanStep) bool { return step.Error != nil })
 		if len(g.steps) == 0 {
 			continue
 		}
@@ -67,6 +71,39 @@ func (p *Plan) Markdown(w io.Writer, limit int) error {
 	}
 	_, err := io.WriteString(w, text)
 	return err
+}
+
+// markdownWrong is how many of the lines that say what is wrong Markdown has at most.
+const markdownWrong = 40
+
+// wrong lists as Markdown why there is no plan for a host or a step, the same on several hosts once.
+func (p *Plan) wrong(s Style) []string {
+	var order []string
+	hosts := map[string][]string{}
+	add := func(name, head, why string) {
+		text := head + ": " + escapeMarkdown(cut(why, 600, "…"))
+		if hosts[text] == nil {
+			order = append(order, text)
+		}
+		hosts[text] = append(hosts[text], name)
+	}
+	for _, name := range p.troubled() {
+		add(name, "", p.hosts[name].trouble)
+	}
+	for _, name := range p.counts().faulty {
+		for _, step := range p.hosts[name].unplanned() {
+			why := Line(step.Error.Message)
+			if step.Error.Hint != "" {
+				why += "; " + Line(step.Error.Hint)
+			}
+			add(name, " "+codeSpan(Line(step.Addr))+" ("+escapeMarkdown(place(step.Source))+") "+unplannedWords, why)
+		}
+	}
+	list := make([]string, len(order))
+	for i, text := range order {
+		list[i] = "**✗ " + escapeMarkdown(s.hostList(hosts[text], 6)) + "**" + text
+	}
+	return list
 }
 
 // markdownGroup writes as many steps of a group as fit into room bytes, and returns how many

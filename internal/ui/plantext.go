@@ -89,7 +89,7 @@ func (p *Plan) differences(w io.Writer, s Style, g *group, detail bool, seen map
 	byAddr := map[string]bool{}
 	for _, step := range g.steps {
 		byAddr[step.Addr] = true
-		if !g.alike.keys[groupKey(step, g.own)] {
+		if step.Error != nil || !g.alike.keys[groupKey(step, g.own)] {
 			own = append(own, step)
 		}
 	}
@@ -157,7 +157,7 @@ func (s Style) writeDetail(w io.Writer, l line) {
 
 // footer writes what nobody must miss: hosts without a plan, dangers, and the sum.
 func (p *Plan) footer(w io.Writer, s Style) {
-	_, troubled := p.planned()
+	troubled := p.troubled()
 	for _, name := range troubled {
 		fmt.Fprintln(w, s.paint(bad, s.cross())+" "+s.paint(strong, Line(name))+"  "+p.hosts[name].trouble)
 	}
@@ -177,34 +177,57 @@ func (p *Plan) footer(w io.Writer, s Style) {
 	fmt.Fprintln(w, s.paint(strong, s.wrap(p.summary(s), 0)))
 }
 
-// summary is the last line of a plan.
+// summary is the last line of a plan: what there is to do, or that there is nothing, what could not be planned, and which
+// hosts apply leaves as they are.
 func (p *Plan) summary(s Style) string {
-	names, troubled := p.planned()
-	byAction, dirty := p.counts()
-	total := 0
-	for _, n := range byAction {
-		total += n
-	}
-	trouble := ""
-	if len(troubled) > 0 {
-		trouble = " No plan for " + s.hostList(troubled, 4) + "."
-	}
+	c := p.counts()
+	var said []string
+	say := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 	switch {
-	case len(names) == 0 && len(troubled) == 0:
-		return "No hosts."
-	case len(names) == 0:
-		return strings.TrimSpace(trouble)
-	case dirty == 0:
-		who := Line(names[0]) + " is"
-		if len(names) > 1 {
-			who = count(len(names), "host") + " are"
+	case c.dirty > 0:
+		say("Plan: %s.", c.toDo())
+	case len(c.clean) > 0:
+		who := Line(c.clean[0]) + " is"
+		if len(c.clean) > 1 {
+			who = count(len(c.clean), "host") + " are"
 		}
-		checked := count(total, "step") + " checked"
+		checked := count(c.cleanSum, "step") + " checked"
 		if p.duration > 0 {
 			checked += " in " + short(p.duration)
 		}
-		return "No changes. " + who + " as the playbook says (" + checked + ")." + trouble
+		if len(c.faulty)+len(c.without)+len(c.leftOut) == 0 {
+			say("No changes.")
+		}
+		say("%s as the playbook says (%s).", who, checked)
 	}
+	if c.unplanned > 0 {
+		where := ""
+		if len(p.hosts) > 1 {
+			where = " on " + s.hostList(c.faulty, 4)
+		}
+		some := count(c.unplanned, "step")
+		if c.unplanned < c.total {
+			some = fmt.Sprintf("%d of %s", c.unplanned, count(c.total, "step"))
+		}
+		say("%s %s%s.", some, unplannedWords, where)
+	}
+	if len(c.leftOut) > 0 {
+		say("Apply changes nothing on %s until that is fixed.", s.hostList(c.leftOut, 4))
+	}
+	if len(c.without) > 0 {
+		say("No plan for %s.", s.hostList(c.without, 4))
+	}
+	if len(c.skipped) > 0 {
+		say("No play takes %s.", s.hostList(c.skipped, 4))
+	}
+	if len(said) == 0 {
+		return "No hosts."
+	}
+	return strings.Join(said, " ")
+}
+
+// toDo counts what a plan with changes comes to.
+func (c *planCounts) toDo() string {
 	var parts []string
 	for _, a := range []struct {
 		action steps.Action
@@ -217,13 +240,13 @@ func (p *Plan) summary(s Style) string {
 		{steps.Unknown, "known later"},
 		{steps.NoOp, "unchanged"},
 	} {
-		if n := byAction[a.action]; n > 0 {
+		if n := c.byAction[a.action]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, a.text))
 		}
 	}
-	text := "Plan: " + strings.Join(parts, ", ")
-	if len(names) > 1 {
-		text += fmt.Sprintf(" on %d of %d hosts", dirty, len(names))
+	text := strings.Join(parts, ", ")
+	if n := len(c.planned); n > 1 {
+		text += fmt.Sprintf(" on %d of %d hosts", c.dirty, n)
 	}
-	return text + "." + trouble
+	return text
 }

@@ -114,7 +114,7 @@ func (p *Progress) CatchUp(e engine.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fleet.event(e, p.clock.Now())
-	if e.RunStart != nil {
+	if e.RunStart != nil || e.HostPlanned != nil {
 		p.verdicts.lines(e)
 	}
 }

@@ -111,6 +111,9 @@ func (r *reported) shared(p *engine.PlanStep) *engine.PlanStep {
 // prove takes an event of the plan that has to be empty.
 func (h *reportedHost) prove(e engine.Event) {
 	switch {
+	case e.PlanStep != nil && e.PlanStep.Error != nil:
+		s := h.step(e.PlanStep.Addr, e.PlanStep.Kind, e.PlanStep.Source)
+		s.plan, s.end = e.PlanStep, nil
 	case e.PlanStep != nil && (e.PlanStep.Action != steps.NoOp || len(e.PlanStep.Events) > 0):
 		h.step(e.PlanStep.Addr, e.PlanStep.Kind, e.PlanStep.Source).left = e.PlanStep
 	case e.HostEnd != nil && e.HostEnd.Status != engine.HostOK:

@@ -23,7 +23,8 @@ const (
 	verdictChanged   verdict = verdict(engine.StepChanged)
 	verdictUnchanged verdict = verdict(engine.StepUnchanged)
 	verdictSkipped   verdict = verdict(engine.StepSkipped)
-	verdictUnended   verdict = "unended" // a host that the stream ends without
+	verdictUnplanned verdict = "unplanned" // why is known, and it has no change
+	verdictUnended   verdict = "unended"   // a host that the stream ends without
 )
 
 // words writes a verdict for people.
@@ -33,6 +34,8 @@ func (v verdict) words() string {
 		return "to change"
 	case verdictUnended:
 		return "no end is known"
+	case verdictUnplanned:
+		return unplannedWords
 	case verdict(engine.StepNotConverged):
 		return "did not converge"
 	}
@@ -42,7 +45,7 @@ func (v verdict) words() string {
 // trouble tells whether a verdict is bad news.
 func (v verdict) trouble() bool {
 	switch v {
-	case verdictFailed, verdictLeft, verdict(engine.StepStale), verdict(engine.StepNotConverged), verdict(engine.StepInterrupted),
+	case verdictFailed, verdictLeft, verdictUnplanned, verdict(engine.StepStale), verdict(engine.StepNotConverged), verdict(engine.StepInterrupted),
 		verdict(engine.HostUnreached), verdict(engine.HostIsLocked):
 		return true
 	}
@@ -61,6 +64,8 @@ func (s *reportedStep) verdict(command string) verdict {
 		return verdictPassed
 	case s.check != nil:
 		return verdictFailed
+	case s.unplanned():
+		return verdictUnplanned
 	case s.end != nil:
 		return verdict(s.end.Status)
 	case !s.start.IsZero():
@@ -73,6 +78,11 @@ func (s *reportedStep) verdict(command string) verdict {
 		return verdictPending
 	}
 	return verdictUnchanged
+}
+
+// unplanned tells whether the last word on a step is that it cannot be planned.
+func (s *reportedStep) unplanned() bool {
+	return s.plan != nil && s.plan.Error != nil && (s.end == nil || s.end.Status == engine.StepStale)
 }
 
 func (s *reportedStep) trouble() bool { return s.verdict("").trouble() }
@@ -97,6 +107,8 @@ func (s *reportedStep) failure() engine.Failure {
 		f.Hint = "make it find its own result: give it a condition such as creates or unless, or look for what undoes it"
 	case s.check != nil:
 		f.Message = s.check.Message
+	case s.unplanned():
+		f = *s.plan.Error
 	case s.end != nil && s.end.Error != nil:
 		f = *s.end.Error
 	case s.end != nil:

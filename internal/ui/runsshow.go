@@ -46,7 +46,7 @@ func ShowRun(w io.Writer, run RunSummary, s Style, o ShowOptions) error {
 	}
 	shown.conclude(run)
 	shown.failures.write(out, s, o.Verbose)
-	if planned, _ := shown.plan.planned(); len(planned) > 0 {
+	if len(shown.plan.counts().planned) > 0 {
 		fmt.Fprintln(out)
 		if err := shown.plan.Text(out, s, o.Verbose); err != nil {
 			return err
@@ -160,16 +160,19 @@ type failureList struct {
 
 func (f *failureList) Event(e engine.Event) {
 	switch {
-	case e.RunStart != nil:
+	case e.RunStart != nil, e.HostPlanned != nil:
 		f.verdicts.lines(e)
 		return
 	case e.StepEnd != nil && failed(e.StepEnd) == "", e.CheckEnd != nil && e.CheckEnd.OK:
 		return
+	case e.PlanStep != nil && e.PlanStep.Error != nil:
 	case e.StepEnd == nil && e.CheckEnd == nil && e.HostUnreachable == nil && e.HostLocked == nil && e.Warning == nil &&
 		(e.BatchEnd == nil || e.BatchEnd.Status != engine.BatchStopped):
 		return
 	}
-	f.blocks = append(f.blocks, f.verdicts.lines(e))
+	if lines := f.verdicts.lines(e); len(lines) > 0 {
+		f.blocks = append(f.blocks, lines)
+	}
 }
 
 func (f *failureList) write(w io.Writer, s Style, all bool) {
@@ -210,5 +213,5 @@ func (l *lineSink) Event(e engine.Event) {
 // hostLog writes the log of one host from the events: what its file holds.
 func (s Style) hostLog(w io.Writer, run RunSummary, host string) error {
 	fmt.Fprintln(w)
-	return ReplayRun(run.Dir, &lineSink{w: w, host: host, verdicts: &verdicts{style: s, verbose: true, output: newLineSplitter()}})
+	return ReplayRun(run.Dir, &lineSink{w: w, host: host, verdicts: &verdicts{style: s, verbose: true, early: true, output: newLineSplitter()}})
 }

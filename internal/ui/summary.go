@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -21,14 +22,14 @@ type Summary struct {
 	mu       sync.Mutex
 	start    engine.RunStart
 	ends     map[string]*engine.HostEnd
-	failures map[string][]string // by host, in order
+	failures map[string][]summaryFailure // by host, in order
 	checks   int
 	err      error
 }
 
 // NewSummary returns a Summary that writes to w.
 func NewSummary(w io.Writer, s Style) *Summary {
-	return &Summary{w: w, style: s, ends: map[string]*engine.HostEnd{}, failures: map[string][]string{}}
+	return &Summary{w: w, style: s, ends: map[string]*engine.HostEnd{}, failures: map[string][]summaryFailure{}}
 }
 
 // Err returns the first error of the writer.
@@ -45,15 +46,18 @@ func (s *Summary) Event(e engine.Event) {
 	switch {
 	case e.RunStart != nil:
 		s.start = *e.RunStart
+	case e.PlanStep != nil && e.PlanStep.Error != nil:
+		s.add(e.Host, e.PlanStep.Addr, unplanned(e.PlanStep))
+	case e.PlanStep != nil:
+		s.remove(e.Host, e.PlanStep.Addr) // planned anew, and well
 	case e.StepEnd != nil:
 		if reason := failed(e.StepEnd); reason != "" {
-			s.failures[e.Host] = append(s.failures[e.Host], reason)
+			s.add(e.Host, e.StepEnd.Addr, reason)
 		}
 	case e.CheckEnd != nil && e.CheckEnd.OK:
 		s.checks++
 	case e.CheckEnd != nil:
-		reason := "check " + Line(e.CheckEnd.Name) + ": " + Line(e.CheckEnd.Message)
-		s.failures[e.Host] = append(s.failures[e.Host], reason)
+		s.add(e.Host, "check."+e.CheckEnd.Name, checkFailed(e.CheckEnd))
 	case e.HostEnd != nil:
 		s.ends[e.Host] = e.HostEnd
 	case e.RunEnd != nil && s.start.Command != engine.CommandPlan:
@@ -64,6 +68,56 @@ func (s *Summary) Event(e engine.Event) {
 	}
 }
 
+// A summaryFailure is what went wrong with a step or a check.
+type summaryFailure struct{ addr, reason string }
+
+// add notes what went wrong with a step; the last word on it counts.
+func (s *Summary) add(host, addr, reason string) {
+	list := s.failures[host]
+	for i := range list {
+		if list[i].addr == addr {
+			list[i].reason = reason
+			return
+		}
+	}
+	s.failures[host] = append(list, summaryFailure{addr, reason})
+}
+
+func (s *Summary) remove(host, addr string) {
+	s.failures[host] = slices.DeleteFunc(s.failures[host], func(f summaryFailure) bool { return f.addr == addr })
+}
+
+// reasons are the lines for what went wrong on a host.
+func (s *Summary) reasons(host string) []string {
+	var lines []string
+	for _, f := range s.failures[host] {
+		lines = append(lines, f.reason)
+	}
+	return lines
+}
+
+// unplanned says in one line why a step cannot be planned.
+func unplanned(p *engine.PlanStep) string {
+	return told(p.Addr, unplannedWords, p.Error.Message, p.Source)
+}
+
+// checkFailed says in one line why a check failed.
+func checkFailed(c *engine.CheckEnd) string {
+	return told("check."+strings.TrimPrefix(c.Name, "check."), "failed", c.Message, c.Source)
+}
+
+// told says in one line what went wrong where, and why.
+func told(addr, what, why string, source engine.Source) string {
+	text := Line(addr) + " " + what
+	if why = inline(why); why != "" {
+		text += ": " + why
+	}
+	if at := place(source); at != "" {
+		text += " (" + at + ")"
+	}
+	return text
+}
+
 // failed says in one line what went wrong with a step, "" if nothing did.
 func failed(e *engine.StepEnd) string {
 	text := ""
@@ -72,24 +126,16 @@ func failed(e *engine.StepEnd) string {
 		text = "failed"
 	case engine.StepNotConverged:
 		text = "did not converge"
-	case engine.StepStale:
-		text = "stale"
 	case engine.StepInterrupted:
 		text = "interrupted"
 	default:
 		return ""
 	}
-	why := Line(e.Reason)
+	why := e.Reason
 	if e.Error != nil {
-		why = Line(e.Error.Message)
+		why = e.Error.Message
 	}
-	if why != "" {
-		text += ": " + why
-	}
-	if at := place(e.Source); at != "" {
-		text += " (" + at + ")"
-	}
-	return Line(e.Addr) + " " + text
+	return told(e.Addr, text, why, e.Source)
 }
 
 func (s *Summary) lines(end *engine.RunEnd) []string {
@@ -168,10 +214,11 @@ func (s *Summary) groups() []*verdictGroup {
 			if end.Status != status {
 				continue
 			}
-			key := tally(end.Counts) + "\n" + end.Message + "\n" + strings.Join(s.failures[name], "\n")
+			reasons := s.reasons(name)
+			key := tally(end.Counts) + "\n" + end.Message + "\n" + strings.Join(reasons, "\n")
 			g := byKey[key]
 			if g == nil {
-				g = &verdictGroup{end: end, reasons: s.failures[name]}
+				g = &verdictGroup{end: end, reasons: reasons}
 				byKey[key] = g
 				groups = append(groups, g)
 			}
@@ -205,7 +252,7 @@ func (s *Summary) groupLines(g *verdictGroup, names int) []string {
 		lines = append(lines, s.style.wrap("    "+reason, 4))
 	}
 	if len(g.reasons) == 0 && g.end.Message != "" {
-		lines = append(lines, s.style.wrap("    "+Line(g.end.Message), 4))
+		lines = append(lines, s.style.wrap("    "+inline(g.end.Message), 4))
 	}
 	return lines
 }

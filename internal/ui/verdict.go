@@ -17,6 +17,8 @@ type verdicts struct {
 	command string
 	several bool // more than one host: output is told apart by the host's name
 	output  *lineSplitter
+	early   bool            // steps that cannot be planned are told of as they are planned: nobody shows the plan beside it
+	planned map[string]bool // hosts whose plan was told as a whole; what is planned anew after it is told of at once
 }
 
 func (v *verdicts) lines(e engine.Event) []string {
@@ -40,6 +42,13 @@ func (v *verdicts) lines(e engine.Event) []string {
 		return v.one(unsure, "!", host, text)
 	case e.HostLocked != nil:
 		return v.one(bad, v.style.cross(), host, "locked by "+Line(e.HostLocked.Owner))
+	case e.HostPlanned != nil:
+		if v.planned == nil {
+			v.planned = map[string]bool{}
+		}
+		v.planned[e.Host] = true
+	case e.PlanStep != nil && e.PlanStep.Error != nil && (v.early || v.planned[e.Host]):
+		return v.style.unplanned(e.Host, e.PlanStep)
 	case e.StepStart != nil && v.verbose:
 		return v.one(running, v.style.pick("▶", ">"), host, Line(e.StepStart.Addr), "started")
 	case e.StepOutput != nil && v.verbose:
@@ -119,6 +128,11 @@ func (v *verdicts) stepEnd(rawHost string, e *engine.StepEnd) []string {
 			return nil
 		}
 		return v.one(faint, v.style.pick("·", "."), host, addr, string(e.Status), Line(e.Reason))
+	case engine.StepStale: // what becomes of it is told when it has been planned anew
+		if !v.verbose {
+			return nil
+		}
+		return v.one(faint, v.style.pick("·", "."), host, addr, "planned anew: its state has changed")
 	case engine.StepInterrupted:
 		return v.one(unsure, "!", host, addr, "interrupted", Line(e.Reason))
 	}
@@ -154,8 +168,8 @@ func (v *verdicts) batchEnd(e *engine.BatchEnd) []string {
 // hostEnd tells the hosts of a fleet apart as they end. A single host has the summary, and so
 // has a plan.
 func (v *verdicts) hostEnd(host string, e *engine.HostEnd) []string {
-	if !v.several || v.command == engine.CommandPlan {
-		return nil
+	if !v.several || v.command == engine.CommandPlan || e.Planning && !v.early {
+		return nil // the plan says it
 	}
 	switch e.Status {
 	case engine.HostUnreached: // told already

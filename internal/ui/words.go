@@ -128,6 +128,17 @@ func list(words []string) string {
 	return strings.Join(words, "")
 }
 
+// inline writes a message of one or more lines on one.
+func inline(text string) string {
+	var parts []string
+	for part := range strings.SplitSeq(text, "\n") {
+		if part = strings.TrimSpace(Line(part)); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
 // wrap breaks a cleaned line between words where the screen ends, and indents what follows by
 // hang columns. A word that is wider than the screen is left to the terminal.
 func (s Style) wrap(text string, hang int) string {
