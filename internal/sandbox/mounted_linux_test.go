@@ -66,7 +66,7 @@ mkdir $d/up $d/work $d/run; mount -t tmpfs up $d/up; mkdir $d/up/u $d/up/w
 mkdir -p /run/provision-sandbox-test; mount -t tmpfs run /run; mkdir /run/resolver; echo nameserver 127.0.0.77 >/run/resolver/stub.conf
 rmdir /run/provision-sandbox-test 2>/dev/null || true
 mount -t overlay etc -o lowerdir=/etc,upperdir=$d/up/u,workdir=$d/up/w /etc; ln -sf ../run/resolver/stub.conf /etc/resolv.conf
-echo '127.0.0.1 localhost outside' >$d/hosts; mount --bind $d/hosts /etc/hosts
+echo '127.0.0.1 localhost outside' >$d/hosts; touch /etc/hosts; mount --bind $d/hosts /etc/hosts
 `, "", `d=$(echo /var/tmp/provision-sandbox-test-*/data); d=${d%/data}
 cat $d/data/file $d/data/sub/file $d/fixed/file
 echo new >>$d/data/file; echo new >>$d/data/sub/file; cat $d/data/file $d/data/sub/file | grep -c new

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"os/exec"
 	osuser "os/user"
 	"path/filepath"
 	"regexp"
@@ -47,6 +48,7 @@ boot_id 8d2a0b8e-6e7c-4a6e-9c59-3c1d6a1c1f00
 //	system    (empty) setup, probe and operations run as root in a private copy of /etc, /home and
 //	          /var/mail, so that accounts can be made
 //	shells    names of the shells to use, where not every one can
+//	needs     programs that must be there, and "root" where only root's run is as written; without them it is left out
 //	state     what the probe prints; without setup it is given by hand
 //	plan      the change as text
 //	converge  the operations are run too, and a second plan must be empty; "root": only as root
@@ -85,7 +87,7 @@ func (d *dataFile) write(t *testing.T) {
 	}
 }
 
-var knownSections = regexp.MustCompile(`^(args|local/[\w. /-]+|facts|setup|system|shells|state|plan|converge|after|after\.out|problems)$`)
+var knownSections = regexp.MustCompile(`^(args|local/[\w. /-]+|facts|setup|system|shells|needs|state|plan|converge|after|after\.out|problems)$`)
 
 func readData(t testing.TB, path string) *dataFile {
 	t.Helper()
@@ -183,6 +185,25 @@ func (p places) fold(s string) string {
 		return s
 	}
 	return regexp.MustCompile(`\b`+regexp.QuoteMeta(p.me)+`\b`).ReplaceAllString(s, "$$ME")
+}
+
+// sameUser puts the user who runs the test in root's place.
+func (p places) sameUser(s string) string {
+	return regexp.MustCompile(`\broot\b`).ReplaceAllLiteralString(s, p.me)
+}
+
+// lacking returns what the case needs and this machine does not have.
+func (d *dataFile) lacking() string {
+	for _, name := range strings.Fields(d.sections["needs"]) {
+		if name == "root" {
+			if os.Getuid() != 0 {
+				return name
+			}
+		} else if _, err := exec.LookPath(name); err != nil {
+			return name
+		}
+	}
+	return ""
 }
 
 // decode makes the step of a data file the way the playbook does, and reports what is wrong

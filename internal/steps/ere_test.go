@@ -15,6 +15,12 @@ import (
 // Plan edits and what the probe decides must never disagree.
 func TestEREFindsTheSameLines(t *testing.T) {
 	dir := t.TempDir()
+	greps := [][]string{{"grep"}}
+	if _, err := exec.LookPath("busybox"); err == nil {
+		greps = append(greps, []string{"busybox", "grep"})
+	} else {
+		lack(t, "no busybox on this machine")
+	}
 	atom := rapid.SampledFrom([]string{
 		"a", "b", "A", " ", ".", `\.`, `\d`, `\s`, `\w`, `\W`, "#", "[ab]", "[^a]", `[\]x^-]`, `[^\[\]-]`, "[a-c1-3]", "(a|bc)", "(?:b|)", "(?i:k#)", "é", "(é|ü)", "[^=]", "=", `\$`, `\^`, "[[:alpha:]]", `[$]`, "(?i)[k-m]", "[^]", "[-^]",
 	})
@@ -45,7 +51,7 @@ func TestEREFindsTheSameLines(t *testing.T) {
 				want = append(want, l)
 			}
 		}
-		for _, grep := range [][]string{{"grep"}, {"busybox", "grep"}} {
+		for _, grep := range greps {
 			cmd := exec.Command(grep[0], append(grep[1:], "-E", "-e", ere, file)...)
 			cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 			out, _ := cmd.Output()

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +11,10 @@ import (
 // TestSourceBuildGoesOn checks that a build which failed is finished by the next run, from the stage that failed on, and
 // that a build with other arguments does not meet what it left.
 func TestSourceBuildGoesOn(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		lack(t, "no make on this machine")
+		return
+	}
 	for _, sh := range availableShells(t, "") {
 		t.Run(strings.Join(sh, " "), func(t *testing.T) {
 			h := &host{shell: sh, work: filepath.Join(t.TempDir(), "work")}
