@@ -183,16 +183,63 @@ func secretValues(text string) []string {
 
 var dotenvPlain = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]*$`)
 
-// dotenvLine writes a variable so that compose, sh and systemd read the same value: bare where
-// nothing in it is special, else in single quotes, else, with compose's escapes, in double ones.
-func dotenvLine(v Variable) string {
-	value := v.Value.Reveal()
+// dotenvBackquote is the variable that stands for a backquote where neither kind of quotes can hold one.
+const dotenvBackquote = "PROVISION_BACKQUOTE"
+
+// dotenvFile writes variables so that compose, sh and systemd read the same values: bare where nothing in them is special,
+// in single quotes, or in double quotes where a value has single ones or backslashes (systemd before 240 drops them in
+// single quotes). In double quotes sh runs what stands between backquotes, and compose does not know them escaped: there
+// a variable takes their place, which systemd does not expand.
+func dotenvFile(variables []Variable) string {
+	var b strings.Builder
+	helper := false
+	for _, v := range variables {
+		value := v.Value.Reveal()
+		switch dotenvQuotes(value) {
+		case "":
+		case "'":
+			value = "'" + value + "'"
+		default:
+			value = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "`", "${"+dotenvBackquote+"}").Replace(value) + `"`
+			if strings.Contains(v.Value.Reveal(), "`") && !helper {
+				helper = true
+				b.WriteString(dotenvBackquote + "='`'\n")
+			}
+		}
+		b.WriteString(v.Name + "=" + value + "\n")
+	}
+	return b.String()
+}
+
+// dotenvQuotes returns the quotes that a value is written in, or "".
+func dotenvQuotes(value string) string {
+	backquote := strings.Contains(value, "`")
 	switch {
 	case dotenvPlain.MatchString(value):
-	case !strings.ContainsAny(value, "'\r\n") && !strings.HasSuffix(value, `\`):
-		value = "'" + value + "'"
-	default:
-		value = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "\n", `\n`, "\r", `\r`).Replace(value) + `"`
+		return ""
+	case strings.Contains(value, "'"), strings.HasSuffix(value, `\`), !backquote && strings.Contains(value, `\`):
+		return `"`
 	}
-	return v.Name + "=" + value + "\n"
+	return "'"
+}
+
+// dotenvProblems says which values cannot be written so that every reader of such a file gets them.
+func dotenvProblems(variables []Variable) []Problem {
+	var problems []Problem
+	for _, v := range variables {
+		value := v.Value.Reveal()
+		switch {
+		case strings.Contains(value, "\r"):
+			problems = append(problems, Problem{
+				Arg: "values", Summary: "the value of " + v.Name + " holds a carriage return",
+				Detail: "No form of it is read alike by compose, sh and systemd. Remove it, for instance with replace(value, \"\\r\", \"\").",
+			})
+		case dotenvQuotes(value) == `"` && strings.Contains(value, "`"):
+			problems = append(problems, Problem{
+				Arg: "values", Warning: true, Summary: "systemd cannot read the value of " + v.Name,
+				Detail: "It holds a backquote beside a single quote or a final backslash. compose and sh read it by way of a variable " + dotenvBackquote + ", which EnvironmentFile= of systemd does not expand.",
+			})
+		}
+	}
+	return problems
 }

@@ -2,9 +2,13 @@ package steps
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
 )
 
 func TestCheckDotenv(t *testing.T) {
@@ -40,18 +44,131 @@ func TestCheckDotenv(t *testing.T) {
 	}
 }
 
-// TestDotenvLineInShell reads what dotenvLine writes with a shell; values that need compose's
-// double quotes are its own.
-func TestDotenvLineInShell(t *testing.T) {
-	for _, value := range []string{"", "plain-1.0/x:@%+,=", "two words", `pa$ss "x" \n`, "#no", "a #b", `back\slash`, "é", "$(x)`y`", "*"} {
-		out, err := exec.Command("sh", "-c", dotenvLine(Variable{Name: "A", Value: Secret(value)})+`printf '%s' "$A"`).Output()
-		if err != nil || string(out) != value {
-			t.Errorf("%q became %q, %v", value, out, err)
-		}
-		if issues := checkDotenv(dotenvLine(Variable{Name: "A", Value: Secret(value)})); len(issues) > 0 {
-			t.Errorf("%q: %v", value, issues)
+// TestDotenvFileIsReadAlike writes every pair of special characters, and reads them back with the shells, with compose's own
+// parser, and with a parser that reads as systemd does.
+func TestDotenvFileIsReadAlike(t *testing.T) {
+	special := []string{"'", "`", `"`, `\`, "$", "\n", " ", "\t", "#", "=", "*", "~", "!", "&", ";", "(", ")", "{", "}", "<", ">", "|", "%", "é", "$x", "${x}", "$(echo x)", "`echo x`", `\n`, `\$`, "$$", "''", `\\`, " #", "a"}
+	var values []Variable
+	add := func(value string) {
+		values = append(values, Variable{Name: fmt.Sprintf("V%d", len(values)), Value: Secret(value)})
+	}
+	add("")
+	for _, a := range special {
+		add(a)
+		for _, b := range special {
+			add(a + b)
+			add("x" + a + "y" + b + "z")
+			add("'" + a + b + "`")
 		}
 	}
+	text := dotenvFile(values)
+	if problems := dotenvProblems(values[:1]); len(problems) > 0 {
+		t.Errorf("an empty value is refused: %v", problems)
+	}
+	if issues := checkDotenv(text); len(issues) > 0 {
+		t.Errorf("our own check refuses it: %+v", issues)
+	}
+	got, err := dotenv.Parse(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range values {
+		if got[v.Name] != v.Value.Reveal() {
+			t.Errorf("compose reads %q as %q", v.Value.Reveal(), got[v.Name])
+		}
+	}
+	file := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := "x=WRONG\n. " + file + "\n"
+	for _, v := range values {
+		script += "printf '%s\\000' \"$" + v.Name + "\"\n"
+	}
+	for _, sh := range availableShells(t, "") {
+		cmd := exec.Command(sh[0], sh[1:]...)
+		cmd.Stdin = strings.NewReader(script)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v", sh, err)
+		}
+		read := strings.Split(string(out), "\x00")
+		if len(read) != len(values)+1 {
+			t.Fatalf("%v: %d values for %d", sh, len(read)-1, len(values))
+		}
+		for i, v := range values {
+			if read[i] != v.Value.Reveal() {
+				t.Errorf("%v reads %q as %q", sh, v.Value.Reveal(), read[i])
+			}
+		}
+	}
+	for _, v := range values {
+		problems := dotenvProblems([]Variable{v})
+		line := dotenvFile([]Variable{v})
+		if read := systemdReads(line)[v.Name]; (read == v.Value.Reveal()) != (len(problems) == 0) {
+			t.Errorf("systemd reads %q as %q; problems %v", v.Value.Reveal(), read, problems)
+		}
+	}
+	if len(dotenvProblems([]Variable{{Name: "A", Value: Secret("a\r\nb")}})) != 1 {
+		t.Error("a carriage return is not refused")
+	}
+}
+
+// systemdReads reads an environment file by the states of systemd 240 and later (src/basic/env-file.c), as far as quotes and
+// plain values need them.
+func systemdReads(text string) map[string]string {
+	read := map[string]string{}
+	name, value, state := "", "", "name"
+	for _, c := range text {
+		switch state {
+		case "name":
+			if c == '=' {
+				state = "value"
+			} else {
+				name += string(c)
+			}
+		case "value":
+			switch c {
+			case '\n':
+				read[name] = value
+				name, value, state = "", "", "name"
+			case '\'':
+				state = "single"
+			case '"':
+				state = "double"
+			case '\\':
+				state = "escape"
+			default:
+				value += string(c)
+			}
+		case "escape":
+			value, state = value+string(c), "value"
+		case "single":
+			if c == '\'' {
+				state = "value"
+			} else {
+				value += string(c)
+			}
+		case "double":
+			switch c {
+			case '"':
+				state = "value"
+			case '\\':
+				state = "double escape"
+			default:
+				value += string(c)
+			}
+		case "double escape":
+			if !strings.ContainsRune("\"\\`$\n", c) {
+				value += `\`
+			}
+			if c != '\n' {
+				value += string(c)
+			}
+			state = "double"
+		}
+	}
+	return read
 }
 
 func FuzzCheckDotenv(f *testing.F) {
@@ -63,8 +180,8 @@ func FuzzCheckDotenv(f *testing.F) {
 			}
 		}
 		if !strings.ContainsRune(text, 0) {
-			if issues := checkDotenv(dotenvLine(Variable{Name: "A", Value: Secret(text)})); len(issues) > 0 {
-				t.Errorf("what dotenvLine writes for %q is refused: %+v", text, issues)
+			if issues := checkDotenv(dotenvFile([]Variable{{Name: "A", Value: Secret(text)}})); len(issues) > 0 {
+				t.Errorf("what dotenvFile writes for %q is refused: %+v", text, issues)
 			}
 		}
 	})

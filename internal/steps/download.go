@@ -3,7 +3,6 @@ package steps
 import (
 	"fmt"
 	"net/url"
-	"path"
 	"strings"
 
 	"provision/internal/shell"
@@ -28,25 +27,24 @@ program, on standard input. The directory of the path must exist.`,
 `,
 	New: func() (Step, Args) {
 		d := &download{Timeout: 1800}
-		return d, Args{
+		args := Args{
 			urlArg("url", &d.URL, "Where the file is: https, http, ftp, or file for one on the host.", "https", "http", "ftp", "file").Must(),
 			pathArg("path", &d.Path, "Absolute path of the file on the host, with its name.").Must(),
 			sha256Arg("sha256", &d.SHA256, "SHA-256 of the file, as sha256sum prints it."),
-			stringArg("owner", &d.Owner, "User name. Left out, it is not looked at."),
-			stringArg("group", &d.Group, "Group name. Left out, it is not looked at."),
-			modeArg("mode", &d.Mode, "Mode in octal. Left out, a new file gets 0644 and it is not looked at."),
 			headersArg("headers", &d.Headers, "Fields of the request, such as Authorization. They may be sensitive."),
 			secondsArg("timeout", &d.Timeout, "How long the download may take."),
 			boolArg("insecure", &d.Insecure, "Allow http and ftp without sha256."),
 		}
+		return d, append(args, d.ownership.args("file")...)
 	},
 }
 
 type download struct {
-	URL, Path, SHA256, Owner, Group, Mode string
-	Headers                               []header
-	Timeout                               int
-	Insecure                              bool
+	URL, Path, SHA256 string
+	Headers           []header
+	Timeout           int
+	Insecure          bool
+	ownership
 }
 
 func (d *download) Validate() []Problem {
@@ -74,45 +72,43 @@ func unverified(from, sum string, insecure bool) *Problem {
 	return &Problem{Arg: "sha256", Summary: "a download that is not over https needs sha256", Detail: "Anyone on the way can change the file. Set sha256, or insecure = true."}
 }
 
+// fileBehind is sh that sets p to the file: a link to one is looked through, and replaced when the file has to be written.
+func (d *download) fileBehind() string {
+	return fmt.Sprintf("p=%s\nif [ -h \"$p\" ] && [ -f \"$p\" ]; then p=$(readlink -f \"$p\") || exit 1; fi\n", shell.Quote(d.Path))
+}
+
 func (d *download) Probe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "p=%s\n", shell.Quote(d.Path))
-	b.WriteString("t=$(path_type \"$p\") || exit 1\n")
-	// A link to a file is looked through, and replaced by a file when it has to be written.
-	b.WriteString("[ \"$t\" != symlink ] || { [ ! -f \"$p\" ] || t=file; }\nsay type \"$t\"\n")
-	b.WriteString("if [ \"$t\" = absent ]; then\n\td=${p%/*}\n\tif [ -d \"${d:-/}\" ]; then say parent yes; else say parent no; fi\n\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n")
+	b.WriteString(d.fileBehind())
+	b.WriteString("t=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
+	b.WriteString("if [ \"$t\" = absent ]; then\n" + probeParent + d.probeNames(false) + "exit 0\nfi\n[ \"$t\" = file ] || exit 0\n")
 	if d.SHA256 != "" {
 		b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
 	}
-	if d.Owner+d.Group+d.Mode != "" {
-		b.WriteString("m=$(stat -L -c '%U %G %a' \"$p\") || exit 1\n")
-		if d.Owner != "" {
-			b.WriteString("say owner \"${m%% *}\"\n")
-		}
-		b.WriteString("m=${m#* }\n")
-		if d.Group != "" {
-			b.WriteString("say group \"${m% *}\"\n")
-		}
-		if d.Mode != "" {
-			b.WriteString("say mode \"${m#* }\"\n")
-		}
+	return b.String() + d.ownership.probe()
+}
+
+// Batch implements Batcher.
+func (d *download) Batch() (attributes, sums []string) {
+	attributes = []string{d.Path}
+	if d.SHA256 != "" {
+		sums = attributes
 	}
-	return b.String()
+	return attributes, sums
 }
 
 func (d *download) Plan(_ *Facts, obs Observation) (Change, error) {
 	kind, _ := obs.Get("type")
+	if kind == "directory" {
+		return Change{}, fmt.Errorf("%s is a directory, not a file; name the file itself, with its directory", d.Path)
+	}
 	if kind != "absent" && kind != "file" {
-		return Change{}, fmt.Errorf("%s is a %s, not a file; name the file itself, with its directory", d.Path, kind)
+		return Change{}, notA(d.Path, kind, "file")
 	}
 	change := Change{Action: NoOp}
 	if kind == "absent" {
 		change.Action = Create
 		change.Diff = []Attr{{Name: "path", BeforeMissing: true, After: d.Path}}
-		if parent, _ := obs.Get("parent"); parent == "no" {
-			change.Need = &Need{What: "directory " + path.Dir(d.Path), Kinds: []string{"directory", "package", "user"}}
-			change.Predict = []Observation{Observe("type absent", "parent yes")}
-		}
 	}
 	sum, _ := obs.Get("sum")
 	fetch := kind == "absent" || d.SHA256 != "" && sum != d.SHA256
@@ -120,24 +116,18 @@ func (d *download) Plan(_ *Facts, obs Observation) (Change, error) {
 		change.Action = Update
 		change.Diff = append(change.Diff, Attr{Name: "sha256", Before: sum, After: d.SHA256})
 	}
-	owner, _ := obs.Get("owner")
-	group, _ := obs.Get("group")
-	mode, _ := obs.Get("mode")
-	change.compare("owner", owner, d.Owner)
-	change.compare("group", group, d.Group)
-	change.compare("mode", octal(mode), octal(d.Mode))
-	if len(change.Diff) == 0 {
+	commands := d.differences(&change, obs, `"$p"`)
+	switch {
+	case fetch:
+		change.Reason = "from " + d.URL
+		change.Ops = []Op{Run{Script: d.script(), Stdin: headerLines(d.Headers)}}
+	case len(commands) == 0:
 		return Change{Action: NoOp}, nil
-	}
-	if change.Action == NoOp {
+	default:
 		change.Action = Update
+		change.Ops = []Op{Run{Script: d.fileBehind() + strings.Join(commands, " &&\n")}}
 	}
-	if !fetch {
-		change.Ops = []Op{Run{Script: d.adopt(shell.Quote(d.Path))}}
-		return change, nil
-	}
-	change.Reason = "from " + d.URL
-	change.Ops = []Op{Run{Script: d.script(), Stdin: headerLines(d.Headers)}}
+	change.missing(obs)
 	return change, nil
 }
 
@@ -147,18 +137,6 @@ func ownerAndGroup(owner, group string) string {
 		return owner + ":" + group
 	}
 	return owner
-}
-
-// adopt is sh that gives a file, a word of sh, its owner and mode.
-func (d *download) adopt(file string) string {
-	script := ""
-	if owner := ownerAndGroup(d.Owner, d.Group); owner != "" {
-		script += "chown -- " + shell.Quote(owner) + " " + file + " || exit 1\n"
-	}
-	if d.Mode != "" {
-		script += "chmod " + d.Mode + " -- " + file + " || exit 1\n"
-	}
-	return script
 }
 
 func (d *download) script() string {
@@ -177,13 +155,20 @@ trap 'rm -f -- "$t" ${FETCH_HEADERS:+"$FETCH_HEADERS"}' EXIT
 `, shell.Quote(d.Path))
 	b.WriteString(fetchInto(d.URL, `"$t"`, d.Timeout))
 	b.WriteString(verifySum(d.SHA256, `"$t"`))
-	b.WriteString(`if [ -f "$p" ] && [ ! -h "$p" ]; then
-	chmod "$(stat -c %a "$p")" "$t" && { chown "$(stat -c %u:%g "$p")" "$t" 2>/dev/null || :; }
-else
-	chmod 644 "$t"
-fi || exit 1
+	// chown clears the bits of setuid and setgid, so the mode comes after it.
+	b.WriteString(`m=644
+if [ -f "$p" ] && [ ! -h "$p" ]; then
+	m=$(stat -c %a "$p") && o=$(stat -c %u:%g "$p") || exit 1
+	chown "$o" "$t" 2>/dev/null || :
+fi
 `)
-	b.WriteString(d.adopt(`"$t"`))
+	if owner := ownerAndGroup(d.Owner, d.Group); owner != "" {
+		b.WriteString("chown -- " + shell.Quote(owner) + " \"$t\" || exit 1\n")
+	}
+	if d.Mode != "" {
+		b.WriteString("m=" + d.Mode + "\n")
+	}
+	b.WriteString("chmod \"$m\" \"$t\" || exit 1\n")
 	b.WriteString("mv -f -- \"$t\" \"$p\" || exit 1\n! have restorecon || restorecon -- \"$p\" 2>/dev/null || :\n")
 	return b.String()
 }

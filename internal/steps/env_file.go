@@ -18,8 +18,10 @@ is an error with its line, and what it takes for something else than it looks li
 "$" that makes the rest of a password vanish) is a warning.
 
 Values are written so that compose, sh and systemd read the same: bare where nothing in them is
-special, in single quotes otherwise; those with line breaks or single quotes in compose's double
-quotes.`,
+special, in quotes otherwise. A value with both a backquote and a single quote needs a variable
+of its own, PROVISION_BACKQUOTE, which systemd does not expand; a warning says so. A carriage
+return is refused. "docker run --env-file" takes quotes for a part of the value: give it values
+that need none.`,
 	Example: `step "env_file" "app" {
   path   = "/etc/demo.env"
   values = {
@@ -58,6 +60,7 @@ func (e *envFile) Validate() []Problem {
 	if (e.Source == nil) == (e.Values == nil) {
 		problems = append(problems, Problem{Summary: "one of values and source is required, and only one", Detail: "Give the variables, or a local file that holds them."})
 	}
+	problems = append(problems, dotenvProblems(e.Values)...)
 	if !strings.HasSuffix(e.Mode, "0") {
 		problems = append(problems, Problem{
 			Arg: "mode", Warning: true, Summary: "every user of the host will be able to use this file",
@@ -81,14 +84,11 @@ func (e *envFile) Batch() (attributes, sums []string) { return e.whole().Batch()
 // whole is the file with its content.
 func (e *envFile) whole() *contentFile {
 	c := e.contentFile
-	var text strings.Builder
-	for _, v := range e.Values {
-		text.WriteString(dotenvLine(v))
-	}
+	text := dotenvFile(e.Values)
 	if e.Source != nil {
-		text.WriteString(e.Source.Reveal())
+		text = e.Source.Reveal()
 	}
-	c.Content = &Content{Text: Secret(text.String())}
+	c.Content = &Content{Text: Secret(text)}
 	return &c
 }
 

@@ -101,10 +101,14 @@ func (o *ownership) differences(change *Change, obs Observation, quoted string) 
 	change.compare("mode", octal(mode), octal(o.Mode))
 	var commands []string
 	chown := o.differs(obs)
-	if chown != "" {
+	kind, _ := obs.Get("type")
+	// chown clears the bits of setuid and setgid of a file: they are set again after it.
+	switch {
+	case chown != "" && o.Mode == "" && kind == "file":
+		commands = append(commands, "m=$(stat -c %a -- "+quoted+")", "chown -h -- "+shell.Quote(chown)+" "+quoted, "chmod \"$m\" -- "+quoted)
+	case chown != "":
 		commands = append(commands, "chown -h -- "+shell.Quote(chown)+" "+quoted)
 	}
-	// chown clears the bits of setuid and setgid of a file: the mode is set again after it.
 	if o.Mode != "" && (mode != o.Mode || chown != "" && len(o.Mode) == 4) {
 		if len(mode) == 4 && len(o.Mode) < 4 {
 			// chmod(1): a numeric mode does not clear these bits of a directory.
