@@ -163,39 +163,3 @@ print_state() {
 	[ -z "$state_begun" ] || say begun "$state_begun"
 	return 0
 }
-
-# put PATH OWNER GROUP MODE NEWMODE VALIDATE BACKUP: write standard input to a file, atomically. MODE "" keeps
-# that of an existing file; NEWMODE is for a new one.
-put() {
-	put_dir=${1%/*}
-	[ -d "${put_dir:-/}" ] || fail "${put_dir:-/}: no such directory; let a step \"directory\" make it first"
-	[ ! -d "$1" ] || fail "$1 is a directory"
-	put_temp=$(mktemp "$put_dir/.provision.XXXXXX") || exit 1
-	trap 'rm -f "$put_temp"; exit 143' HUP INT TERM
-	if put_copy "$@"; then return 0; fi
-	rm -f "$put_temp"
-	exit 1
-}
-
-put_copy() {
-	put_mode=${4:-$5}
-	if [ -f "$1" ] && [ ! -h "$1" ]; then
-		# Access list, extended attributes and label of the old file, before the new content is in it.
-		cp -p --attributes-only --preserve=all "$1" "$put_temp" 2>/dev/null || cp -p "$1" "$put_temp" || return 1
-		[ -z "$7" ] || cp -p "$1" "$1.~$(date +%Y-%m-%dT%H:%M:%S)~" || return 1
-		put_mode=$4
-	fi
-	cat >"$put_temp" || return 1
-	if [ -n "$2$3" ]; then chown "$2${3:+:$3}" "$put_temp" || return 1; fi
-	if [ -n "$put_mode" ]; then chmod "$put_mode" "$put_temp" || return 1; fi
-	if [ -n "$6" ]; then
-		put_check=$(printf '%s\n' "$6" | sed "s|%s|$put_temp|g")
-		(login_environment; eval "$put_check") </dev/null || {
-			printf 'the new content of %s did not pass: %s\n' "$1" "$6" >&2
-			return 1
-		}
-	fi
-	mv -f "$put_temp" "$1" || return 1
-	if have restorecon; then restorecon "$1" 2>/dev/null; fi
-	return 0
-}

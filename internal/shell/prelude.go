@@ -8,3 +8,8 @@ import _ "embed"
 //
 //go:embed prelude.sh
 var Prelude string
+
+// Put is the function put, which writes a file: what an operation steps.Put calls. It needs the prelude and the facts.
+//
+//go:embed put.sh
+var Put string

@@ -146,6 +146,23 @@ path_type() {
 	fi
 }
 
+# mounted PATH: is it a mount point, as some files of a container are? Such a one can be neither replaced nor removed.
+mounted() {
+	[ -r /proc/self/mountinfo ] || return 1
+	mounted_path=$(cd -P -- "${1%/*}/" && pwd -P)/${1##*/} || return 1
+	case $mounted_path in
+	//*) mounted_path=${mounted_path#/} ;;
+	esac
+	case $mounted_path in
+	# proc(5) writes blanks and backslashes in octal.
+	*[' 	\']*) mounted_path=$(printf '%s\n' "$mounted_path" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g') ;;
+	esac
+	while IFS=' ' read -r mounted_id mounted_parent mounted_device mounted_root mounted_at mounted_rest; do
+		[ "$mounted_at" != "$mounted_path" ] || return 0
+	done </proc/self/mountinfo
+	return 1
+}
+
 # batch ATTRIBUTES SUMS, each a list of paths separated by line breaks: look at many files with two processes, for
 # attributes and sum_of to find.
 batch() {

@@ -30,12 +30,13 @@ func (c *contentFile) probe() string {
 		return b.String()
 	}
 	if c.secret() {
-		b.WriteString("s=$(salted_sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
+		b.WriteString("s=$(salted_sum_of \"$p\") || exit 1\nsay sum \"$s\"\n" + probeMounted)
 		return b.String()
 	}
 	b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
+	b.WriteString("[ \"$s\" != " + c.Content.Sum(nil) + " ] || exit 0\n" + probeMounted)
 	if !c.private() {
-		b.WriteString("[ \"$s\" = " + c.Content.Sum(nil) + " ] || {\n" + probeDetail + "}\n")
+		b.WriteString(probeDetail)
 	}
 	return b.String()
 }
@@ -50,6 +51,16 @@ const probeDetail = `if [ "${DETAIL:-0}" = 1 ]; then
 	esac
 fi
 `
+
+// probeMounted is sh that says whether the file $p is a mount point, for inPlace.
+const probeMounted = "! mounted \"$p\" || say mounted yes\n"
+
+// inPlace notes that a file is written without being replaced.
+func (c *Change) inPlace(obs Observation) {
+	if _, yes := obs.Get("mounted"); yes {
+		c.Reason = "a mount point, so it is written in place: a reader may see half of it"
+	}
+}
 
 // Batch implements Batcher.
 func (c *contentFile) Batch() (attributes, sums []string) {
@@ -133,6 +144,7 @@ func (c *contentFile) plan(f *Facts, obs Observation) (Change, error) {
 		change.Diff = append(change.Diff, c.contentAttr(f, obs, true))
 		c.differences(&change, obs, quoted)
 		change.Ops = []Op{c.put(*c.Content)}
+		change.inPlace(obs)
 	} else if commands := c.differences(&change, obs, quoted); len(commands) > 0 {
 		change.Action = Update
 		change.Ops = []Op{Run{Script: strings.Join(commands, " &&\n")}}

@@ -18,7 +18,7 @@ const probeEdit = `size=$(wc -c <"$p") || exit 1
 [ "$(tr -d '\000' <"$p" | wc -c)" -eq "$size" ] || fail "$p holds NUL bytes: it is not a text to edit"
 s=$(sum_of "$p") || exit 1
 say sum "$s"
-detail content "$p"
+` + probeMounted + `detail content "$p"
 `
 
 // errNoContent is the error for a state that asks for an edit, without the content to edit: the

@@ -15,7 +15,9 @@ The content is given as text (content), as a local file (source) or as a local t
 (template). Without any of them an existing file keeps its content and a new one is empty.
 
 The file is replaced as a whole and at once: a reader never sees half of it. Its access list,
-extended attributes and SELinux label stay; its owner and mode stay, too, unless they are given.
+extended attributes, capabilities and SELinux label stay; its owner and mode stay, too, unless they
+are given. A file that is a mount point, such as /etc/hosts in a container, cannot be replaced: it is
+written in place, and the plan says so.
 A new file gets the mode 0644, or 0600 if its content is sensitive. Where only the owner or the
 mode differs, the content is not written. The directory must exist.
 
@@ -113,7 +115,8 @@ func (s *file) Batch() (attributes, sums []string) {
 
 func (s *file) Probe() string {
 	if s.State == "absent" {
-		return fmt.Sprintf("t=$(path_type %s) || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path))
+		return fmt.Sprintf("p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path)) +
+			"[ \"$t\" != file ] || " + probeMounted
 	}
 	return s.whole().probe()
 }
@@ -127,6 +130,9 @@ func (s *file) Plan(f *Facts, obs Observation) (Change, error) {
 	case "absent":
 		return Change{Action: NoOp}, nil
 	case "file", "symlink":
+		if _, yes := obs.Get("mounted"); yes {
+			return Change{}, fmt.Errorf("%s is a mount point, as some files of a container are: it cannot be removed from within; unmount it first", s.Path)
+		}
 		change := Change{
 			Action:  Delete,
 			Diff:    []Attr{{Name: "path", Before: s.Path, AfterMissing: true}},

@@ -195,6 +195,7 @@ func (l *line) Plan(f *Facts, obs Observation) (Change, error) {
 		return Change{}, err
 	}
 	change := Change{Action: Update}
+	change.inPlace(obs)
 	after := l.edit(&change, before)
 	change.Ops = []Op{Put{Path: l.Path, Content: Content{Text: Plain(after)}}}
 	return change, nil

@@ -109,8 +109,7 @@ func (h *host) script(t *testing.T, text string, stdin []byte) ran {
 	return ran{stdout: stdout.String(), stderr: stderr.String(), exit: cmd.ProcessState.ExitCode()}
 }
 
-// apply runs the operations of a change. What the engine does for a Put is done here by a
-// script that is only as good as the tests need it.
+// apply runs the operations of a change, as the engine does.
 func (h *host) apply(t *testing.T, ops []Op) error {
 	t.Helper()
 	for _, op := range ops {
@@ -155,38 +154,20 @@ func contentBytes(t *testing.T, c Content) []byte {
 
 func (h *host) put(t *testing.T, p Put) ran {
 	t.Helper()
-	var b strings.Builder
-	fmt.Fprintf(&b, "p=%s\nt=$p.new\numask 077\ncat >\"$t\" || exit 1\n", shell.Quote(p.Path))
-	mode := p.Mode
-	if mode == "" {
-		mode = "644"
-		if p.Content.Text.Sensitive() {
-			mode = "600"
-		}
-		b.WriteString("if [ -e \"$p\" ]; then chmod \"$(stat -c %a \"$p\")\" \"$t\"; else chmod " + mode + " \"$t\"; fi || exit 1\n")
-	} else {
-		b.WriteString("chmod " + shell.Quote(mode) + " \"$t\" || exit 1\n")
+	mode := "644"
+	if p.Content.Local == nil && p.Content.Text.Sensitive() {
+		mode = "600"
 	}
-	b.WriteString("[ ! -e \"$p\" ] || chown \"$(stat -c %u:%g \"$p\")\" \"$t\" || exit 1\n")
-	if p.Owner+p.Group != "" {
-		owner := p.Owner
-		if p.Group != "" {
-			owner += ":" + p.Group
-		}
-		b.WriteString("chown " + shell.Quote(owner) + " \"$t\" || exit 1\n")
-	}
-	if p.Validate != "" {
-		fmt.Fprintf(&b, "( eval %s ) >&2 || { rm -f \"$t\"; exit 1; }\n", shell.Quote(strings.ReplaceAll(p.Validate, "%s", p.Path+".new")))
-	}
+	backup := ""
 	if p.Backup {
-		b.WriteString("[ ! -e \"$p\" ] || cp -p \"$p\" \"$p.~20200101T000000Z~\" || exit 1\n")
+		backup = "1"
 	}
-	b.WriteString("mv -f \"$t\" \"$p\"\n")
+	call := shell.Put + "put " + shell.Words(p.Path, p.Owner, p.Group, p.Mode, mode, p.Validate, backup) + "\n"
 	stdin := contentBytes(t, p.Content)
 	if stdin == nil {
 		stdin = []byte{}
 	}
-	return h.script(t, b.String(), stdin)
+	return h.fragment(t, call, stdin, nil, false)
 }
 
 // privateSystem starts a mount namespace whose /etc, /home and /var/mail may be changed

@@ -238,7 +238,7 @@ type Run struct {
 
 // A Put writes a regular file atomically: a temporary file in the directory of Path, owner and
 // mode, Validate, then rename. An existing file's access list, extended attributes and SELinux
-// label stay. Parents must exist.
+// label stay. A mount point is written in place. Parents must exist. See shell.Put.
 type Put struct {
 	Path         string // absolute, on the host
 	Content      Content
