@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"provision/internal/engine"
 	"provision/internal/ui"
 )
 
@@ -23,6 +24,7 @@ type cli struct {
 	out, err       ui.Terminal // what is known of stdout and stderr
 	noColor        bool
 	getenv         func(string) string
+	dialer         engine.Dialer // reaches hosts in place of SSH, in tests; nil: SSH
 
 	mu     sync.Mutex
 	gentle func() // what the first interrupt does; nil: it ends the command at once

@@ -22,7 +22,11 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	// The library that reads compose files tells its warnings to this logger of the whole process, and to no other.
 	logrus.SetOutput(io.Discard)
-	c := newCLI()
+	return newCLI().execute(ctx, args)
+}
+
+// execute is run with streams and settings of its own.
+func (c *cli) execute(ctx context.Context, args []string) int {
 	root := c.rootCommand()
 	root.SetArgs(args)
 	ctx, done := c.interrupts(ctx)

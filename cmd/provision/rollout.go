@@ -110,6 +110,9 @@ func (r *rollout) start(ctx context.Context, command string) error {
 		return err
 	}
 	r.run.Dialer = reach
+	if r.cli.dialer != nil {
+		r.run.Dialer = r.cli.dialer
+	}
 	for _, h := range r.hosts {
 		host := reach.host(h)
 		host.Source = hostSource{pb: r.pb, host: h, options: r.options, redactor: r.redactor}

@@ -156,6 +156,7 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 			if !p.Skip {
 				return s
 			}
+			s.idle = append(s.idle, s.next)
 			continue
 		}
 		// What keeps a check from being made may go away with a step before it, and with nothing else.
