@@ -18,6 +18,7 @@ import (
 	"provision/internal/engine"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
+	"provision/internal/redact"
 	"provision/internal/ssh"
 	"provision/internal/steps"
 	"provision/internal/ui"
@@ -125,7 +126,7 @@ func (f *fleet) newRun(tb testing.TB, site string) (*engine.Run, *ui.Plan) {
 	plan := ui.NewPlan()
 	dialer := &fleetDialer{targets: map[string]ssh.Target{}}
 	run := &engine.Run{
-		ID: "bench", Command: engine.CommandPlan, Dialer: dialer, Sink: ui.NewRedactor(plan, pb.Secrets()...),
+		ID: "bench", Command: engine.CommandPlan, Dialer: dialer, Sink: plan, Secrets: redact.Of(pb.Secrets()...),
 		Parallel: fleetParallel, Salt: engine.NewSalt(),
 	}
 	for i, h := range pb.Inventory().Hosts() {

@@ -10,16 +10,17 @@ import (
 // TestArrowsRunOneWay pins the picture of docs/architecture.md: which package may import which.
 func TestArrowsRunOneWay(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/provision":        {"examples", "internal/container", "internal/engine", "internal/inventory", "internal/playbook", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/suggest", "internal/ui", "playbooks"},
+		"cmd/provision":        {"examples", "internal/container", "internal/engine", "internal/inventory", "internal/playbook", "internal/redact", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/suggest", "internal/ui", "playbooks"},
 		"examples":             {},
 		"playbooks":            {},
 		"internal/shell":       {},
 		"internal/suggest":     {},
+		"internal/redact":      {},
 		"internal/steps":       {"internal/shell", "internal/suggest"},
 		"internal/inventory":   {"internal/steps", "internal/suggest"},
-		"internal/playbook":    {"internal/inventory", "internal/shell", "internal/steps", "internal/suggest"},
-		"internal/engine":      {"internal/shell", "internal/steps"},
-		"internal/ui":          {"internal/engine", "internal/steps"},
+		"internal/playbook":    {"internal/inventory", "internal/redact", "internal/shell", "internal/steps", "internal/suggest"},
+		"internal/engine":      {"internal/redact", "internal/shell", "internal/steps"},
+		"internal/ui":          {"internal/engine", "internal/redact", "internal/steps"},
 		"internal/ssh":         {},
 		"internal/ssh/sshd":    {},
 		"internal/ssh/sshtest": {"internal/ssh", "internal/ssh/sshd"},

@@ -15,9 +15,9 @@ import (
 	"provision/internal/engine"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
+	"provision/internal/redact"
 	"provision/internal/ssh"
 	"provision/internal/steps"
-	"provision/internal/ui"
 )
 
 // A reacher knows how to reach the hosts of a run.
@@ -226,16 +226,16 @@ func (c conn) Close() error { return c.client.Close() }
 
 // A hostSource yields the steps of one host to the engine.
 type hostSource struct {
-	pb       *playbook.Playbook
-	host     *inventory.Host
-	options  *options
-	redactor *ui.Redactor
+	pb      *playbook.Playbook
+	host    *inventory.Host
+	options *options
+	secrets *redact.Secrets
 }
 
 func (s hostSource) Steps(facts *steps.Facts, results map[string]cty.Value) ([]steps.Instance, hcl.Diagnostics) {
 	instances, diags := s.pb.Steps(s.host, facts, results)
 	// Evaluating may have met more secrets, and what comes of them is shown next.
-	s.redactor.Add(s.pb.Secrets()...)
+	s.secrets.Add(s.pb.Secrets()...)
 	for i := range instances {
 		if !instances[i].Check && !s.options.tagged(&instances[i]) {
 			instances[i].Skip = true

@@ -14,6 +14,7 @@ import (
 	"provision/internal/engine"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
+	"provision/internal/redact"
 	"provision/internal/ui"
 )
 
@@ -197,7 +198,7 @@ func (f *resumption) choose(o *options) error {
 		if now[name] || slices.Contains(was.Environ, name) && os.Getenv("PROVISION_VAR_"+name) != "" {
 			continue
 		}
-		if strings.Contains(was.Vars[name], ui.Redacted) {
+		if strings.Contains(was.Vars[name], redact.Mask) {
 			return fmt.Errorf("the value of var.%s held a secret and was not kept: give it again with --var %s=VALUE", name, name)
 		}
 		o.vars = append(o.vars, name+"="+was.Vars[name])

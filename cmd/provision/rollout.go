@@ -11,6 +11,7 @@ import (
 	"provision/internal/engine"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
+	"provision/internal/redact"
 	"provision/internal/ui"
 )
 
@@ -24,7 +25,6 @@ type rollout struct {
 	box      *box // nil: the hosts are those of the inventory
 	run      *engine.Run
 	sinks    *sinks
-	redactor *ui.Redactor
 	plan     *ui.Plan
 	progress *ui.Progress // while it is shown
 	log      *ui.Log
@@ -102,10 +102,10 @@ func (r *rollout) start(ctx context.Context, command string) error {
 		r.log = ui.NewLog(runsDir(r.path), ui.LogOptions{})
 		r.sinks.list = append(r.sinks.list, r.log)
 	}
-	r.redactor = ui.NewRedactor(r.sinks, r.pb.Secrets()...)
-	r.run.Sink = r.redactor
+	r.run.Sink, r.run.Secrets = r.sinks, redact.New(ui.Clean, ui.Line)
+	r.run.Secrets.Add(r.pb.Secrets()...)
 
-	reach, err := r.cli.newReacher(ctx, r.pb, r.hosts, r.box, r.options, func(s string) { r.redactor.Add(s) })
+	reach, err := r.cli.newReacher(ctx, r.pb, r.hosts, r.box, r.options, func(s string) { r.run.Secrets.Add(s) })
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (r *rollout) start(ctx context.Context, command string) error {
 	}
 	for _, h := range r.hosts {
 		host := reach.host(h)
-		host.Source = hostSource{pb: r.pb, host: h, options: r.options, redactor: r.redactor}
+		host.Source = hostSource{pb: r.pb, host: h, options: r.options, secrets: r.run.Secrets}
 		r.run.Hosts = append(r.run.Hosts, host)
 	}
 	return nil
@@ -227,9 +227,7 @@ func (r *rollout) apply(ctx context.Context) {
 	} else {
 		r.cli.onInterrupt(func() {
 			// As an event, since what draws the progress owns the terminal.
-			r.redactor.Event(engine.Event{Type: engine.EventWarning, Time: time.Now(), Run: r.run.ID, Warning: &engine.Warning{
-				Message: "Stopping after the current step of each host. Press Ctrl-C again to kill it.",
-			}})
+			r.run.Warn(engine.Warning{Message: "Stopping after the current step of each host. Press Ctrl-C again to kill it."})
 			close(stop)
 		})
 		defer r.cli.onInterrupt(nil)

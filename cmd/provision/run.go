@@ -149,9 +149,7 @@ func (r *rollout) exec(ctx context.Context, command *engine.Command) {
 	stop := make(chan struct{})
 	r.run.Stop = stop
 	r.cli.onInterrupt(func() {
-		r.redactor.Event(engine.Event{Type: engine.EventWarning, Time: time.Now(), Run: r.run.ID, Warning: &engine.Warning{
-			Message: "Waiting for the hosts that run the command; no other begins. Press Ctrl-C again to kill it there.",
-		}})
+		r.run.Warn(engine.Warning{Message: "Waiting for the hosts that run the command; no other begins. Press Ctrl-C again to kill it there."})
 		close(stop)
 	})
 	defer r.cli.onInterrupt(nil)

@@ -14,7 +14,6 @@ import (
 	"github.com/google/renameio/v2"
 
 	"provision/internal/engine"
-	"provision/internal/ui"
 )
 
 // readSavedPlan reads a saved plan. It returns nil if the path is something else: what a file is shows in its content, not in its name.
@@ -112,10 +111,8 @@ func (r *rollout) kept() (*engine.Selection, error) {
 		}
 		s.VarFiles = append(s.VarFiles, path)
 	}
-	var told runStart
-	ui.NewRedactor(&told, r.pb.Secrets()...).Event(engine.Event{Type: engine.EventRunStart, RunStart: &engine.RunStart{Selection: was}})
 	for _, name := range slices.Sorted(maps.Keys(was.Vars)) {
-		if told.Selection.Vars[name] != was.Vars[name] {
+		if r.run.Secrets.Value(was.Vars[name]) != was.Vars[name] {
 			s.Secret = append(s.Secret, name)
 			continue
 		}
@@ -125,15 +122,6 @@ func (r *rollout) kept() (*engine.Selection, error) {
 		}
 	}
 	return s, nil
-}
-
-// runStart is a Sink that keeps how a run began.
-type runStart struct{ engine.RunStart }
-
-func (s *runStart) Event(e engine.Event) {
-	if e.RunStart != nil {
-		s.RunStart = *e.RunStart
-	}
 }
 
 // keep ends a plan whose saving came to err, and says where it is.
@@ -155,28 +143,11 @@ func (r *rollout) keep(ctx context.Context, file string, err error) error {
 
 // saved is the plan that was made, as it is saved. It is not nil if some hosts have none, which is an error too.
 func (r *rollout) saved(s *engine.Sealer) (*engine.SavedPlan, error) {
-	plan, err := r.run.Saved(s, func(host string) []engine.PlanStep {
-		// Once more through a redactor: by now all secrets are known, whichever host brought them.
-		var told planSteps
-		again := ui.NewRedactor(&told, r.pb.Secrets()...)
-		for _, step := range r.plan.Steps(host) {
-			again.Event(engine.Event{Type: engine.EventPlanStep, Host: host, PlanStep: &step})
-		}
-		return told
-	})
+	plan, err := r.run.Saved(s)
 	if plan != nil {
 		plan.Inputs = s.Secret(r.pb.Inputs())
 	}
 	return plan, err
-}
-
-// planSteps is a Sink that gathers what is told of steps.
-type planSteps []engine.PlanStep
-
-func (p *planSteps) Event(e engine.Event) {
-	if e.PlanStep != nil {
-		*p = append(*p, *e.PlanStep)
-	}
 }
 
 // writePrivate puts a file in place as a whole, readable by its owner.

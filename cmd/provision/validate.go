@@ -19,6 +19,9 @@ the syntax of shell text, for every host of the playbook. All mistakes are repor
 			if err != nil {
 				return err
 			}
+			if err := c.diagnose(pb.ShortSecrets(), pb.Files()); err != nil {
+				return err
+			}
 			hosts := len(pb.Inventory().Hosts())
 			fmt.Fprintf(c.stdout, "%s is valid: %s for %s.\n", pathOf(args), count(len(pb.Plays()), "play"), count(hosts, "host"))
 			return nil

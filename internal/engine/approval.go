@@ -103,8 +103,12 @@ func (h *hostRun) approved(from int) error {
 		if p.Check {
 			continue
 		}
-		is := p.told()
+		is := h.told(p)
 		was, step := h.run.Approved.step(h.Name, p.Addr)
+		if was != nil { // more secrets may be known than when it was saved
+			again := hiddenPlan(*was, h.run.Secrets)
+			was = &again
+		}
 		switch {
 		case was == nil:
 			reasons = append(reasons, named(&is)+" is not in the plan")

@@ -38,8 +38,8 @@ const (
 )
 
 // An Event is one thing that happened in a run. As JSON it is one line; the schema is in
-// docs/events.md. No field ever holds a secret: sensitive attributes are empty, and the output
-// of hosts goes through ui.Redactor. Everything that a host sent (output, names, facts) is
+// docs/events.md. No field ever holds a secret: sensitive attributes are empty, and values,
+// messages and output go through Run.Secrets (hide.go). Everything that a host sent (output, names, facts) is
 // hostile: a terminal gets it only through ui.Clean.
 type Event struct {
 	Type EventType `json:"type"`

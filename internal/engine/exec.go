@@ -28,6 +28,7 @@ const (
 // Stop keeps further hosts from beginning; the end of the context kills what runs on the hosts.
 func (r *Run) Exec(ctx context.Context, c *Command) {
 	r.began = time.Now()
+	r.keepHosts()
 	r.emit(Event{Type: EventRunStart, RunStart: &RunStart{
 		Schema: EventSchema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
 		Owner: r.Owner, Selection: r.Selection, Argv: c.Argv,

@@ -147,6 +147,7 @@ func (h *hostRun) evaluate() error {
 		return diags
 	}
 	h.instances = instances
+	h.run.keepNames(instances)
 	// What is known without facts and results does not come out differently with them (cty's unknown values see to it), and
 	// a thousand hosts need not be evaluated twice.
 	h.constant = h.facts == nil && len(h.results) == 0 && !slices.ContainsFunc(instances, func(in steps.Instance) bool {
@@ -217,7 +218,9 @@ func (h *hostRun) plan(ctx context.Context) error {
 func (h *hostRun) keep(addrs []string, answers []steps.Observation, skip int) {
 	for i, addr := range addrs {
 		if i+skip < len(answers) {
-			h.observations[addr] = answers[i+skip]
+			obs := answers[i+skip]
+			obs.Stderr = h.run.Secrets.Text(obs.Stderr) // it is there for messages
+			h.observations[addr] = obs
 		} else {
 			delete(h.asked, addr)
 		}

@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"provision/internal/redact"
 )
 
 // A Run plans or applies a playbook on a number of hosts. Set the fields, then call Plan, Apply and Close,
@@ -34,8 +36,9 @@ type Run struct {
 	Phases   []Phase // empty: one, of everything
 	Dialer   Dialer
 	Sink     Sink
-	Parallel int    // hosts at a time; at least 1
-	Salt     string // for the hashes of secrets; see NewSalt
+	Secrets  *redact.Secrets // what no event may show; nil: nothing
+	Parallel int             // hosts at a time; at least 1
+	Salt     string          // for the hashes of secrets; see NewSalt
 
 	// Stop, once closed, lets every host end its current step and no more. Ending the context ends them
 	// at once.
@@ -65,7 +68,8 @@ type Run struct {
 	lent  map[string]*loan // by address: the steps that run once for all hosts
 	began time.Time
 
-	planning bool // in Plan, and not in Apply
+	planning bool    // in Plan, and not in Apply
+	outputs  outputs // guarded by mu
 }
 
 // NewID returns the name of a run: its start in UTC and four random letters; sorts by time, safe as a file name.
@@ -80,13 +84,6 @@ func NewSalt() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b)
 	return hex.EncodeToString(b)
-}
-
-func (r *Run) emit(e Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e.Time, e.Run = time.Now(), r.ID
-	r.Sink.Event(e)
 }
 
 // backoff is the pause before the nth attempt to reconnect; negative once the time is spent.
@@ -115,6 +112,7 @@ func (r *Run) Plan(ctx context.Context) Summary {
 		Schema: EventSchema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
 		Owner: r.Owner, Selection: r.Selection, Resumes: r.Resumes, Plan: r.Approved.run(),
 	}})
+	r.keepHosts()
 	r.hosts = make([]*hostRun, len(r.Hosts))
 	for i := range r.Hosts {
 		r.hosts[i] = &hostRun{Host: r.Hosts[i], run: r, number: i + 1, counts: Counts{}}
@@ -263,6 +261,9 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 	case errors.Is(err, errStepFailed):
 		h.end(HostFailed, "a step failed")
 	case errors.As(err, &refused):
+		said := *refused
+		said.Cause = h.run.Secrets.Text(said.Cause)
+		err, refused = &said, &said
 		h.emit(Event{Type: EventHostUnreachable, HostUnreachable: &HostUnreachable{Phase: "become", Message: refused.Method + ": " + refused.Cause, Hint: refused.Hint}})
 		h.end(HostFailed, err.Error())
 	case errors.Is(err, ErrUnreachable):

@@ -61,10 +61,9 @@ type SavedStep struct {
 	Change string `json:"change,omitempty"` // of what would run, in the observed state and in the predicted ones, with all contents
 }
 
-// Saved returns the plan that the run has made, without what only its caller knows: By, Playbook, Typed and Inputs. shown returns
-// what the plan_step events of a host told, without secrets. It is an error if a host has no plan. Call it between Plan and
+// Saved returns the plan that the run has made, without what only its caller knows: By, Playbook, Typed and Inputs. It is an error if a host has no plan. Call it between Plan and
 // Apply, or in place of Apply.
-func (r *Run) Saved(s *Sealer, shown func(host string) []PlanStep) (*SavedPlan, error) {
+func (r *Run) Saved(s *Sealer) (*SavedPlan, error) {
 	plan := &SavedPlan{Format: SavedFormat, Version: r.Version, Run: r.ID, Made: r.began.UTC().Truncate(time.Second), Selection: r.Selection, Salt: r.Salt}
 	table := map[string]int{}
 	var without []string
@@ -79,22 +78,8 @@ func (r *Run) Saved(s *Sealer, shown func(host string) []PlanStep) (*SavedPlan, 
 			without = append(without, h.Name)
 			continue
 		}
-		told := shown(h.Name)
-		if len(told) != len(saved.Steps) {
-			return nil, fmt.Errorf("%s: %d steps were planned and %d told of", h.Name, len(saved.Steps), len(told))
-		}
-		for i := range saved.Steps {
-			data, err := json.Marshal(&told[i])
-			if err != nil {
-				return nil, err
-			}
-			at, known := table[string(data)]
-			if !known {
-				at = len(plan.Shown)
-				table[string(data)] = at
-				plan.Shown = append(plan.Shown, told[i])
-			}
-			saved.Steps[i].Shown = at
+		if err := h.share(saved.Steps, plan, table); err != nil {
+			return nil, err
 		}
 		plan.Hosts = append(plan.Hosts, saved)
 	}
@@ -102,6 +87,31 @@ func (r *Run) Saved(s *Sealer, shown func(host string) []PlanStep) (*SavedPlan, 
 		return plan, &UnplannedError{Hosts: without}
 	}
 	return plan, nil
+}
+
+// share enters what is shown of a host's steps into the table of the plan. All secrets are known by now, whichever host brought
+// them.
+func (h *hostRun) share(saved []SavedStep, plan *SavedPlan, table map[string]int) error {
+	n := 0
+	for i := range h.planned {
+		if h.planned[i].Check || h.outcome != "" {
+			continue
+		}
+		told := h.told(&h.planned[i])
+		data, err := json.Marshal(&told)
+		if err != nil {
+			return err
+		}
+		at, known := table[string(data)]
+		if !known {
+			at = len(plan.Shown)
+			table[string(data)] = at
+			plan.Shown = append(plan.Shown, told)
+		}
+		saved[n].Shown = at
+		n++
+	}
+	return nil
 }
 
 // An UnplannedError names the hosts that there is no plan of.

@@ -34,7 +34,7 @@ func savedPlan(t *testing.T, host *localHost, hosts ...Host) *SavedPlan {
 	run := newRun(host, rec, nil)
 	run.Command, run.Hosts = CommandPlan, hosts
 	run.Plan(t.Context())
-	plan, err := run.Saved(quickSealer(run.Salt), rec.collected)
+	plan, err := run.Saved(quickSealer(run.Salt))
 	run.Close()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, rec.dump())
@@ -62,7 +62,7 @@ func applySaved(t *testing.T, host *localHost, plan *SavedPlan, inputs string, m
 	sealer := quickSealer(plan.Salt)
 	run.Hosts, run.Salt, run.Approved = hosts, plan.Salt, NewApproval(plan, sealer)
 	run.Plan(t.Context())
-	now, err := run.Saved(sealer, rec.collected)
+	now, err := run.Saved(sealer)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, rec.dump())
 	}
@@ -164,7 +164,7 @@ func TestStaleSaysWhatHasChanged(t *testing.T) {
 			run.Salt = plan.Salt
 			run.Plan(t.Context())
 			sealer := quickSealer(plan.Salt)
-			now, err := run.Saved(sealer, rec.collected)
+			now, err := run.Saved(sealer)
 			run.Close()
 			if err != nil {
 				t.Fatal(err)
@@ -340,7 +340,7 @@ func TestSecretsAreSealedSlowly(t *testing.T) {
 	run.Plan(t.Context())
 	defer run.Close()
 	s := NewSealer(run.Salt)
-	if _, err := run.Saved(s, rec.collected); err != nil {
+	if _, err := run.Saved(s); err != nil {
 		t.Fatal(err)
 	}
 	if s.cost < 1<<14 {

@@ -22,11 +22,14 @@ func (h *hostRun) tellPlan(from int) {
 
 // tellStep emits what one step would change.
 func (h *hostRun) tellStep(p *Planned) {
-	told := p.told()
+	told := h.told(p)
 	h.emit(Event{Type: EventPlanStep, PlanStep: &told})
 }
 
-// told is what a person is told of the step.
+// told is what a person is told of the step, without secrets.
+func (h *hostRun) told(p *Planned) PlanStep { return hiddenPlan(p.told(), h.run.Secrets) }
+
+// told is what there is to tell of the step.
 func (p *Planned) told() PlanStep {
 	told := PlanStep{Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Skipped: p.Skip}
 	if p.Err != nil {

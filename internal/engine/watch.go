@@ -144,7 +144,7 @@ func (w *watcher) ended(p *Planned, r record) {
 		e.Status = StepInterrupted
 	default:
 		e.Status = StepFailed
-		e.Error = failure(p, r, stdout, stderr)
+		e.Error = failure(p, r, h.run.Secrets.Text(stdout), h.run.Secrets.Text(stderr))
 	}
 	if r.lost {
 		w.cutShort(p, e)

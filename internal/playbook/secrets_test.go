@@ -3,6 +3,9 @@ package playbook
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -157,5 +160,53 @@ func TestSecretsOfProjects(t *testing.T) {
 	want := []string{"KEY=hunter2-hunter2\nMODE=production\nDATABASE=postgres://app:hunter3@db/app\n", "hunter2-hunter2", "hunter3", "postgres://app:hunter3@db/app"}
 	if diff := cmp.Diff(want, pb.Secrets()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Of a secret that is too short to be hidden in a text it is warned once, at its variable, or without a place.
+func TestShortSecrets(t *testing.T) {
+	for text, want := range map[string][]string{
+		`variable "a" {
+		   sensitive = true
+		   default   = { x = "1", y = "2", z = "long enough" }
+		 }
+		 step "file" "f" {
+		   path    = "/f"
+		   content = var.a.x
+		 }`: {"main.hcl:1: The value of var.a, or a part of it, has fewer than 4 bytes."},
+		`step "file" "f" {
+		   path    = "/f"
+		   content = sensitive("ab")
+		 }`: {"A sensitive value that comes from no variable has fewer than 4 bytes."},
+		`variable "a" {
+		   sensitive = true
+		   default   = "four"
+		 }
+		 step "file" "f" {
+		   path    = "/f"
+		   content = var.a
+		 }`: nil,
+	} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "main.hcl")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		pb, diags := Load(t.Context(), file, Options{})
+		if diags = append(diags, pb.Validate()...); diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		var got []string
+		for _, d := range pb.ShortSecrets() {
+			at := ""
+			if d.Subject != nil {
+				at = fmt.Sprintf("main.hcl:%d: ", d.Subject.Start.Line)
+			}
+			first, _, _ := strings.Cut(d.Detail, " It is")
+			got = append(got, at+first)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s\n%s", text, diff)
+		}
 	}
 }

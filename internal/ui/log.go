@@ -30,7 +30,7 @@ const maxOpenLogs = 64
 
 // A Log is a Sink that keeps a run in a directory of its own, ROOT/ID: events.jsonl, a readable
 // HOST.log with all output, and summary.json. The directory is made with the first event, 0700,
-// and the files are 0600. While the run goes on, events.jsonl is locked. Put it behind a Redactor.
+// and the files are 0600. While the run goes on, events.jsonl is locked.
 type Log struct {
 	root string
 	o    LogOptions

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"provision/internal/engine"
 )
@@ -9,6 +10,9 @@ import (
 // maxLine bounds what is kept of a line that does not end; a program may print gigabytes
 // without a line break.
 const maxLine = 8 << 10
+
+// A chunkKey names a stream of a step.
+type chunkKey struct{ host, addr, stream string }
 
 // lineSplitter turns chunks of output into whole lines, each stream of each step by itself.
 type lineSplitter struct{ open map[chunkKey]string }
@@ -57,4 +61,17 @@ func (l *lineSplitter) end(host, addr string) []string {
 func lastState(text string) string {
 	text = strings.TrimRight(text, "\r")
 	return text[strings.LastIndexByte(text, '\r')+1:]
+}
+
+// runeStart returns where a character begins that the end of the text cuts off.
+func runeStart(text string) int {
+	for i := len(text) - 1; i >= max(0, len(text)-3); i-- {
+		if utf8.RuneStart(text[i]) {
+			if !utf8.FullRuneInString(text[i:]) {
+				return i
+			}
+			break
+		}
+	}
+	return len(text)
 }

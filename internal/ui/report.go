@@ -30,8 +30,7 @@ type ReportFile struct {
 	Format ReportFormat
 }
 
-// A Report is a Sink that keeps what a run came to, and writes it as files when it is told to. Put it behind a
-// Redactor. What it keeps is bounded for each step, and equal plans of many hosts are kept once.
+// A Report is a Sink that keeps what a run came to, and writes it as files when it is told to. What it keeps is bounded for each step, and equal plans of many hosts are kept once.
 type Report struct {
 	files []ReportFile
 

@@ -79,26 +79,3 @@ func TestReportOfARunWithoutEnd(t *testing.T) {
 	report(t, ReportHTML)
 	report(t, ReportHTML, event("web1", engine.StepEnd{Addr: "step.file.a", Status: engine.StepFailed}))
 }
-
-// Secrets are hidden before the events come here: what the redactor took away is nowhere in a report.
-func TestReportsHoldNoSecret(t *testing.T) {
-	const secret = "correct-horse-battery"
-	for _, format := range []ReportFormat{ReportHTML, ReportJUnit} {
-		r := newReported()
-		feed(NewRedactor(sinkFunc(r.event), secret), sampleStream(secret)...)
-		var b strings.Builder
-		if err := r.render(&b, format); err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(b.String(), secret) {
-			t.Errorf("format %d holds the secret", format)
-		}
-		if !strings.Contains(b.String(), Redacted) {
-			t.Errorf("format %d holds nothing of the stream", format)
-		}
-	}
-}
-
-type sinkFunc func(engine.Event)
-
-func (f sinkFunc) Event(e engine.Event) { f(e) }

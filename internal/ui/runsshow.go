@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"provision/internal/engine"
+	"provision/internal/redact"
 )
 
 // ShowOptions say how a kept run is shown.
@@ -109,7 +110,7 @@ func chosen(c *engine.Selection) string {
 		add("--var", name+"="+c.Vars[name])
 	}
 	for _, name := range c.Secret {
-		add("--var", name+"="+Redacted)
+		add("--var", name+"="+redact.Mask)
 	}
 	return strings.Join(parts, " ")
 }

@@ -54,3 +54,12 @@ func sampleStream(text string) []engine.Event {
 		}),
 	}
 }
+
+func printed(host, addr, stream, text string) engine.Event {
+	return event(host, engine.StepOutput{Addr: addr, Stream: stream, Text: text})
+}
+
+// A record is a Sink that remembers.
+type record struct{ events []engine.Event }
+
+func (r *record) Event(e engine.Event) { r.events = append(r.events, e) }

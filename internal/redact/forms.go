@@ -1,4 +1,4 @@
-package ui
+package redact
 
 import (
 	"encoding/base64"
@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // secretForms lists the shapes in which a secret may turn up.
-func secretForms(secret string) []string {
+func secretForms(secret string, shapes []func(string) string) []string {
 	values := []string{secret, strings.TrimSpace(secret)}
 	if strings.ContainsAny(strings.TrimSpace(secret), "\r\n") {
 		for _, l := range strings.FieldsFunc(secret, func(c rune) bool { return c == '\n' || c == '\r' }) {
@@ -21,7 +22,7 @@ func secretForms(secret string) []string {
 	}
 	var forms []string
 	for _, v := range values {
-		if len(v) < minSecret {
+		if len(v) < Shortest {
 			continue
 		}
 		quoted, err := json.Marshal(v)
@@ -31,22 +32,28 @@ func secretForms(secret string) []string {
 		plainJSON := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\r", `\r`).Replace(v)
 		forms = append(
 			forms, v, strings.ReplaceAll(v, "\n", "\r\n"),
-			string(quoted[1:len(quoted)-1]), plainJSON,
+			inner(string(quoted)), plainJSON,
 			url.QueryEscape(v), url.PathEscape(v),
 			// Inside single quotes, as shells, set -x and shellescape write them.
 			strings.ReplaceAll(v, "'", `'\''`), strings.ReplaceAll(v, "'", `'"'"'`),
-			hex.EncodeToString([]byte(v)), Clean(v), Line(v),
+			hex.EncodeToString([]byte(v)), inner(strconv.Quote(v)),
 		)
+		for _, shape := range shapes {
+			forms = append(forms, shape(v))
+		}
 		forms = append(forms, base64Forms(v)...)
 	}
 	kept := forms[:0]
 	for _, f := range forms {
-		if len(f) >= minSecret {
+		if len(f) >= Shortest {
 			kept = append(kept, f)
 		}
 	}
 	return kept
 }
+
+// inner is a quoted text without its quotes.
+func inner(quoted string) string { return quoted[1 : len(quoted)-1] }
 
 // base64Forms returns a value in both alphabets, with and without padding, and what it looks
 // like in the middle of something longer, such as "user:password", where it may begin at any of
@@ -82,17 +89,18 @@ func newFormSet() formSet {
 	return formSet{byStart: map[uint16][]string{}, starts: make([]uint64, 1<<16/64)}
 }
 
-// add takes a form of at least minSecret bytes in.
-func (f *formSet) add(form string) {
+// add takes a form of at least Shortest bytes in, and tells whether it is new.
+func (f *formSet) add(form string) bool {
 	key := startKey(form)
 	if slices.Contains(f.byStart[key], form) {
-		return
+		return false
 	}
 	f.byStart[key] = append(f.byStart[key], form)
 	slices.SortStableFunc(f.byStart[key], func(a, b string) int { return len(b) - len(a) })
 	f.starts[key/64] |= 1 << (key % 64)
 	f.first[form[0]] = true
 	f.longest = max(f.longest, len(form))
+	return true
 }
 
 func startKey(text string) uint16 { return uint16(text[0])<<8 | uint16(text[1]) }
@@ -110,8 +118,11 @@ type span struct{ from, to int }
 
 // spans returns where secrets are, in order, those that overlap as one.
 func (f *formSet) spans(text string) []span {
+	if f.longest == 0 {
+		return nil
+	}
 	var found []span
-	for i := 0; i+minSecret <= len(text); i++ {
+	for i := 0; i+Shortest <= len(text); i++ {
 		for _, form := range f.candidates(text[i:]) {
 			if !strings.HasPrefix(text[i:], form) {
 				continue
