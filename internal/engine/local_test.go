@@ -276,6 +276,9 @@ func (r *recorder) dump() string {
 			fmt.Fprintf(&b, " %+v", *e.Warning)
 		case e.PlanStep != nil:
 			fmt.Fprintf(&b, " %s %s %s", e.PlanStep.Addr, e.PlanStep.Action, e.PlanStep.Reason)
+			if e.PlanStep.Error != nil {
+				fmt.Fprintf(&b, " %+v", *e.PlanStep.Error)
+			}
 		}
 		b.WriteByte('\n')
 	}
