@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,7 +65,23 @@ func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*in
 		}
 		r.targets[h.Name] = target
 	}
+	r.tellUnheeded()
 	return r, nil
+}
+
+// tellUnheeded prints what ssh_config says and is not done, each line once however many hosts it is for.
+func (r *reacher) tellUnheeded() {
+	all := slices.Clone(r.config.Warnings())
+	for _, t := range r.targets {
+		all = append(all, t.Unheeded...)
+		for _, hop := range t.Jumps {
+			all = append(all, hop.Unheeded...)
+		}
+	}
+	slices.Sort(all)
+	for _, line := range slices.Compact(all) {
+		fmt.Fprintln(r.cli.stderr, "Warning:", r.cli.clean(line))
+	}
 }
 
 func (r *reacher) target(ctx context.Context, h *inventory.Host) (ssh.Target, error) {

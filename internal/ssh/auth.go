@@ -107,7 +107,7 @@ func (l *login) answer(_, _ string, questions []string, echos []bool) ([]string,
 func (l *login) load() {
 	held := l.agentKeys()
 	files := l.target.IdentityFiles
-	named := len(files) > 0
+	named := files != nil
 	if !named {
 		files = []string{inHome(".ssh/id_ed25519"), inHome(".ssh/id_ecdsa"), inHome(".ssh/id_rsa")}
 	}

@@ -1,154 +1,52 @@
 package ssh
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/kevinburke/ssh_config"
+	"provision/internal/ssh/sshconfig"
 )
 
 // maxJumps bounds a chain of jump hosts, so that hosts that name each other end in an error.
 const maxJumps = 16
 
+// remoteCommand is what a session runs, for Match command of ssh_config.
+const remoteCommand = "exec /bin/sh"
+
 // A Config is what ssh_config files say about hosts. A nil Config says nothing.
 type Config struct {
-	files []*ssh_config.Config // the first one that sets a value wins
-
-	// Set where a file has what the library cannot read: then the real ssh is asked about each host.
-	ssh     string   // path of the ssh binary
-	sshArgs []string // "-F", FILE where files were named
-	mu      sync.Mutex
-	cache   map[string]*settings // what ssh -G said, by host
+	files *sshconfig.Config
 }
 
-// LoadConfig reads ssh_config files, by default ~/.ssh/config and /etc/ssh/ssh_config; one that does not exist is empty.
-// Where a file has a form of Match that the library cannot read, `ssh -G` answers for each host instead; without an ssh
-// binary that is an error naming the file.
+// LoadConfig reads ssh_config files, by default ~/.ssh/config and /etc/ssh/ssh_config; one that does not exist is empty. The
+// error names every line that ssh would refuse.
 func LoadConfig(files ...string) (*Config, error) {
-	c := &Config{cache: map[string]*settings{}}
-	named := len(files) > 0
-	if !named {
-		files = []string{inHome(".ssh/config"), "/etc/ssh/ssh_config"}
+	var parsed *sshconfig.Config
+	var err error
+	if len(files) == 0 {
+		parsed, err = sshconfig.LoadUser()
+	} else {
+		parsed, err = sshconfig.Load(files...)
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ssh config: %w", err)
-		}
-		parsed, err := ssh_config.DecodeBytes(text)
-		if err == nil {
-			c.files = append(c.files, parsed)
-			continue
-		}
-		binary, lookErr := exec.LookPath("ssh")
-		if lookErr != nil || (named && len(files) > 1) {
-			return nil, fmt.Errorf("ssh config: %s: %w; simplify that part, or install OpenSSH's ssh, which is asked instead", file, err)
-		}
-		c.ssh = binary
-		if named {
-			c.sshArgs = []string{"-F", file}
-		}
-		return c, nil
-	}
-	return c, nil
-}
-
-// settings are the values for one host, keys in lower case.
-type settings struct{ values map[string][]string }
-
-func (s *settings) get(key string) string {
-	if v := s.values[key]; len(v) > 0 {
-		return v[0]
-	}
-	return ""
-}
-
-// keywords are what is taken from the files.
-func keywords() []string {
-	return []string{
-		"hostname", "user", "port", "identityfile", "identitiesonly", "identityagent", "proxyjump", "proxycommand",
-		"userknownhostsfile", "globalknownhostsfile", "hostkeyalias", "connecttimeout", "serveraliveinterval",
-	}
-}
-
-// lookup finds what the files say about a name.
-func (c *Config) lookup(ctx context.Context, name string) (*settings, error) {
-	if c == nil {
-		return &settings{}, nil
-	}
-	if c.ssh != "" {
-		return c.ask(ctx, name)
-	}
-	s := &settings{values: map[string][]string{}}
-	for _, file := range c.files {
-		for _, key := range keywords() {
-			if len(s.values[key]) > 0 && key != "identityfile" {
-				continue
-			}
-			all, err := file.GetAll(name, key)
-			if err != nil {
-				return nil, fmt.Errorf("ssh config: %s of %s: %w", key, name, err)
-			}
-			s.values[key] = append(s.values[key], all...)
-		}
-	}
-	return s, nil
-}
-
-// ask lets ssh itself evaluate the files: `ssh -G` prints what it would use, and connects to nothing.
-func (c *Config) ask(ctx context.Context, name string) (*settings, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s := c.cache[name]; s != nil {
-		return s, nil
-	}
-	if name == "" || name[0] == '-' {
-		return nil, fmt.Errorf("ssh config: %q is no host name", name)
-	}
-	cmd := exec.CommandContext(ctx, c.ssh, append(slices.Clone(c.sshArgs), "-G", "--", name)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("ssh config: ssh -G %s: %w: %s", name, err, strings.TrimSpace(stderr.String()))
+		return nil, fmt.Errorf("ssh config: %w", err)
 	}
-	s := &settings{values: map[string][]string{}}
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), " ")
-		if slices.Contains(keywords(), key) {
-			s.values[key] = append(s.values[key], value)
-		}
-	}
-	// Defaults are printed like settings. The default identities must stay what they are: tried after the agent's keys.
-	if isDefaultIdentities(s.values["identityfile"]) {
-		delete(s.values, "identityfile")
-	}
-	c.cache[name] = s
-	return s, nil
+	return &Config{files: parsed}, nil
 }
 
-func isDefaultIdentities(files []string) bool {
-	for _, f := range files {
-		if !strings.HasPrefix(f, "~/.ssh/id_") {
-			return false
-		}
+// Warnings names lines of the files that are passed over although ssh knows, or refuses, them.
+func (c *Config) Warnings() []string {
+	if c == nil {
+		return nil
 	}
-	return len(files) > 1
+	return c.files.Warnings
 }
 
 // Resolve says how to reach name: overrides win, then the config, then ssh's defaults. A jump among the overrides needs
@@ -159,126 +57,171 @@ func (c *Config) Resolve(ctx context.Context, name string, overrides Target) (Ta
 
 // resolve also knows the names on the way from the target to this hop, to notice hosts that jump through each other.
 func (c *Config) resolve(ctx context.Context, name string, overrides Target, behind []string) (Target, error) {
-	s, err := c.lookup(ctx, name)
-	if err != nil {
-		return Target{}, err
-	}
 	t := overrides
 	t.Name = cmp.Or(overrides.Name, name)
-	if t.Port == 0 {
-		if t.Port, err = s.port(); err != nil {
+	query := sshconfig.Query{Host: name, User: t.User, Command: remoteCommand}
+	if t.Port != 0 {
+		query.Port = strconv.Itoa(t.Port)
+	}
+	var s *sshconfig.Settings
+	if c != nil {
+		var err error
+		if s, err = c.files.Lookup(ctx, query); err != nil {
 			return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
 		}
 	}
-	e := expansion{name: name, port: t.Port}
-	if t.Address == "" {
-		e.host = name
-		if t.Address, err = e.expand(cmp.Or(s.get("hostname"), name)); err != nil {
-			return Target{}, fmt.Errorf("ssh config: HostName of %s: %w", name, err)
+	if t.Port == 0 {
+		t.Port = defaultPort
+		if n, err := strconv.Atoi(s.Text("port")); err == nil {
+			t.Port = n
 		}
 	}
-	t.User = cmp.Or(t.User, s.get("user"))
-	t.HostKeyAlias = cmp.Or(t.HostKeyAlias, s.get("hostkeyalias"))
-	e.host, e.user, e.key = t.Address, t.User, cmp.Or(t.HostKeyAlias, name)
-	if err := t.takePaths(s, e); err != nil {
+	if t.Address == "" {
+		t.Address = name
+		if s != nil {
+			t.Address = s.Host
+		}
+	}
+	t.User = cmp.Or(t.User, s.Text("user"))
+	t.HostKeyAlias = cmp.Or(t.HostKeyAlias, s.Text("hostkeyalias"))
+	tokens := sshconfig.Tokens{Name: name, Host: t.Address, User: t.User, Key: t.HostKeyAlias, Port: strconv.Itoa(t.Port)}
+	if jump, set := s.First("proxyjump"); set && jump.Text() != "none" {
+		tokens.Jump = strings.Join(jump.Words, ",")
+	}
+	if err := t.takePaths(s, tokens); err != nil {
 		return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
 	}
-	if err := t.takeTimes(s); err != nil {
-		return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
-	}
-	if t.Jumps, err = c.jumps(ctx, t, s, append(slices.Clone(behind), name)); err != nil {
+	t.takeTimes(s)
+	t.takeNetwork(s)
+	t.Unheeded = unheeded(s)
+	var err error
+	if t.Jumps, err = c.jumps(ctx, t, s, tokens, append(slices.Clone(behind), name)); err != nil {
 		return Target{}, err
+	}
+	if command, set := s.First("proxycommand"); set && overrides.Jumps == nil && !strings.EqualFold(command.Text(), "none") {
+		if t.ProxyCommand, err = tokens.Expand(command.Text()); err != nil {
+			return Target{}, fmt.Errorf("ssh config: %s: ProxyCommand: %w", command.Source, err)
+		}
 	}
 	return t, nil
 }
 
-func (s *settings) port() (int, error) {
-	text := s.get("port")
-	if text == "" {
-		return defaultPort, nil
-	}
-	port, err := strconv.Atoi(text)
-	if err != nil || port < 1 || port > 65535 {
-		return 0, fmt.Errorf("port %q is not a number from 1 to 65535", text)
-	}
-	return port, nil
-}
-
 // takePaths fills the fields that name files.
-func (t *Target) takePaths(s *settings, e expansion) (err error) {
+func (t *Target) takePaths(s *sshconfig.Settings, tokens sshconfig.Tokens) error {
+	expand := func(v sshconfig.Value, word string) (string, error) {
+		path, err := tokens.Path(word)
+		if err != nil {
+			return "", fmt.Errorf("%s: %s: %w", v.Source, v.Keyword, err)
+		}
+		return path, nil
+	}
 	if len(t.IdentityFiles) == 0 {
-		for _, f := range s.values["identityfile"] {
-			if f = unquote(f); f == "none" {
+		for _, v := range s.All("identityfile") {
+			if strings.EqualFold(v.Text(), "none") {
+				t.IdentityFiles = append([]string{}, t.IdentityFiles...) // not nil: no default names either
 				continue
 			}
-			if f, err = e.path(f); err != nil {
-				return fmt.Errorf("IdentityFile: %w", err)
+			path, err := expand(v, v.Text())
+			if err != nil {
+				return err
 			}
-			t.IdentityFiles = append(t.IdentityFiles, f)
+			t.IdentityFiles = append(t.IdentityFiles, path)
 		}
 	}
-	t.IdentitiesOnly = t.IdentitiesOnly || yes(s.get("identitiesonly"))
-	if t.AgentSocket == "" {
-		switch agent := unquote(s.get("identityagent")); {
-		case agent == "SSH_AUTH_SOCK", agent == "":
-		case strings.HasPrefix(agent, "$") && !strings.HasPrefix(agent, "${"):
-			t.AgentSocket = cmp.Or(os.Getenv(agent[1:]), "none")
+	for _, v := range s.All("certificatefile") {
+		path, err := expand(v, v.Text())
+		if err != nil {
+			return err
+		}
+		t.CertificateFiles = append(t.CertificateFiles, path)
+	}
+	t.IdentitiesOnly = t.IdentitiesOnly || yes(s.Text("identitiesonly"))
+	if agent, set := s.First("identityagent"); set && t.AgentSocket == "" {
+		switch word := agent.Text(); {
+		case word == "SSH_AUTH_SOCK":
+		case strings.EqualFold(word, "none"):
+			t.AgentSocket = "none"
+		case strings.HasPrefix(word, "$") && !strings.HasPrefix(word, "${"):
+			t.AgentSocket = cmp.Or(os.Getenv(word[1:]), "none")
 		default:
-			if t.AgentSocket, err = e.path(agent); err != nil {
-				return fmt.Errorf("IdentityAgent: %w", err)
+			var err error
+			if t.AgentSocket, err = expand(agent, word); err != nil {
+				return err
 			}
 		}
 	}
-	if len(t.KnownHostsFiles) > 0 || s.get("userknownhostsfile")+s.get("globalknownhostsfile") == "" {
+	if revoked, set := s.First("revokedhostkeys"); set && !strings.EqualFold(revoked.Text(), "none") {
+		var err error
+		if t.RevokedHostKeys, err = expand(revoked, revoked.Text()); err != nil {
+			return err
+		}
+	}
+	if len(t.KnownHostsFiles) > 0 {
 		return nil
 	}
-	user := cmp.Or(s.get("userknownhostsfile"), "~/.ssh/known_hosts ~/.ssh/known_hosts2")
-	global := cmp.Or(s.get("globalknownhostsfile"), "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2")
-	for _, f := range append(words(user), words(global)...) {
-		if f == "none" {
-			continue
+	user, users := s.First("userknownhostsfile")
+	global, globals := s.First("globalknownhostsfile")
+	if !users && !globals {
+		return nil
+	}
+	if !users {
+		user.Words = []string{"~/.ssh/known_hosts", "~/.ssh/known_hosts2"}
+	}
+	if !globals {
+		global.Words = []string{"/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"}
+	}
+	t.KnownHostsFiles = []string{} // not nil: "none" means none
+	for _, v := range []sshconfig.Value{user, global} {
+		for _, word := range v.Words {
+			if strings.EqualFold(word, "none") {
+				continue
+			}
+			path, err := expand(v, word)
+			if err != nil {
+				return err
+			}
+			t.KnownHostsFiles = append(t.KnownHostsFiles, path)
 		}
-		if f, err = e.path(f); err != nil {
-			return fmt.Errorf("UserKnownHostsFile: %w", err)
-		}
-		t.KnownHostsFiles = append(t.KnownHostsFiles, f)
 	}
 	return nil
 }
 
 // takeTimes fills the time-outs; 0 is ssh's way of saying that there is none, which leaves ours.
-func (t *Target) takeTimes(s *settings) error {
-	for _, f := range []struct {
-		key string
-		to  *time.Duration
-	}{{"connecttimeout", &t.ConnectTimeout}, {"serveraliveinterval", &t.KeepAlive}} {
-		text := s.get(f.key)
-		if *f.to != 0 || text == "" || text == "none" {
-			continue
+func (t *Target) takeTimes(s *sshconfig.Settings) {
+	for keyword, to := range map[string]*time.Duration{"connecttimeout": &t.ConnectTimeout, "serveraliveinterval": &t.KeepAlive} {
+		if d, err := sshconfig.ParseTime(s.Text(keyword)); err == nil && *to == 0 {
+			*to = d
 		}
-		d, err := parseTime(text)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.key, err)
-		}
-		*f.to = d
 	}
-	return nil
+}
+
+// takeNetwork fills what chooses among addresses, algorithms and methods.
+func (t *Target) takeNetwork(s *sshconfig.Settings) {
+	t.AddressFamily = cmp.Or(t.AddressFamily, s.Text("addressfamily"))
+	t.BindAddress = cmp.Or(t.BindAddress, s.Text("bindaddress"))
+	t.HostKeyAlgorithms = cmp.Or(t.HostKeyAlgorithms, s.Text("hostkeyalgorithms"))
+	t.PreferredAuthentications = cmp.Or(t.PreferredAuthentications, s.Text("preferredauthentications"))
+	for keyword, method := range map[string]string{
+		"pubkeyauthentication": "publickey", "passwordauthentication": "password", "kbdinteractiveauthentication": "keyboard-interactive",
+	} {
+		if no(s.Text(keyword)) {
+			t.WithoutMethods = append(t.WithoutMethods, method)
+		}
+	}
+	slices.Sort(t.WithoutMethods)
 }
 
 // jumps resolves the hosts to go through. As with ssh, only the nearest of a list is reached by a ProxyJump of its own;
 // a host that would jump through itself (ProxyJump under "Host *") is reached directly.
-func (c *Config) jumps(ctx context.Context, t Target, s *settings, behind []string) ([]Target, error) {
-	var specs []Target
-	switch jump := s.get("proxyjump"); {
-	case t.Jumps != nil:
-		specs = t.Jumps
-	case jump != "" && jump != "none":
-		for spec := range strings.SplitSeq(jump, ",") {
-			specs = append(specs, Target{Name: strings.TrimSpace(spec)})
-		}
-	default:
-		if command := s.get("proxycommand"); command != "" && command != "none" {
-			return nil, fmt.Errorf("ssh config: host %s: ProxyCommand is not supported; use ProxyJump", t.Name)
+func (c *Config) jumps(ctx context.Context, t Target, s *sshconfig.Settings, tokens sshconfig.Tokens, behind []string) ([]Target, error) {
+	specs := t.Jumps
+	if jump, set := s.First("proxyjump"); specs == nil && set && jump.Text() != "none" {
+		for _, word := range jump.Words {
+			hop, err := tokens.Expand(word)
+			if err != nil {
+				return nil, fmt.Errorf("ssh config: %s: ProxyJump: %w", jump.Source, err)
+			}
+			specs = append(specs, Target{Name: hop})
 		}
 	}
 	if len(behind) > maxJumps {
@@ -305,3 +248,22 @@ func (c *Config) jumps(ctx context.Context, t Target, s *settings, behind []stri
 	}
 	return hops, nil
 }
+
+// parseJump reads "[user@]host[:port]" or "ssh://[user@]host[:port]" from a hop's Name into its fields, which win.
+func parseJump(hop Target) (Target, error) {
+	parsed, err := sshconfig.ParseHop(hop.Name)
+	if err != nil {
+		return hop, err
+	}
+	hop.User = cmp.Or(hop.User, parsed.User)
+	if parsed.Port != "" && hop.Port == 0 {
+		if hop.Port, err = net.LookupPort("tcp", parsed.Port); err != nil {
+			return hop, err
+		}
+	}
+	hop.Name = parsed.Host
+	return hop, nil
+}
+
+func yes(s string) bool { return s == "yes" || s == "true" }
+func no(s string) bool  { return s == "no" || s == "false" }

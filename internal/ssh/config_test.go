@@ -2,7 +2,6 @@ package ssh_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,7 +70,7 @@ Host *
 		ConnectTimeout: 7 * time.Second, KeepAlive: 90 * time.Second,
 		Jumps: []ssh.Target{{
 			Name: "inner", Address: "10.0.0.1", Port: 2200, User: "nobody", AgentSocket: "none",
-			Jumps: []ssh.Target{{Name: "outer", Address: "outer", Port: 99, User: "admin", AgentSocket: "none"}},
+			Jumps: []ssh.Target{{Name: "outer", Address: "outer", Port: 99, User: "admin", IdentityFiles: []string{}, AgentSocket: "none"}},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -107,32 +106,44 @@ func TestJumpOfEveryoneDoesNotApplyToItself(t *testing.T) {
 }
 
 func TestConfigMistakesAreErrors(t *testing.T) {
-	for _, config := range []string{
-		"Host web\n Port http\n", "Host web\n ConnectTimeout soon\n", "Host web\n IdentityFile %z\n",
-		"Host web\n IdentityFile ${NOT_SET_ANYWHERE}/key\n", "Host web\n ProxyJump host:port\n", "Host web\n ProxyCommand nc %h %p\n",
+	for _, text := range []string{
+		"Host web\n Port htttp\n", "Host web\n ConnectTimeout soon\n", "Host web\n IdentityFile %z\n",
+		"Host web\n IdentityFile ${NOT_SET_ANYWHERE}/key\n", "Host web\n ProxyJump host:port\n", "Host web\n ProxyCommand nc %z\n",
+		"Match nothing web\n", "Host web\n HostName \"open\n",
 	} {
-		if got, err := loadConfig(t, config).Resolve(t.Context(), "web", ssh.Target{}); err == nil {
-			t.Errorf("%q: no error but %+v", config, got)
+		file := writeConfig(t, text)
+		config, err := ssh.LoadConfig(file)
+		if err == nil {
+			_, err = config.Resolve(t.Context(), "web", ssh.Target{})
+		}
+		if err == nil || !strings.Contains(err.Error(), file+":") {
+			t.Errorf("%q: the error must name file and line, and is %v", text, err)
 		}
 	}
 }
 
-func TestMatchFormsAreLeftToSSH(t *testing.T) {
-	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("there is no ssh")
-	}
-	config := loadConfig(t, "Match originalhost web exec \"true\"\n  HostName 10.1.2.3\n  Port 2200\n  User deploy\n")
+func TestMatch(t *testing.T) {
+	config := loadConfig(t, "Match originalhost web exec \"true\"\n  HostName 10.1.2.3\n  Port 2200\nMatch host 10.1.2.3 command \"exec /bin/sh\"\n  User deploy\n")
 	got, err := config.Resolve(t.Context(), "web", ssh.Target{})
 	if err != nil || got.Address != "10.1.2.3" || got.Port != 2200 || got.User != "deploy" || len(got.IdentityFiles) > 0 {
 		t.Errorf("got %+v, error %v", got, err)
 	}
 }
 
-func TestMatchFormsWithoutSSHAreAClearError(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	file := writeConfig(t, "Match exec \"true\"\n  Port 2200\n")
-	if _, err := ssh.LoadConfig(file); err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "install") {
-		t.Errorf("error %v", err)
+func TestWhatIsNotDoneIsSaid(t *testing.T) {
+	config := loadConfig(t, "Host web\n KnownHostsCommand /bin/known %H\n StrictHostKeyChecking no\n Ciphers aes128-ctr\n ForwardAgent yes\n Frobnicate yes\n")
+	got, err := config.Resolve(t.Context(), "web", ssh.Target{})
+	said := strings.Join(append(got.Unheeded, config.Warnings()...), "\n")
+	for _, line := range []string{":2: knownhostscommand", ":3: stricthostkeychecking no", ":4: ciphers", ":6: the keyword frobnicate"} {
+		if !strings.Contains(said, line) {
+			t.Errorf("%s is not said, but %s", line, said)
+		}
+	}
+	if err != nil || strings.Contains(said, "forwardagent") {
+		t.Errorf("error %v, said %s", err, said)
+	}
+	if got, _ := config.Resolve(t.Context(), "other", ssh.Target{}); len(got.Unheeded) > 0 {
+		t.Errorf("of a host that sets nothing it is said %q", got.Unheeded)
 	}
 }
 

@@ -18,16 +18,41 @@ func connect(ctx context.Context, t Target, via *passage) (net.Conn, error) {
 	defer cancel()
 	var nc net.Conn
 	var err error
-	if via != nil {
+	switch {
+	case via != nil:
 		nc, err = via.jump.client.conn.DialContext(dctx, "tcp", t.addr())
-	} else {
-		var d net.Dialer
-		nc, err = d.DialContext(dctx, "tcp", t.addr())
+	case t.ProxyCommand != "":
+		nc, err = dialCommand(dctx, t.ProxyCommand)
+		if err != nil {
+			return nil, t.fail(PhaseConnect, fmt.Errorf("ProxyCommand %q: %w", t.ProxyCommand, err), "")
+		}
+	default:
+		nc, err = t.dialNetwork(dctx)
 	}
 	if err != nil {
 		return nil, t.connectError(ctx, via, err)
 	}
 	return nc, nil
+}
+
+// dialNetwork connects over the network, from and to the addresses that ssh_config allows.
+func (t Target) dialNetwork(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	if t.BindAddress != "" {
+		local, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(t.BindAddress, "0"))
+		if err != nil {
+			return nil, fmt.Errorf("BindAddress: %w", err)
+		}
+		d.LocalAddr = local
+	}
+	network := "tcp"
+	switch t.AddressFamily {
+	case "inet":
+		network = "tcp4"
+	case "inet6":
+		network = "tcp6"
+	}
+	return d.DialContext(ctx, network, t.addr())
 }
 
 // connectError tells the reasons apart for which a connection does not come about.
@@ -69,9 +94,16 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	login := &login{ctx: ctx, target: t, watch: watch, dialer: d}
 	defer login.close()
 	var keyErr error
-	config := clientConfig(t, keys.algorithms(t.Legacy))
+	config := clientConfig(t, narrow(keys.algorithms(t.Legacy), t.HostKeyAlgorithms))
+	if len(config.HostKeyAlgorithms) == 0 {
+		l.Close()
+		return nil, t.fail(PhaseHandshake, fmt.Errorf("HostKeyAlgorithms %s leaves no algorithm that provision offers", t.HostKeyAlgorithms), "name safe ones there")
+	}
 	config.HostKeyCallback = func(_ string, remote net.Addr, key ssh.PublicKey) error {
 		if keyErr = keys.check(remote, key); keyErr == nil {
+			keyErr = t.checkRevoked(ctx, key)
+		}
+		if keyErr == nil {
 			watch.enter(PhaseAuthenticate)
 		}
 		return keyErr
@@ -101,6 +133,9 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	if phase == PhaseAuthenticate {
 		authErr, hint := login.failure(err)
 		return nil, t.fail(phase, authErr, hint)
+	}
+	if command, ok := l.Conn.(*commandConn); ok {
+		return nil, t.fail(phase, command.explain(err), "")
 	}
 	return nil, t.fail(phase, err, handshakeHint(err))
 }

@@ -214,6 +214,7 @@ func (p *passage) full() bool {
 func pathKey(path []Target) string {
 	var b strings.Builder
 	for _, t := range path {
+		fmt.Fprintf(&b, "%q %q %q %q %q %q %q\n", t.ProxyCommand, t.AddressFamily, t.BindAddress, t.CertificateFiles, t.HostKeyAlgorithms, t.RevokedHostKeys, t.WithoutMethods)
 		fmt.Fprintf(&b, "%q %q %d %q %q %v %q %q %q %d %d %v\n", t.Name, t.Address, t.Port, t.User, t.IdentityFiles, t.IdentitiesOnly,
 			t.AgentSocket, t.KnownHostsFiles, t.HostKeyAlias, t.ConnectTimeout, t.KeepAlive, t.Legacy)
 	}

@@ -32,13 +32,13 @@ type Target struct {
 	// User is who to log in as; empty: the local user.
 	User string
 	// IdentityFiles are the private keys to offer, or public keys whose private half the agent holds. They are
-	// offered before what else the agent has. Empty: ssh's default names in ~/.ssh, after the agent's keys.
+	// offered before what else the agent has. Nil: ssh's default names in ~/.ssh, after the agent's keys.
 	IdentityFiles []string
 	// IdentitiesOnly offers no key of the agent that is not among IdentityFiles.
 	IdentitiesOnly bool
 	// AgentSocket is the agent's socket; empty: $SSH_AUTH_SOCK; "none": no agent.
 	AgentSocket string
-	// KnownHostsFiles hold the trusted host keys; a missing file is an empty one. Empty: the user's and the system's.
+	// KnownHostsFiles hold the trusted host keys; a missing file is an empty one. Nil: the user's and the system's.
 	KnownHostsFiles []string
 	// HostKeyAlias is the name to look up in KnownHostsFiles instead of the address and port.
 	HostKeyAlias string
@@ -54,6 +54,26 @@ type Target struct {
 	// KeepAlive is how long the link may be silent before the host is asked for a sign of life; after three such
 	// spans of silence the link is dropped. 0: 10 seconds; negative: never.
 	KeepAlive time.Duration
+	// ProxyCommand is a command that carries the connection on its standard input and output, run by the user's shell; empty: a
+	// connection of our own. It is not used where there are Jumps.
+	ProxyCommand string
+	// AddressFamily is "inet" for IPv4 alone, "inet6" for IPv6 alone; empty or "any": both.
+	AddressFamily string
+	// BindAddress is the local address to connect from; empty: the system's choice.
+	BindAddress string
+	// CertificateFiles hold certificates to offer with the keys that they are for, before those keys.
+	CertificateFiles []string
+	// HostKeyAlgorithms narrows or reorders what the host may prove itself with, in the words of ssh_config(5): a list, or one
+	// that begins with + - or ^; empty: all that are safe. Algorithms that are not offered anyway stay out.
+	HostKeyAlgorithms string
+	// RevokedHostKeys is a file of host keys that are never accepted: public keys, one a line, or a key revocation list.
+	RevokedHostKeys string
+	// PreferredAuthentications lists the methods to try, in order; empty: keys, then passwords.
+	PreferredAuthentications string
+	// WithoutMethods are methods of authentication that are not tried.
+	WithoutMethods []string
+	// Unheeded says what ssh_config sets for the host and is not done, one sentence each with file and line.
+	Unheeded []string
 	// Legacy also allows algorithms with known weaknesses (SHA-1, CBC), for hosts that know no others.
 	Legacy bool
 }
@@ -91,7 +111,7 @@ func (t Target) withDefaults() (Target, error) {
 	if t.AgentSocket == "none" {
 		t.AgentSocket = ""
 	}
-	if len(t.KnownHostsFiles) == 0 {
+	if t.KnownHostsFiles == nil {
 		t.KnownHostsFiles = []string{
 			inHome(".ssh/known_hosts"), inHome(".ssh/known_hosts2"),
 			"/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2",

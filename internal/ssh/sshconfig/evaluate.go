@@ -1,0 +1,276 @@
+package sshconfig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Lookup says what the files set for a host.
+func (c *Config) Lookup(ctx context.Context, q Query) (*Settings, error) {
+	e := &evaluation{ctx: ctx, config: c, query: q, host: q.Host, settings: &Settings{values: map[string][]Value{}}}
+	if q.User != "" {
+		e.settings.values["user"] = []Value{{Keyword: "user", Words: []string{q.User}}}
+	}
+	if q.Port != "" {
+		e.settings.values["port"] = []Value{{Keyword: "port", Words: []string{q.Port}}}
+	}
+	if err := e.pass(); err != nil {
+		return nil, err
+	}
+	// What says how names are made canonical is decided with the first pass.
+	e.set(Value{Keyword: "canonicalizehostname", Words: []string{"no"}})
+	host, err := e.hostNow()
+	if err != nil {
+		return nil, err
+	}
+	// An address of the family that AddressFamily leaves out is a name to ssh.
+	address, numeric := numericAddress(host)
+	family := e.settings.Text("addressfamily")
+	sixth := strings.Contains(address, ":")
+	if numeric && !(sixth && family == "inet") && !(!sixth && family == "inet6") {
+		host = address
+	} else if host, err = e.canonicalize(strings.ToLower(host)); err != nil {
+		return nil, err
+	}
+	if c != nil && (c.final || e.canonicalizes() != "no") {
+		e.final, e.host = true, host
+		e.settings.values["hostname"] = []Value{{Keyword: "hostname", Words: []string{strings.ReplaceAll(host, "%", "%%")}}}
+		if err := e.pass(); err != nil {
+			return nil, err
+		}
+	}
+	e.settings.Host = host
+	if v, set := e.settings.First("hostkeyalias"); set {
+		v.Words = []string{strings.ToLower(v.Text())}
+		e.settings.values["hostkeyalias"] = []Value{v}
+	}
+	return e.settings, nil
+}
+
+// An evaluation finds the settings of one host.
+type evaluation struct {
+	ctx      context.Context
+	config   *Config
+	query    Query
+	host     string // what Host lines are compared with
+	final    bool   // the second pass
+	settings *Settings
+}
+
+func (e *evaluation) pass() error {
+	if e.config == nil {
+		return nil
+	}
+	for _, f := range e.config.files {
+		if err := e.file(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *evaluation) file(f *file) error {
+	for _, i := range f.candidates(e.host) {
+		b := &f.blocks[i]
+		if b.guard != nil {
+			yes, err := b.guard.matches(e)
+			if err != nil {
+				return err
+			}
+			if !yes {
+				continue
+			}
+		}
+		for _, l := range b.lines {
+			if l.Keyword != "include" {
+				e.set(l.Value)
+				continue
+			}
+			for _, included := range l.include {
+				if err := e.file(included); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// set keeps the first value of a keyword, and all of one that adds up.
+func (e *evaluation) set(v Value) {
+	values := e.settings.values
+	switch keywords[v.Keyword] {
+	case isMore:
+		for _, other := range values[v.Keyword] {
+			if other.Text() == v.Text() {
+				return
+			}
+		}
+		values[v.Keyword] = append(values[v.Keyword], v)
+		return
+	case isTime:
+		if v.Text() == "none" {
+			return // as good as not said: a later line may say more
+		}
+	case isJump:
+		// ProxyJump and ProxyCommand are one setting, but that ProxyJump none leaves a later ProxyCommand alone.
+		if len(values["proxycommand"]) > 0 {
+			return
+		}
+	}
+	if v.Keyword == "proxycommand" && len(values["proxyjump"]) > 0 && e.settings.Text("proxyjump") != "none" {
+		return
+	}
+	if len(values[v.Keyword]) == 0 {
+		values[v.Keyword] = []Value{v}
+	}
+}
+
+// hostNow is the name to connect to, as far as it is known.
+func (e *evaluation) hostNow() (string, error) {
+	v, set := e.settings.First("hostname")
+	if !set {
+		return e.query.Host, nil
+	}
+	host, err := expand(v.Text(), func(c byte) (string, error) {
+		if c == 'h' {
+			return e.query.Host, nil
+		}
+		return "", fmt.Errorf("HostName knows no token %%%c", c)
+	})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", v.Source, err)
+	}
+	return host, nil
+}
+
+func (e *evaluation) userNow() string {
+	if v, set := e.settings.First("user"); set {
+		return v.Text()
+	}
+	return localUser()
+}
+
+func (e *evaluation) canonicalizes() string {
+	switch e.settings.Text("canonicalizehostname") {
+	case "always":
+		return "always"
+	case "yes", "true":
+		return "yes"
+	}
+	return "no"
+}
+
+// canonicalize looks a short name up in the CanonicalDomains.
+func (e *evaluation) canonicalize(host string) (string, error) {
+	want := e.canonicalizes()
+	command, jump := e.settings.Text("proxycommand"), e.settings.Text("proxyjump")
+	direct := (command == "" || strings.EqualFold(command, "none")) && (jump == "" || jump == "none")
+	if host == "" || want == "no" || !direct && want != "always" {
+		return host, nil
+	}
+	var candidates []string
+	if strings.HasSuffix(host, ".") {
+		candidates = []string{host}
+	} else {
+		dots := 1
+		if n, err := strconv.Atoi(e.settings.Text("canonicalizemaxdots")); err == nil {
+			dots = n
+		}
+		if strings.Count(host, ".") > dots {
+			return host, nil
+		}
+		v, _ := e.settings.First("canonicaldomains")
+		for _, domain := range v.Words {
+			if strings.EqualFold(domain, "none") {
+				break
+			}
+			candidates = append(candidates, host+"."+strings.ToLower(strings.TrimPrefix(domain, "."))+".")
+		}
+	}
+	for _, full := range candidates {
+		canonical, err := e.resolve(full)
+		if err != nil {
+			continue
+		}
+		return e.follow(strings.TrimSuffix(full, "."), strings.ToLower(strings.TrimSuffix(canonical, "."))), nil
+	}
+	if s := e.settings.Text("canonicalizefallbacklocal"); s == "no" || s == "false" {
+		return "", fmt.Errorf("%s is in none of the CanonicalDomains, and CanonicalizeFallbackLocal is no", host)
+	}
+	return host, nil
+}
+
+// follow takes the canonical name of a host where CanonicalizePermittedCNAMEs lets it.
+func (e *evaluation) follow(name, canonical string) string {
+	v, set := e.settings.First("canonicalizepermittedcnames")
+	if !set || canonical == "" || canonical == name {
+		return name
+	}
+	for _, rule := range v.Words {
+		from, to, ok := strings.Cut(rule, ":")
+		if ok && matchList(name, from, true) && matchList(canonical, to, true) {
+			return canonical
+		}
+	}
+	return name
+}
+
+func (e *evaluation) resolve(name string) (string, error) {
+	if e.query.Resolve != nil {
+		return e.query.Resolve(e.ctx, name)
+	}
+	if _, err := net.DefaultResolver.LookupHost(e.ctx, name); err != nil {
+		return "", err
+	}
+	return net.DefaultResolver.LookupCNAME(e.ctx, name)
+}
+
+// numericAddress returns the usual form of an IP address. IPv4 may be written with fewer numbers, in octal or in
+// hexadecimal, as inet_aton(3) reads it.
+func numericAddress(s string) (string, bool) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.String(), true
+	}
+	parts := strings.Split(s, ".")
+	if s == "" || len(parts) > 4 {
+		return "", false
+	}
+	var value uint64
+	for i, part := range parts {
+		n, err := aton(part)
+		limit := uint64(255)
+		if i == len(parts)-1 {
+			limit = 1<<(8*(5-len(parts))) - 1
+		}
+		if err != nil || n > limit {
+			return "", false
+		}
+		if i == len(parts)-1 {
+			value = value<<(8*(5-len(parts))) | n
+		} else {
+			value = value<<8 | n
+		}
+	}
+	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}).String(), true
+}
+
+func aton(s string) (uint64, error) {
+	if s == "" || slices.Contains([]byte("+-_"), s[0]) || strings.Contains(s, "_") {
+		return 0, errors.New("no number")
+	}
+	lower := strings.ToLower(s)
+	if digits, hex := strings.CutPrefix(lower, "0x"); hex {
+		return strconv.ParseUint(digits, 16, 32)
+	}
+	if len(s) > 1 && s[0] == '0' {
+		return strconv.ParseUint(s, 8, 32)
+	}
+	return strconv.ParseUint(s, 10, 32)
+}

@@ -1,0 +1,237 @@
+package sshconfig
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// maxDepth is how deep Include may go (readconf.c, READCONF_MAX_DEPTH).
+const maxDepth = 16
+
+// A source is a file to read, and how ssh treats it.
+type source struct {
+	path    string
+	system  bool // relative Includes are below /etc/ssh, not ~/.ssh
+	guarded bool // it must belong to the user or root, and nobody else may write to it
+	depth   int
+}
+
+// A file is a file that was read: lines in blocks, each behind a Host or a Match line.
+type file struct {
+	blocks []block
+
+	// Hosts are looked up by name where a block names them without a pattern: a file may have thousands.
+	literal  map[string][]int // indexes of blocks
+	patterns []int            // indexes of all other blocks
+}
+
+// A block is a Host or Match line, and the lines up to the next. The first block of a file has no such line.
+type block struct {
+	guard guard // nil: always
+	lines []line
+}
+
+// A line sets a value, or includes files.
+type line struct {
+	Value
+	include []*file
+}
+
+type parser struct {
+	config   *Config
+	cache    map[string]*file // of files being included more than once
+	mistakes []string
+	ignored  []string // patterns of IgnoreUnknown
+}
+
+func (p *parser) mistake(at Source, format string, args ...any) {
+	p.mistakes = append(p.mistakes, fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...)))
+}
+
+// read parses a file and what it includes.
+func (p *parser) read(s source) (*file, error) {
+	key := fmt.Sprintf("%v %s", s.system, s.path)
+	if f := p.cache[key]; f != nil {
+		return f, nil
+	}
+	handle, err := os.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	defer handle.Close()
+	info, err := handle.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if s.guarded {
+		owner, known := ownerOf(info)
+		if known && owner != 0 && owner != os.Getuid() || info.Mode().Perm()&0o022 != 0 {
+			return nil, fmt.Errorf("%s: bad owner or permissions: ssh refuses a file that others may write to; run chmod go-w %s", s.path, s.path)
+		}
+	}
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(handle); err != nil {
+		return nil, err
+	}
+	f := &file{literal: map[string][]int{}, blocks: []block{{}}}
+	number := 0
+	for raw := range strings.Lines(text.String()) {
+		number++
+		p.line(f, s, Source{s.path, number}, strings.TrimSuffix(raw, "\n"))
+	}
+	f.index()
+	p.cache[key] = f
+	return f, nil
+}
+
+func ownerOf(info os.FileInfo) (uid int, known bool) {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), true
+	}
+	return 0, false
+}
+
+func (p *parser) line(f *file, s source, at Source, raw string) {
+	raw = strings.TrimRight(raw, " \t\r\n\f")
+	keyword, rest, ok := cutKeyword(raw)
+	if !ok {
+		return
+	}
+	keyword = strings.ToLower(keyword)
+	if rest == "" {
+		p.mistake(at, "there is no argument after the keyword %s", keyword)
+		return
+	}
+	kind, known := keywords[keyword]
+	if !known {
+		if !slices.ContainsFunc(p.ignored, func(list string) bool { return matchList(keyword, list, false) }) {
+			p.config.Warnings = append(p.config.Warnings, fmt.Sprintf("%s: the keyword %s is not one of OpenSSH's up to 10.6, and is passed over", at, keyword))
+		}
+		return
+	}
+	words, err := splitWords(rest)
+	if err != nil {
+		p.mistake(at, "%v", err)
+		return
+	}
+	last := &f.blocks[len(f.blocks)-1]
+	switch kind {
+	case isHost:
+		if len(words) == 0 || slices.Contains(words, "") {
+			p.mistake(at, "a pattern of Host is empty")
+		}
+		f.blocks = append(f.blocks, block{guard: hostGuard(words)})
+	case isMatch:
+		guard, err := parseMatch(words)
+		if err != nil {
+			p.mistake(at, "%v", err)
+		}
+		for _, c := range guard {
+			p.config.final = p.config.final || c.name == "final" && !c.negated // negated, OpenSSH 10 does without a second pass
+		}
+		f.blocks = append(f.blocks, block{guard: guard})
+	case isInclude:
+		last.lines = append(last.lines, line{Value: Value{Source: at, Keyword: keyword, Words: words}, include: p.include(s, at, words)})
+	case isIgnored:
+	case isRest, isJump:
+		v := Value{Source: at, Keyword: keyword, Words: []string{strings.TrimLeft(rest, " \t=")}}
+		if kind == isJump {
+			if err := checkJump(&v); err != nil {
+				p.mistake(at, "%s: %v", keyword, err)
+				return
+			}
+		}
+		last.lines = append(last.lines, line{Value: v})
+	default:
+		v := Value{Source: at, Keyword: keyword, Words: words}
+		if err := check(&v, kind); err != nil {
+			p.mistake(at, "%s: %v", keyword, err)
+			return
+		}
+		if keyword == "ignoreunknown" {
+			p.ignored = append(p.ignored, v.Text())
+		}
+		last.lines = append(last.lines, line{Value: v})
+	}
+}
+
+// include reads the files that patterns name. What does not exist is passed over, as ssh does.
+func (p *parser) include(s source, at Source, patterns []string) []*file {
+	if s.depth >= maxDepth {
+		p.mistake(at, "Include goes deeper than %d files", maxDepth)
+		return nil
+	}
+	var files []*file
+	for _, pattern := range patterns {
+		path, err := includePath(s, pattern)
+		if err != nil {
+			p.mistake(at, "Include %s: %v", pattern, err)
+			continue
+		}
+		found, err := filepath.Glob(path)
+		if err != nil {
+			p.mistake(at, "Include %s: the pattern is malformed", pattern)
+		}
+		for _, name := range found {
+			f, err := p.read(source{path: name, system: s.system, guarded: true, depth: s.depth + 1})
+			switch {
+			case errors.Is(err, os.ErrNotExist):
+			case err != nil:
+				p.mistake(at, "Include %s: %v", pattern, err)
+			default:
+				files = append(files, f)
+			}
+		}
+	}
+	return files
+}
+
+func includePath(s source, pattern string) (string, error) {
+	home, err := os.UserHomeDir()
+	switch {
+	case strings.HasPrefix(pattern, "~/") && err == nil:
+		return filepath.Join(home, pattern[2:]), nil
+	case strings.HasPrefix(pattern, "~/"):
+		return "", err
+	case filepath.IsAbs(pattern):
+		return pattern, nil
+	case s.system:
+		return filepath.Join("/etc/ssh", pattern), nil
+	case err != nil:
+		return "", err
+	}
+	return filepath.Join(home, ".ssh", pattern), nil
+}
+
+// index notes which blocks can match a name without looking at their patterns.
+func (f *file) index() {
+	for i, b := range f.blocks {
+		host, yes := b.guard.(hostGuard)
+		if !yes || slices.ContainsFunc(host, func(p string) bool { return strings.ContainsAny(p, "*?!") }) {
+			f.patterns = append(f.patterns, i)
+			continue
+		}
+		for _, name := range host {
+			if at := f.literal[name]; len(at) == 0 || at[len(at)-1] != i {
+				f.literal[name] = append(at, i)
+			}
+		}
+	}
+}
+
+// candidates returns the indexes of the blocks that may match a name, in order.
+func (f *file) candidates(name string) []int {
+	named := f.literal[name]
+	if len(named) == 0 {
+		return f.patterns
+	}
+	all := slices.Concat(named, f.patterns)
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,126 @@
+package sshconfig
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func load1(t *testing.T, text string) *Config {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// What older releases of ssh do not know, or where they would have to ask a name server, is pinned here.
+func TestCriteriaOfNewReleases(t *testing.T) {
+	for criteria, want := range map[string]bool{
+		"sessiontype exec": true, "sessiontype shell": false, `command "exec *"`: true, `!command "exec *"`: false,
+		"localnetwork 127.0.0.0/8": true, "localnetwork 192.0.2.0/24,::1": true, "!localnetwork 127.0.0.1": false,
+		"tagged blue": true, "tagged red": false, "version OpenSSH_10.*": true, "host=x": true, "host = x": true,
+	} {
+		c := load1(t, "Tag blue\nMatch "+criteria+"\n User matched\n")
+		s, err := c.Lookup(t.Context(), Query{Host: "x", Command: "exec /bin/sh"})
+		if err != nil || (s.Text("user") == "matched") != want {
+			t.Errorf("%s: user %q, error %v", criteria, s.Text("user"), err)
+		}
+	}
+}
+
+func TestCanonicalizeHostname(t *testing.T) {
+	resolve := func(_ context.Context, name string) (string, error) {
+		switch name {
+		case "web1.example.test.":
+			return "front.example.test.", nil
+		case "db.second.test.", "full.example.test.":
+			return name, nil
+		}
+		return "", errors.New("no such host")
+	}
+	base := "CanonicalizeHostname yes\nCanonicalDomains example.test second.test\n"
+	for _, c := range []struct{ text, host, want, user string }{
+		{base, "web1", "web1.example.test", "inside"},
+		{base + "CanonicalizePermittedCNAMEs *.example.test:*.example.test\n", "web1", "front.example.test", "inside"},
+		{base + "CanonicalizePermittedCNAMEs *.example.test:*.other.test\n", "web1", "web1.example.test", "inside"},
+		{base, "DB", "db.second.test", ""},
+		{base, "full.example.test.", "full.example.test", "inside"},
+		{base, "a.b.c", "a.b.c", ""},
+		{base + "CanonicalizeMaxDots 0\n", "db.second", "db.second", ""},
+		{base, "unknown", "unknown", ""},
+		{base + "ProxyJump gw\n", "web1", "web1", ""},
+		{strings.Replace(base, "yes", "always", 1) + "ProxyJump gw\n", "web1", "web1.example.test", "inside"},
+		{base, "10.0.0.1", "10.0.0.1", ""},
+	} {
+		s, err := load1(t, c.text+"Host *.example.test\n User inside\n").Lookup(t.Context(), Query{Host: c.host, Resolve: resolve})
+		if err != nil || s.Host != c.want || s.Text("user") != c.user {
+			t.Errorf("%s%s: host %q, user %q, error %v", c.text, c.host, s.Host, s.Text("user"), err)
+		}
+	}
+	_, err := load1(t, base+"CanonicalizeFallbackLocal no\n").Lookup(t.Context(), Query{Host: "unknown", Resolve: resolve})
+	if err == nil || !strings.Contains(err.Error(), "CanonicalDomains") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestFilesThatOthersMayWriteToAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	included := filepath.Join(dir, "included")
+	if err := os.WriteFile(included, []byte("User x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	main := filepath.Join(dir, "config")
+	if err := os.WriteFile(main, []byte("Include "+dir+"/inc*\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := c.Lookup(t.Context(), Query{Host: "a"}); s.Text("user") != "x" {
+		t.Errorf("user %q", s.Text("user"))
+	}
+	if err := os.Chmod(included, 0o622); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(main); err == nil || !strings.Contains(err.Error(), "chmod") || !strings.Contains(err.Error(), main+":1") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestIncludesThatNameEachOtherEnd(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(file, []byte("Include "+file+"\nUser x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(file); err == nil || !strings.Contains(err.Error(), "deeper") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add("Host a b*\n HostName %h%%\n Port 22\n IdentityFile ~/${X}\n", "a")
+	f.Add("ProxyJump a,b@c:1,ssh://[::1]:22/\nMatch host=x user y\n", "b")
+	f.Add("ConnectTimeout 1h2m\nUserKnownHostsFile \"a b\" c\n\"User\" = x", "x")
+	f.Fuzz(func(t *testing.T, text, name string) {
+		if strings.Contains(strings.ToLower(text), "include") || strings.Contains(strings.ToLower(text), "exec") || strings.Contains(strings.ToLower(text), "canonical") {
+			t.Skip("reads other files, runs commands, or asks a name server")
+		}
+		file := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := Load(file); err == nil {
+			_, _ = c.Lookup(t.Context(), Query{Host: name})
+		}
+	})
+}

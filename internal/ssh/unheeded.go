@@ -1,0 +1,34 @@
+package ssh
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"provision/internal/ssh/sshconfig"
+)
+
+// unheeded names what ssh_config sets for a host and this program does not do, with file and line. What has no influence on
+// whether a host is reached, and as whom, is not named.
+func unheeded(s *sshconfig.Settings) []string {
+	var all []string
+	say := func(keyword, why string, harmless ...string) {
+		v, set := s.First(keyword)
+		if set && v.File != "" && !slices.Contains(harmless, strings.ToLower(v.Text())) {
+			all = append(all, fmt.Sprintf("%s: %s %s: %s", v.Source, v.Keyword, strings.Join(v.Words, " "), why))
+		}
+	}
+	off := []string{"no", "false", "none", ""}
+	say("bindinterface", "not heeded; use BindAddress", off...)
+	say("proxyusefdpass", "not heeded: the command has to carry the connection itself", off...)
+	say("knownhostscommand", "not run: only files of known hosts are read", off...)
+	say("pkcs11provider", "not loaded: add the token's keys to an agent (ssh-add -s)", off...)
+	say("securitykeyprovider", "not loaded: security keys are used through an agent", append(off, "internal")...)
+	say("verifyhostkeydns", "DNS is not asked for host keys: known_hosts decides", append(off, "ask")...)
+	say("stricthostkeychecking", "an unknown host key is always refused: record it with `provision trust`", "yes", "true", "ask")
+	say("remotecommand", "not run: sessions run what provision needs", off...)
+	for _, keyword := range []string{"ciphers", "macs", "kexalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"} {
+		say(keyword, "not heeded: provision offers its own list, and legacy = true in the playbook adds older ones")
+	}
+	return all
+}
