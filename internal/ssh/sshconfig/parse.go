@@ -50,7 +50,13 @@ type parser struct {
 	ignored  []string // patterns of IgnoreUnknown
 }
 
+// maxMistakes is how many mistakes are told: files that include themselves have them without end.
+const maxMistakes = 20
+
 func (p *parser) mistake(at Source, format string, args ...any) {
+	if len(p.mistakes) == maxMistakes {
+		return
+	}
 	p.mistakes = append(p.mistakes, fmt.Sprintf("%s: %s", at, fmt.Sprintf(format, args...)))
 }
 
@@ -163,6 +169,9 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 
 // include reads the files that patterns name. What does not exist is passed over, as ssh does.
 func (p *parser) include(s source, at Source, patterns []string) []*file {
+	if len(p.mistakes) == maxMistakes {
+		return nil
+	}
 	if s.depth >= maxDepth {
 		p.mistake(at, "Include goes deeper than %d files", maxDepth)
 		return nil
