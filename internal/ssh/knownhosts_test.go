@@ -104,7 +104,6 @@ func TestUnrecordedNeverTakesAnAuthorityForAChangedKey(t *testing.T) {
 	for principal, want := range map[string]bool{"*.example.test": true, "other": false} {
 		cert := &ssh.Certificate{Key: plain, CertType: ssh.HostCert, ValidPrincipals: []string{principal}, ValidBefore: ssh.CertTimeInfinity}
 		if err := cert.SignCert(rand.Reader, testKeys()["host authority"]); err != nil {
-
 			t.Fatal(err)
 		}
 		fresh, err := new(Dialer).Unrecorded(target, HostKey{Host: "web1.example.test", Key: cert})
