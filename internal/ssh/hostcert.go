@@ -14,18 +14,25 @@ import (
 // checkCertificate judges a host's certificate as the ssh of OpenSSH 10.6 does; the library is laxer. Its error says why the
 // certificate does not count, and revoked that the key inside does not count either.
 func (h hostKeys) checkCertificate(cert *ssh.Certificate) (refusal error, revoked bool) {
-	for _, name := range h.names {
+	refusal = errors.New("no @cert-authority line for this host has the key that signed it")
+	for i, name := range h.names {
 		r := h.record(name)
 		for _, key := range []ssh.PublicKey{cert.Key, cert.SignatureKey} {
 			if k := find(r.revoked, key); k != nil {
-				return h.revoked(key, *k), true
+				return h.revoked(key, *k), i == 0
 			}
 		}
 		if find(r.authorities, cert.SignatureKey) != nil {
-			return h.judge(cert), false
+			if refusal = h.judge(cert); refusal == nil || i == 0 {
+				return refusal, false
+			}
+		}
+		// Without the port ssh looks for the plain key, too, before it goes back to what is on record with the port.
+		if i > 0 && find(r.keys, cert.Key) != nil && weakKey(cert.Key) == nil {
+			return nil, false
 		}
 	}
-	return errors.New("no @cert-authority line for this host has the key that signed it"), false
+	return refusal, false
 }
 
 // authoritySignatures are the algorithms with which an authority may sign (ssh_config(5), CASignatureAlgorithms).

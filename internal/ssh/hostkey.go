@@ -190,13 +190,14 @@ func (h hostKeys) check(_ net.Addr, key ssh.PublicKey) error {
 	return err
 }
 
-// checkPlain looks a key up under each name in turn. As with ssh, another key of its type that is on record with the port
-// ends the search, and keys of other types do not.
+// checkPlain looks a key up under each name in turn. As with ssh, what is on record without the port counts only where
+// nothing is with the port.
 func (h hostKeys) checkPlain(key ssh.PublicKey) error {
 	if err := weakKey(key); err != nil {
 		return err
 	}
-	for _, name := range h.names {
+	fingerprint := ssh.FingerprintSHA256(key)
+	for i, name := range h.names {
 		r := h.record(name)
 		if k := find(r.revoked, key); k != nil {
 			return h.revoked(key, *k)
@@ -204,30 +205,16 @@ func (h hostKeys) checkPlain(key ssh.PublicKey) error {
 		if find(r.keys, key) != nil {
 			return nil
 		}
-		if slices.ContainsFunc(r.keys, func(k knownKey) bool { return sameKind(k, key) }) {
-			break
+		if len(r.keys) == 0 || i > 0 {
+			continue
 		}
-	}
-	fingerprint := ssh.FingerprintSHA256(key)
-	changed := &ChangedHostKeyError{Host: h.names[0], Type: key.Type(), Fingerprint: fingerprint}
-	for _, k := range h.record(h.names[0]).keys {
-		changed.Known = append(changed.Known, k.describe())
-	}
-	if len(changed.Known) > 0 {
+		changed := &ChangedHostKeyError{Host: name, Type: key.Type(), Fingerprint: fingerprint}
+		for _, k := range r.keys {
+			changed.Known = append(changed.Known, k.describe())
+		}
 		return changed
 	}
 	return &UnknownHostKeyError{Host: h.names[0], Type: key.Type(), Fingerprint: fingerprint}
-}
-
-// sameKind takes ECDSA keys of all curves for one type, as ssh does.
-func sameKind(a, b ssh.PublicKey) bool {
-	kind := func(k ssh.PublicKey) string {
-		if slices.Contains(ecdsaHostKeys(), k.Type()) {
-			return "ecdsa"
-		}
-		return k.Type()
-	}
-	return kind(a) == kind(b)
 }
 
 func (h hostKeys) revoked(key ssh.PublicKey, by knownKey) error {
