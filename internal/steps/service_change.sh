@@ -55,7 +55,7 @@ service_stop() {
 
 # service_real NAME: sets real to the name of the unit that an alias stands for, since systemctl refuses the alias.
 service_real() {
-	real=$(systemctl show -p Id -- "$1") && real=${real#Id=} && [ -n "$real" ] || real=$1
+	real=$(systemctl show -p Id -- "$1" 2>/dev/null) && real=${real#Id=} && [ -n "$real" ] || real=$1
 }
 
 # service_mask yes|no NAME

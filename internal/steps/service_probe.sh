@@ -13,8 +13,21 @@ service_state() {
 }
 
 systemd_state() {
-	unit_lines=$(systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,SourcePath,Id -- "$1") || exit 1
 	unit_load=not-found unit_active=inactive unit_enabled='' unit_reload=no unit_type='' unit_remain=no unit_source='' unit_id=$1
+	case $1 in
+	*@ | *@.*)
+		# A template is only a file: show does not know it.
+		unit_enabled=$(systemctl is-enabled -- "$1" 2>/dev/null)
+		case $unit_enabled in
+		'' | not-found) ;;
+		masked*) unit_load=masked unit_mask=yes ;;
+		*) unit_load=loaded ;;
+		esac
+		say_service
+		return
+		;;
+	esac
+	unit_lines=$(systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,SourcePath,Id -- "$1") || exit 1
 	while IFS='=' read -r unit_key unit_value; do
 		case $unit_key in
 		LoadState) unit_load=$unit_value ;;
@@ -49,8 +62,9 @@ END
 		;;
 	esac
 	case $unit_load:$unit_enabled in
-	*:masked-runtime) unit_mask=runtime ;;
-	masked:* | *:masked) unit_mask=yes ;;
+	*:masked-runtime) unit_mask=runtime unit_load=masked ;;
+	# The alias of a masked unit is an error to load.
+	masked:* | *:masked) unit_mask=yes unit_load=masked ;;
 	esac
 	if [ "$unit_mask" = no ]; then
 		# The link of a mask would take the place of a file that lies there.
