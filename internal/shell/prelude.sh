@@ -51,6 +51,14 @@ account() {
 	return 2
 }
 
+# id_name DATABASE NUMBER: the name in passwd or group that has a number; nothing if none has.
+id_name() {
+	id_name_line=
+	! have getent || id_name_line=$(getent "$1" "$2") || id_name_line=
+	[ -n "$id_name_line" ] || id_name_line=$(awk -F: -v id="$2" '$3 == id { print; exit }' "/etc/$1") || return 1
+	printf '%s\n' "${id_name_line%%:*}"
+}
+
 # home_of USER: the home directory; status 2 if there is no such user.
 home_of() {
 	home_line=$(account passwd "$1") || return 2
