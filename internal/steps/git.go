@@ -18,8 +18,9 @@ checkout; a whole commit id needs no network. If the repository cannot be asked,
 instead of guessing. A branch is followed by a local branch of its name, anything else is a detached
 HEAD. An interrupted checkout is finished by the next run.
 
-Modified files are an error, and so are commits that origin does not have, unless force is set: then
-they are lost. Files that git does not know stay. A checkout that belongs to another user is refused
+Modified files are an error, in submodules too, and so are commits that origin does not have, a merge
+or rebase that is not finished, and files in the way that git does not know or ignores. With force all
+of them are lost. Other files that git does not know stay. A checkout that belongs to another user is refused
 (git run by root would obey that user's hooks): set run_as to its owner.
 
 Over ssh the keys and known hosts of the user who runs the step are used, or key_file and host_key; key is
@@ -54,7 +55,7 @@ step "git" "demo" {
 		return g, Args{
 			gitURLArg("repo", &g.Repo, "URL of the repository: https, http, ssh, git, file, user@host:path, or a path on the host.").Must(),
 			pathArg("dest", &g.Dest, "The directory of the checkout.").Must(),
-			gitRefArg("ref", &g.Ref, "A branch, a tag, or the whole id of a commit.").With("the default branch of the repository"),
+			gitRefArg("ref", &g.Ref, "A branch, a tag, or the whole id of a commit. refs/tags/NAME is the tag where a branch has that name, too.").With("the default branch of the repository"),
 			intArg("depth", &g.Depth, 0, 1<<20, "How many commits of history to fetch; 0 is all.").With("0"),
 			boolArg("force", &g.Force, "Throw away modified files, and commits that origin does not have."),
 			boolArg("submodules", &g.Submodules, "Check out submodules too."),
@@ -94,9 +95,16 @@ func gitRefArg(name string, to *string, doc string) Arg {
 		if !gitRef.MatchString(*to) || strings.Contains(*to, "..") || strings.Contains(*to, "@{") {
 			return fmt.Errorf("%q is no branch, tag or commit", *to)
 		}
-		*to = strings.TrimPrefix(strings.TrimPrefix(*to, "refs/heads/"), "refs/tags/")
 		return nil
 	}}
+}
+
+// fullNames lists what the ref may be called, in the order in which a repository is asked.
+func (g *git) fullNames() []string {
+	if strings.HasPrefix(g.Ref, "refs/") {
+		return []string{g.Ref}
+	}
+	return []string{"refs/heads/" + g.Ref, "refs/tags/" + g.Ref}
 }
 
 func (g *git) commit() bool { return gitHash.MatchString(g.Ref) }
@@ -189,6 +197,15 @@ func (g *git) planCheckout(obs Observation) (Change, error) {
 	fetched, _ := obs.Get("fetched")
 	if len(change.Diff) == 0 && fetched != "earlier" {
 		return Change{Action: NoOp}, nil
+	}
+	if busy, yes := obs.Get("busy"); yes {
+		if !g.Force {
+			return Change{}, fmt.Errorf("a %s is going on in %s: finish or abort it, or set force = true to lose it", busy, g.Dest)
+		}
+		change.Dangers = append(change.Dangers, "ends the "+busy+" that is going on in "+g.Dest)
+	}
+	if _, yes := obs.Get("locked"); yes {
+		return Change{}, fmt.Errorf("another git is at work in %s, or was cut: if none runs, remove index.lock in its directory .git", g.Dest)
 	}
 	change.Ops = []Op{g.run()}
 	if len(change.Diff) == 0 {
