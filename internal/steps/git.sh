@@ -130,7 +130,11 @@ git_switch() {
 	: >"$git_dir/provision-unfinished" || return
 	git_target=$1
 	if [ -n "${2:-}" ]; then set -- -B "$2"; else set -- --detach; fi
-	if git -c submodule.recurse=false checkout -q "$git_how" "$@" "$git_target"; then return 0; fi
+	if git -c submodule.recurse=false checkout -q "$git_how" "$@" "$git_target"; then
+		# git takes a file that is missing for a wish, and leaves it out.
+		git diff-files --name-only --diff-filter=D -z | git checkout-index -q -u -z --stdin
+		return
+	fi
 	# git looks before it begins: if it refused, nothing was changed.
 	if [ "$(git rev-parse -q --verify HEAD || echo -)" = "$git_old" ] && git_ref=$(git_modified) && [ -z "$git_ref" ]; then
 		rm -f "$git_dir/provision-unfinished"
@@ -139,11 +143,16 @@ git_switch() {
 }
 
 # git_adopt COMMIT: files that a checkout which was cut has brought already are no changes of somebody: the index learns of
-# those that are as the commit has them.
+# those that are as the commit has them, and those that were written in part go.
 git_adopt() {
 	rm -f "$git_dir/provision-index"
 	GIT_INDEX_FILE=$git_dir/provision-index git read-tree "$1" || return
 	GIT_INDEX_FILE=$git_dir/provision-index git update-index -q --refresh >/dev/null
+	GIT_INDEX_FILE=$git_dir/provision-index git -c core.quotepath=false diff-files --name-only | while IFS= read -r git_path; do
+		[ -f "$git_path" ] && [ ! -h "$git_path" ] && have cmp || continue
+		git_size=$(wc -c <"$git_path") || exit
+		! git cat-file blob "$1:$git_path" 2>/dev/null | head -c "$git_size" | cmp -s - "$git_path" || rm -f -- "$git_path"
+	done || return
 	{
 		GIT_INDEX_FILE=$git_dir/provision-index git diff-files --name-only &&
 			echo // &&

@@ -69,6 +69,8 @@ func TestGitLosesNothing(t *testing.T) {
 		{name: "submodule in a submodule", before: "git init -q deep; commit deep d one; git -C sub submodule --quiet add \"$WORK/deep\" in 2>/dev/null; git -C sub commit -q -m in; git -C up submodule --quiet add \"$WORK/sub\" lib 2>/dev/null; git -C up commit -q -m sub", args: "ref = \"main\"\nsubmodules = true", change: "commit deep d two; git -C sub/in pull -q; git -C sub commit -q -am in2; git -C up/lib pull -q; git -C up commit -q -am sub2", after: "cat co/lib/in/d", want: "two\n"},
 		{name: "submodule, force", before: "git -C up submodule --quiet add \"$WORK/sub\" lib 2>/dev/null; git -C up commit -q -m sub", args: "ref = \"main\"\nsubmodules = true\nforce = true", change: "echo mine >co/lib/s; commit sub s two; git -C up/lib pull -q; git -C up commit -q -am sub2", after: "cat co/lib/s", want: "two\n"},
 		{name: "cut in the middle, with a file of somebody", args: `ref = "main"`, change: "commit up a theirs; commit up b theirs; : >co/.git/provision-unfinished; echo theirs >co/a; echo mine >co/b", err: "overwritten", after: "cat co/a co/b", want: "theirs\nmine\n"},
+		{name: "cut in the middle of a file", args: `ref = "main"`, change: "commit up a 'much longer'; commit up f 'much longer'; : >co/.git/provision-unfinished; printf 'much ' >co/a; printf much >co/f", after: "cat co/a co/f; git -C co status --porcelain", want: "much longer\nmuch longer\n"},
+		{name: "cut between two files", args: `ref = "main"`, change: ": >co/.git/provision-unfinished; rm co/f", after: "cat co/f; git -C co status --porcelain", want: "one\n"},
 		{name: "cut in the middle", args: `ref = "main"`, change: "commit up a theirs; commit up f two; : >co/.git/provision-unfinished; echo theirs >co/a; echo two >co/f", after: "cat co/a co/f; git -C co status --porcelain", want: "theirs\ntwo\n"},
 	}
 	runGitCases(t, cases)
@@ -103,9 +105,7 @@ func runGitCases(t *testing.T, cases []gitCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			for _, sh := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
-				c.run(t, &host{shell: sh, work: filepath.Join(t.TempDir(), "work")})
-			}
+			c.run(t, &host{shell: []string{"dash"}, work: filepath.Join(t.TempDir(), "work")})
 		})
 	}
 }
