@@ -143,7 +143,7 @@ func runFirst() error {
 
 // launch builds the sandbox's file system, makes it the root, and starts the server in it.
 func (f *first) launch(reports *os.File) (pid int, err error) {
-	t := &tree{layers: f.setup.LayerDir, rootless: f.setup.Rootless, note: func(text string) {
+	t := &tree{layers: f.setup.LayerDir, rootless: f.setup.Rootless, oneID: f.setup.OneID, note: func(text string) {
 		_ = f.reports.Encode(message{Note: text})
 	}}
 	if err := t.build(f.setup.InMemory); err != nil {
@@ -155,7 +155,12 @@ func (f *first) launch(reports *os.File) (pid int, err error) {
 	if err := t.writeOwn(); err != nil {
 		return 0, err
 	}
-	restore(f.setup.Owners)
+	if f.setup.OneID {
+		noteOwners(f.setup.Owners)
+		t.note("it has one account: every command runs as root, whichever user it is for, and what it makes belongs to the owner of the directory; for more, " + f.setup.Missing)
+	} else {
+		restore(f.setup.Owners)
+	}
 	if err := unix.Sethostname([]byte(hostname)); err != nil {
 		return 0, refused("sethostname", "to give the sandbox a name of its own", err)
 	}
@@ -191,6 +196,14 @@ func (f *first) startServer(reports *os.File) (pid int, err error) {
 		// The bounding set belongs to the thread, and what the thread starts inherits it. Never unlocked, the thread
 		// ends with this goroutine, so the rest of this process keeps its capabilities.
 		runtime.LockOSThread()
+		if f.setup.OneID {
+			o, err := fakeOwnership()
+			if err != nil {
+				result <- started{err: refused("seccomp", "to have files that belong to several users", err)}
+				return
+			}
+			go o.serve()
+		}
 		if err := dropCapabilities(); err != nil {
 			result <- started{err: err}
 			return

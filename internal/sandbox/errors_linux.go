@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -39,6 +40,8 @@ func permissionHint() string {
 		return "user namespaces are for root only: \"sudo sysctl kernel.unprivileged_userns_clone=1\", or use sudo"
 	case sysctl("user/max_user_namespaces") == "0":
 		return "user namespaces are switched off: \"sudo sysctl user.max_user_namespaces=15000\", or use sudo"
+	case inChroot() && os.Getuid() != 0:
+		return "this is a chroot, in which the kernel allows no user namespace: use sudo, or enter it with pivot_root"
 	case inContainer():
 		return "this is a container: start it with \"--cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt apparmor=unconfined\""
 	}
@@ -52,6 +55,12 @@ func sysctl(name string) string {
 		return ""
 	}
 	return strings.TrimSpace(string(data))
+}
+
+// inChroot reports whether the root is no mount point, which is what clone(2) asks before it refuses.
+func inChroot() bool {
+	mounts, err := visibleMounts()
+	return err == nil && !slices.ContainsFunc(mounts, func(m mount) bool { return m.point == "/" })
 }
 
 func inContainer() bool {

@@ -142,7 +142,10 @@ func (t *tree) mountDev() error {
 		}
 	}
 	// Group 5 is tty everywhere that terminals have a group.
-	const ptsOptions = "newinstance,ptmxmode=0666,mode=0620,gid=5"
+	ptsOptions := "newinstance,ptmxmode=0666,mode=0620"
+	if !t.oneID {
+		ptsOptions += ",gid=5"
+	}
 	if err := unix.Mount("devpts", filepath.Join(target, "pts"), "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, ptsOptions); err != nil {
 		return refused("mount devpts", "to have terminals", err)
 	}

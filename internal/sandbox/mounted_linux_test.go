@@ -157,45 +157,100 @@ func TestWithoutRootNothingIsLeftOnDiskWhenTheParentIsKilled(t *testing.T) {
 	expectEmpty(t, layers)
 }
 
-func TestWithoutSubordinateIDsTheErrorSaysWhatIsMissing(t *testing.T) {
-	for _, program := range []string{"newuidmap", "setpriv"} {
+// oneID asks whose files are, by every call that tells, of files made, given away, moved, packed and linked.
+const oneID = `
+cd /root
+mkdir d; echo x >d/f; chown bob:wheely d/f; chown 12:34 d; ln -s f d/l; chown -h 56:78 d/l; chmod 4755 d/f
+stat -c '%U:%G %a %n' d/f; stat -c '%u:%g %n' d d/l /etc/hosts
+ls -l d | awk 'NR > 1 { print $3, $4, $9 }'
+mv d e; tar -cf e.tar e; rm -r e; tar -xpf e.tar; stat -c '%u:%g' e e/l; find e -user bob
+chown 0:0 e; stat -c '%u:%g' e
+perl -e 'my @s = stat("e/f"); print getpwuid($s[4]) . "\n"'
+chown bob /root/missing 2>/dev/null || echo missing is an error
+su bob -c 'echo home >~/made'; stat -c %U ~bob/made
+stat -L -c %F /proc/self/fd/0 /dev/stdin </dev/null | uniq
+stat -c '%U %G %a' /etc/shadow
+`
+
+func TestWithoutSubordinateIDsFilesHaveOwners(t *testing.T) {
+	for _, program := range []string{"setpriv", "apt-get"} {
 		if _, err := exec.LookPath(program); err != nil {
 			cannot(t, "the machine has no "+program)
 		}
 	}
+	const none = ": >$d/ids; mount --bind $d/ids /etc/subuid; mount --bind $d/ids /etc/subgid"
+	cmd, tmp := onMachine(t, "touch /etc/subuid /etc/subgid;"+none, asNobody, changes+oneID+installPackage, "")
+	before := takeSnapshot(t)
+	h := holdSandbox(t, cmd)
+	_, after, _ := strings.Cut(h.output, "\npid:[")
+	_, after, _ = strings.Cut(after, "]\n")
+	const want = `bob:wheely 4755 d/f
+12:34 d
+56:78 d/l
+0:0 /etc/hosts
+bob wheely f
+56 78 l
+12:34
+56:78
+e/f
+0:0
+bob
+missing is an error
+bob
+character special file
+root shadow 640
+installed 1.0
+`
+	if after != want {
+		t.Errorf("got:\n%s\nwant:\n%s\nnotes: %s", after, want, h.notes)
+	}
+	h.stdin.Close()
+	if err := h.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	compareSnapshots(t, before, takeSnapshot(t))
+	expectEmpty(t, tmp)
+}
+
+func TestWithoutSubordinateIDsANoteSaysWhatIsMissing(t *testing.T) {
+	if _, err := exec.LookPath("setpriv"); err != nil {
+		cannot(t, "the machine has no setpriv")
+	}
+	const noIDs = "touch /etc/subuid /etc/subgid; : >$d/ids; mount --bind $d/ids /etc/subuid; mount --bind $d/ids /etc/subgid"
 	for _, c := range []struct {
 		name, prepare, as string
 		want              []string
 	}{
-		{"none", ": >$d/ids; mount --bind $d/ids /etc/subuid; mount --bind $d/ids /etc/subgid", asNobody, []string{
-			`add the line "nobody:100000:65536" to /etc/subuid`, `add the line "nobody:100000:65536" to /etc/subgid`, "use sudo",
+		{"none", noIDs, asNobody, []string{
+			`add the line \"nobody:100000:65536\" to /etc/subuid`, `add the line \"nobody:100000:65536\" to /etc/subgid`,
 		}},
-		{
-			"no account", ": >$d/ids; mount --bind $d/ids /etc/subuid; mount --bind $d/ids /etc/subgid",
-			strings.ReplaceAll(asNobody, "65534", "12345"),
-			[]string{`add the line "12345:100000:65536" to /etc/subuid`},
-		},
+		{"no account", noIDs, strings.ReplaceAll(asNobody, "65534", "12345"), []string{`add the line \"12345:100000:65536\" to /etc/subuid`}},
 		{"no newuidmap", ":", asNobody + " PATH=/nonexistent", []string{"apt install uidmap"}},
-		{"too few", "echo nobody:100000:1000 >$d/ids; chmod 644 $d/ids; mount --bind $d/ids /etc/subuid", asNobody, []string{"to /etc/subuid"}},
-		{
-			"user namespaces are off",
-			"echo 0 >$d/zero; chmod 644 $d/zero; mount --bind $d/zero /proc/sys/user/max_user_namespaces",
-			asNobody,
-			[]string{"sudo sysctl user.max_user_namespaces=15000"},
-		},
+		{"too few", "touch /etc/subuid; echo nobody:100000:1000 >$d/ids; chmod 644 $d/ids; mount --bind $d/ids /etc/subuid", asNobody, []string{"to /etc/subuid"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cmd, tmp := onMachine(t, c.prepare, c.as, "true", "")
-			out, err := cmd.CombinedOutput()
-			expectEmpty(t, tmp)
-			if err == nil {
-				t.Errorf("it started: %s", out)
+			cmd, _ := onMachine(t, c.prepare, c.as, "chown 5:6 /etc/passwd && stat -c %u:%g /etc/passwd", "")
+			h := holdSandbox(t, cmd)
+			if h.output != "5:6\n" {
+				t.Errorf("got: %s", h.output)
 			}
-			for _, want := range c.want {
-				if !strings.Contains(string(out), want) {
-					t.Errorf("the error does not say %q: %s", want, out)
+			for _, want := range append(c.want, "it has one account") {
+				if !strings.Contains(h.notes, want) {
+					t.Errorf("the notes do not say %q: %s", want, h.notes)
 				}
 			}
 		})
+	}
+}
+
+func TestWithoutUserNamespacesTheErrorSaysWhatIsMissing(t *testing.T) {
+	if _, err := exec.LookPath("setpriv"); err != nil {
+		cannot(t, "the machine has no setpriv")
+	}
+	cmd, tmp := onMachine(t, "echo 0 >$d/zero; chmod 644 $d/zero; mount --bind $d/zero /proc/sys/user/max_user_namespaces", asNobody, "true", "")
+	out, err := cmd.CombinedOutput()
+	expectEmpty(t, tmp)
+	if want := "sudo sysctl user.max_user_namespaces=15000"; err == nil || !strings.Contains(string(out), want) {
+		t.Errorf("error %v: %s", err, out)
 	}
 }

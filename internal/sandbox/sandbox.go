@@ -2,8 +2,8 @@
 // loopback. Whoever logs in is root there, adds users, writes to /etc and installs packages; when it ends, nothing of
 // that is left.
 //
-// On Linux it is made of namespaces and overlay mounts, with nothing to set up for root. Without root it needs user
-// namespaces and subordinate ids. Elsewhere [Start] says what to do instead.
+// On Linux it is made of namespaces and overlay mounts, with nothing to set up. Without root it needs user namespaces; where the user
+// has no subordinate ids in addition, files have owners and processes do not. Elsewhere [Start] says what to do instead.
 //
 // What is the machine's own and what is not:
 //   - every file system is a writable copy, except that network and other users' file systems are left out, and what is

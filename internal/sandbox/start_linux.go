@@ -23,8 +23,10 @@ import (
 // A setup is what the first child is told, as JSON on its lifeline.
 type setup struct {
 	Rootless   bool
+	OneID      bool   // without root, and without subordinate ids
 	AccessDir  string // holds the client's key and known_hosts; removed at the end
 	LayerDir   string // holds what the sandbox writes, or is the mount point of the memory that does; removed at the end
+	Missing    string // what it takes to have more ids than one
 	InMemory   bool
 	HostKey    []byte // PEM
 	Authorized []byte // authorized_keys form
@@ -91,11 +93,12 @@ func start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 		}
 	}
 	what := setup{
-		Rootless: rootless, AccessDir: accessDir, LayerDir: layerDir, InMemory: inMemory,
+		Rootless: rootless, OneID: ids != nil && ids.single(), AccessDir: accessDir, LayerDir: layerDir, InMemory: inMemory,
 		HostKey: host.private, Authorized: ssh.MarshalAuthorizedKey(client.public),
 	}
 	if ids != nil {
 		what.Owners = ids.owners("/etc", "/var")
+		what.Missing = ids.missing
 	}
 	if err := c.tell(what); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ type tree struct {
 	layers   string // where the upper layers are
 	root     string // where the new root is being put together
 	rootless bool
+	oneID    bool
 	note     func(string)
 
 	mounts  []mount // of the machine
