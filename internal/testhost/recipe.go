@@ -102,10 +102,6 @@ func (r recipe) exists(ctx context.Context, docker engine) bool {
 
 // build needs the recipe's lock: what it finds of an earlier build is that of a process that was killed.
 func (r recipe) build(ctx context.Context, docker engine) error {
-	debootstrap := findAll("debootstrap")
-	if len(debootstrap) == 0 {
-		return errors.New("no debootstrap command: install it (on Debian: apt-get install debootstrap)")
-	}
 	apt, err := machineApt(ctx, r.suite)
 	if err != nil {
 		return err
@@ -120,26 +116,11 @@ func (r recipe) build(ctx context.Context, docker engine) error {
 		return err
 	}
 	root := filepath.Join(work, "root")
-	var env []string
-	if apt.proxy != "" {
-		env = append(env, "http_proxy="+apt.proxy)
+	if err := r.bootstrap(ctx, apt, root); err != nil {
+		return err
 	}
-	if out, err := command(ctx, nil, env, debootstrap[0], "--variant=minbase", "--include="+strings.Join(r.packages, ","), r.suite, root, apt.mirror); err != nil {
-		return fmt.Errorf("%w\n%s", err, lastLines(out, 10))
-	}
-	files := map[string]string{"etc/apt/sources.list": apt.sources, "etc/apt/apt.conf.d/90machine": apt.conf}
-	if r.command == "" {
-		files["sbin/boot"] = bootScript
-	}
-	for file, text := range files {
-		if err := os.WriteFile(filepath.Join(root, file), []byte(text), 0o755); err != nil {
-			return err
-		}
-	}
-	for _, script := range []string{r.setup, trimScript} {
-		if _, err := command(ctx, nil, nil, "chroot", root, "/bin/sh", "-euc", script); err != nil {
-			return err
-		}
+	if err := inRoot(ctx, root, trimScript); err != nil {
+		return err
 	}
 	return importImage(ctx, docker, root, r.tag(), r.change())
 }
