@@ -241,7 +241,7 @@ func (r *rollout) apply(ctx context.Context) {
 // close ends the run and returns its status as an error.
 func (r *rollout) close(ctx context.Context) error {
 	status := r.run.Close()
-	if status == 0 && ctx.Err() != nil {
+	if status == 0 && ctx.Err() != nil && r.run.Command != engine.CommandPlan {
 		status = statusInterrupted // between the plan and its application
 	}
 	if r.log != nil {

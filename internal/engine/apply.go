@@ -13,8 +13,12 @@ import (
 // staleLimit is how often a run plans a host anew because its state moved, before it gives up.
 const staleLimit = 5
 
-// errStepFailed ends the work on a host after a step whose failure has been told already.
-var errStepFailed = errors.New("a step failed")
+// A stepsError ends the work on a host because of steps whose failures have been told already.
+type stepsError string
+
+func (e stepsError) Error() string { return string(e) }
+
+const errStepFailed stepsError = "a step failed"
 
 // apply makes the planned changes of the plays that are wanted: the pending steps of the host as one program, and
 // another one only where a step could not be known before an earlier one had run.
@@ -312,7 +316,7 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 	if w.end.verdict == "ok" {
 		w.end.at = seg.next // it came to its end, whatever became of single steps
 	}
-	if w.failure && w.end.verdict != "stale" {
+	if w.failure { // whatever the program did after it
 		w.end.verdict = "failed"
 	}
 	return w.end, nil

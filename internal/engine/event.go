@@ -299,6 +299,7 @@ type HostEnd struct {
 	Counts   Counts     `json:"counts,omitempty"`   // by step status, or by action in a plan
 	Duration Millis     `json:"duration_ms"`        // of its turns, without the waiting for them
 	Message  string     `json:"message,omitempty"`  // why it is not ok, in one line
+	BySteps  bool       `json:"by_steps,omitempty"` // its steps or checks say why: the message adds nothing
 	Planning bool       `json:"planning,omitempty"` // it ended while it was planned: apply leaves it as it is
 }
 

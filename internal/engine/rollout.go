@@ -211,7 +211,7 @@ func (h *hostRun) turn(ctx context.Context, p *Phase, last bool) {
 	case !last:
 		h.rest()
 	case h.checksFailed > 0:
-		h.end(HostFailed, counted(h.checksFailed, "of its checks failed", "of its checks failed"))
+		h.endBySteps(counted(h.checksFailed, "of its checks failed", "of its checks failed"))
 	default:
 		h.end(HostOK, "")
 	}

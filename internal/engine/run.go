@@ -248,18 +248,21 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 	var refused *BecomeError
 	var orphaned *orphanedError
 	var stale *StaleError
+	var told stepsError
 	switch {
 	case errors.As(err, &stale):
 		h.end(HostStale, err.Error())
 	case errors.As(err, &orphaned):
 		h.end(HostNotReached, err.Error())
+	case errors.As(err, &told) && told != errStepFailed:
+		h.endBySteps(told.Error()) // an interrupt beside it changes nothing about it
 	case errors.Is(err, context.Canceled), ctx.Err() != nil:
 		h.end(HostInterrupted, "interrupted: the steps told above are done, nothing is running there")
 	case errors.As(err, &locked):
 		h.emit(Event{Type: EventHostLocked, HostLocked: &HostLocked{Owner: locked.Owner}})
 		h.end(HostIsLocked, err.Error())
-	case errors.Is(err, errStepFailed):
-		h.end(HostFailed, "a step failed")
+	case errors.As(err, &told):
+		h.endBySteps(told.Error())
 	case errors.As(err, &refused):
 		said := *refused
 		said.Cause = h.run.Secrets.Text(said.Cause)
@@ -282,13 +285,21 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 }
 
 func (h *hostRun) end(status HostStatus, message string) {
-	h.outcome, h.message = status, message
-	h.run.tally(status)
+	h.conclude(&HostEnd{Status: status, Message: message})
+}
+
+// endBySteps ends a host on which steps or checks failed, which were told.
+func (h *hostRun) endBySteps(message string) {
+	h.conclude(&HostEnd{Status: HostFailed, Message: message, BySteps: true})
+}
+
+func (h *hostRun) conclude(e *HostEnd) {
+	h.outcome, h.message = e.Status, e.Message
+	h.run.tally(e.Status)
 	h.run.bereave(h)
 	h.close()
-	h.emit(Event{Type: EventHostEnd, HostEnd: &HostEnd{
-		Status: status, Counts: h.counts, Duration: Millis(h.workedFor()), Message: message, Planning: h.run.planning && status != HostSkipped,
-	}})
+	e.Counts, e.Duration, e.Planning = h.counts, Millis(h.workedFor()), h.run.planning && e.Status != HostSkipped
+	h.emit(Event{Type: EventHostEnd, HostEnd: e})
 }
 
 // workedFor is how long the host has had its turns; waiting for them does not count.
@@ -323,7 +334,7 @@ func (r *Run) Close() int {
 	}
 	end := &RunEnd{Status: "ok", Totals: totals, Duration: Millis(time.Since(r.began))}
 	switch {
-	case totals[HostInterrupted] > 0 || r.stopping():
+	case totals[HostInterrupted] > 0, r.stopping() && (r.Command != CommandPlan || totals[HostNotReached] > 0):
 		end.Status, end.Exit = "interrupted", 130
 	case totals[HostFailed] > 0, totals[HostUnreached] > 0 && r.strict():
 		end.Status, end.Exit = "failed", 1

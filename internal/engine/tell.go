@@ -81,9 +81,9 @@ func (h *hostRun) mistakes() error {
 	case 0:
 		return nil
 	case 1:
-		return fmt.Errorf("%s cannot be planned", addrs[0])
+		return stepsError(addrs[0] + " cannot be planned")
 	}
-	return fmt.Errorf("%d steps cannot be planned: %s", len(addrs), strings.Join(addrs, ", "))
+	return stepsError(fmt.Sprintf("%d steps cannot be planned: %s", len(addrs), strings.Join(addrs, ", ")))
 }
 
 // tellMistakes tells of the steps that cannot be planned, where nothing else of a plan is told.

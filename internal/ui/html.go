@@ -171,6 +171,8 @@ func (r *reported) headline(p *page, counts map[verdict]int) {
 		if counts[verdictLeft] > 0 {
 			p.Verdict = "Not idempotent: it would change something again"
 		}
+	case r.tolerated() > 0:
+		p.Symbol, p.Tone, p.Verdict = "!", "warn", "Done, but "+count(r.tolerated(), "step")+" with continue_on_error failed"
 	case r.start.Command == engine.CommandPlan && counts[verdictPending] > 0:
 		p.Symbol, p.Tone, p.Verdict = "~", "info", changing
 	case r.start.Command == engine.CommandPlan:
@@ -199,6 +201,19 @@ func (r *reported) unplanned() (all, hosts int) {
 		}
 	}
 	return all, hosts
+}
+
+// tolerated counts the steps that went wrong on hosts that ended well.
+func (r *reported) tolerated() int {
+	n := 0
+	for _, h := range r.hosts {
+		for _, s := range h.steps {
+			if h.end != nil && h.end.Status == engine.HostOK && s.verdict(r.start.Command).trouble() {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (r *reported) facts() []named {

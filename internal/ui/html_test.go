@@ -145,7 +145,7 @@ func TestPageIsBounded(t *testing.T) {
 				)
 			}
 		}
-		events = append(events, event(host, engine.HostEnd{Status: engine.HostFailed}))
+		events = append(events, event(host, engine.HostEnd{Status: engine.HostFailed, BySteps: true}))
 	}
 	page := report(t, ReportHTML, events...)
 	if len(page) > 8<<20 {

@@ -47,7 +47,7 @@ func (r *reported) troubles(names []string) (list []pageTrouble, more int) {
 				all.add(i, name, r.stepTrouble(s), "")
 			}
 		}
-		if t := r.hostTrouble(h); t != nil && (!told || h.end.Status == engine.HostIsLocked) {
+		if t := r.hostTrouble(h); t != nil && !(told && (h.end.BySteps || h.end.Status == engine.HostInterrupted && h.interrupted())) {
 			// Why a host cannot be reached has its address in it: hosts are alike in all but that.
 			why := t.Message
 			t.Message = ""

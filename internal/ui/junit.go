@@ -201,12 +201,12 @@ func (r *reported) junitTrouble(h *reportedHost, told bool) *junitCase {
 	case engine.HostNotReached, engine.HostSkipped:
 		c.Skipped = &junitProblem{Message: Line(message)}
 	case engine.HostFailed:
-		if told {
+		if told && h.end.BySteps {
 			return nil
 		}
 		c.Failure = problem
 	case engine.HostInterrupted:
-		if told {
+		if h.interrupted() {
 			return nil
 		}
 		c.Error = problem

@@ -139,7 +139,7 @@ func TestJUnitVerdicts(t *testing.T) {
 		return event("web1", engine.StepEnd{Addr: "step.file.a", Kind: "file", Status: status, Source: at(1, "")})
 	}
 	end := func(status engine.HostStatus) engine.Event {
-		return event("web1", engine.HostEnd{Status: status, Message: "because"})
+		return event("web1", engine.HostEnd{Status: status, Message: "because", BySteps: status == engine.HostFailed})
 	}
 	for name, c := range map[string]struct {
 		events                    []engine.Event
@@ -153,7 +153,7 @@ func TestJUnitVerdicts(t *testing.T) {
 		"locked":        {[]engine.Event{plan, end(engine.HostIsLocked)}, 0, 1, 1},
 		"not reached":   {[]engine.Event{plan, end(engine.HostNotReached)}, 0, 0, 2},
 		"no play":       {[]engine.Event{end(engine.HostSkipped)}, 0, 0, 1},
-		"stale":         {[]engine.Event{plan, step(engine.StepStale), end(engine.HostStale)}, 0, 2, 0},
+		"stale":         {[]engine.Event{plan, step(engine.StepStale), end(engine.HostStale)}, 0, 1, 1},
 		"interrupted":   {[]engine.Event{plan, step(engine.StepInterrupted), end(engine.HostInterrupted)}, 0, 1, 0},
 		"no condition":  {[]engine.Event{plan, step(engine.StepSkipped), end(engine.HostOK)}, 0, 0, 1},
 		"cut off":       {[]engine.Event{plan}, 0, 1, 1},

@@ -77,7 +77,7 @@ func (h *hostPlan) end(e *engine.HostEnd) {
 	case h.done && (!e.Planning || e.Status == engine.HostOK):
 		return
 	case h.done:
-		if h.leftOut = true; len(h.unplanned()) > 0 {
+		if h.leftOut = true; e.BySteps {
 			return // the steps say why
 		}
 	case h.trouble != "":

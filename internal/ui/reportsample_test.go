@@ -97,7 +97,7 @@ func fleetApply(tell func(int, string, any), host string, fails bool) engine.Hos
 		}
 		counts[string(end.Status)]++
 		if end.Status == engine.StepFailed {
-			tell(0, host, engine.HostEnd{Status: engine.HostFailed, Counts: counts, Duration: ms(4000), Message: "a step failed"})
+			tell(0, host, engine.HostEnd{Status: engine.HostFailed, Counts: counts, Duration: ms(4000), Message: "a step failed", BySteps: true})
 			return engine.HostFailed
 		}
 	}

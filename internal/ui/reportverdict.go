@@ -66,6 +66,8 @@ func (s *reportedStep) verdict(command string) verdict {
 		return verdictFailed
 	case s.unplanned():
 		return verdictUnplanned
+	case s.end != nil && s.end.Status == engine.StepStale:
+		return verdictNotRun // it was to be planned anew
 	case s.end != nil:
 		return verdict(s.end.Status)
 	case !s.start.IsZero():
@@ -142,6 +144,11 @@ func (h *reportedHost) verdict(command string) verdict {
 		return verdict(h.end.Status)
 	}
 	return best
+}
+
+// interrupted tells whether a step of the host says that it was.
+func (h *reportedHost) interrupted() bool {
+	return slices.ContainsFunc(h.steps, func(s *reportedStep) bool { return s.verdict("") == verdict(engine.StepInterrupted) })
 }
 
 // names returns the hosts as people sort them.

@@ -47,7 +47,7 @@ func ShowRun(w io.Writer, run RunSummary, s Style, o ShowOptions) error {
 	}
 	shown.conclude(run)
 	shown.failures.write(out, s, o.Verbose)
-	if len(shown.plan.counts().planned) > 0 {
+	if len(shown.plan.counts().planned) > 0 || run.Command == engine.CommandPlan {
 		fmt.Fprintln(out)
 		if err := shown.plan.Text(out, s, o.Verbose); err != nil {
 			return err

@@ -47,7 +47,7 @@ func sampleStream(text string) []engine.Event {
 			Error: &engine.Failure{Message: "m " + text, Command: "c " + text, Exit: 3, Output: "o " + text, Hint: "h " + text},
 		}),
 		event(host, engine.CheckEnd{Name: "c" + text, OK: true, Message: "200 " + text, Source: src, Duration: ms(15)}),
-		event(host, engine.HostEnd{Status: engine.HostFailed, Counts: engine.Counts{"failed": 1}, Duration: ms(2000), Message: "m " + text}),
+		event(host, engine.HostEnd{Status: engine.HostFailed, Counts: engine.Counts{"failed": 1}, Duration: ms(2000), Message: "m " + text, BySteps: true, Planning: true}),
 		event("", engine.Warning{Message: "w " + text, Addr: addr, Hint: "h " + text}),
 		event("", engine.RunEnd{
 			Status: "failed", Exit: 1, Totals: map[engine.HostStatus]int{engine.HostFailed: 1}, Duration: ms(2100), Next: "provision resume " + text,

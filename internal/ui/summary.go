@@ -251,7 +251,7 @@ func (s *Summary) groupLines(g *verdictGroup, names int) []string {
 	for _, reason := range g.reasons {
 		lines = append(lines, s.style.wrap("    "+reason, 4))
 	}
-	if len(g.reasons) == 0 && g.end.Message != "" {
+	if g.end.Message != "" && (len(g.reasons) == 0 || !g.end.BySteps) {
 		lines = append(lines, s.style.wrap("    "+inline(g.end.Message), 4))
 	}
 	return lines

@@ -28,7 +28,7 @@ func converged(n int) []engine.PlanStep {
 
 // unplannedHost is a host whose plan failed because of one of its steps.
 func unplannedHost(host string, list ...engine.PlanStep) []engine.Event {
-	return append(plannedHost(host, list), event(host, engine.HostEnd{Status: engine.HostFailed, Message: "step.file.link cannot be planned", Planning: true}))
+	return append(plannedHost(host, list), event(host, engine.HostEnd{Status: engine.HostFailed, Message: "step.file.link cannot be planned", BySteps: true, Planning: true}))
 }
 
 // A step that cannot be planned is in every form of a plan with its place and its reason, once, and no form calls its host

@@ -10,6 +10,7 @@ import (
 
 // short writes a duration for people: 0.4 s, 12 s, 3m05s, 2h07m.
 func short(d time.Duration) string {
+	d = d.Truncate(time.Millisecond) // as records have it, so that both say the same
 	switch {
 	case d < 0:
 		return "0.0 s"
