@@ -139,6 +139,7 @@ func (t *remoteTree) differences(f *Facts, obs Observation) (differences, error)
 	}
 	extras := obs.All("extra")
 	for _, p := range slices.Backward(extras) { // what is in a directory comes first
+		p = strings.ReplaceAll(p, "\x01", "\n")
 		ignored, err := matcher.MatchesOrParentMatches(p)
 		if err != nil {
 			return d, err

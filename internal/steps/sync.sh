@@ -157,7 +157,7 @@ sync_links() {
 	EOF
 }
 
-# sync_find DIRECTORY…: everything there is, but for what is in these directories.
+# sync_find DIRECTORY…: everything there is, but for what is in these directories. A line break in a name becomes the byte 1.
 sync_find() {
 	sync_words=$#
 	while [ "$sync_words" -gt 0 ]; do
@@ -165,7 +165,7 @@ sync_find() {
 		shift
 		sync_words=$((sync_words - 1))
 	done
-	find . "$@" -path './.provision-sync.*' -prune -o ! -name . -print | sort
+	find . "$@" -path './.provision-sync.*' -prune -o ! -name . -print0 | tr '\n\000' '\001\n' | sort
 }
 
 # sync_receive: unpacks the archive on the standard input beside its destination, and moves what is in it into place.
