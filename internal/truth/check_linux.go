@@ -429,7 +429,7 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 		case engine.StepUnchanged:
 			if p.Action != steps.NoOp && s.Kind == "command" {
 				s.Explain(j, p)
-			} else if p.Action != steps.NoOp {
+			} else if p.Action != steps.NoOp && !j.raised(s) {
 				j.say("the plan says %s, and it ended as unchanged", p.Action)
 			}
 		case engine.StepFailed, engine.StepNotConverged:
@@ -452,7 +452,8 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 	}
 	if status == 0 {
 		for _, s := range c.scene.Steps {
-			if !s.Skip && !(s.Proceed && s.Outlook != Fine) {
+			gated := len(s.Sources) > 0 && j.Ended[s.Addr] != engine.StepChanged
+			if !s.Skip && !gated && !(s.Proceed && s.Outlook != Fine) {
 				j.step = s
 				s.Wish(j)
 			}

@@ -159,6 +159,11 @@ func (g *generator) common(b *block, s *Step) {
 		b.expr("tags", `["a", "b"]`)
 	case 15:
 		b.str("timeout", "5m")
+	case 12, 13:
+		if s.Outlook == Fine && len(g.earlier) > 0 && len(s.Sources) == 0 && slices.Contains([]string{"file", "line", "ini", "symlink"}, b.kind) {
+			s.Sources = g.sources()
+			b.expr("on_change", addrs(s.Sources))
+		}
 	case 14:
 		if s.Outlook == ApplyError || s.Outlook == PlanError {
 			b.expr("continue_on_error", "true")

@@ -127,6 +127,7 @@ type fileWish struct {
 	owner, group, mode string  // "": they stay
 	hidden             bool    // its content is never shown
 	defaultMode        string  // of a new file
+	runAs              string  // the user that runs the step; "" is root
 }
 
 // owns tells whether a number is that of a wanted name or number.
@@ -235,9 +236,6 @@ func (j *Judge) file(p *engine.PlanStep, w fileWish) {
 		j.say("the plan says that %s comes or changes, and it is not there", w.path)
 		return
 	}
-	if b != nil && known["chown clears setuid"] && w.mode == "" && w.owner+w.group != "" && b.Mode&^0o6000 == e.Mode {
-		j.explain(w.path, attrMode)
-	}
 	if len(p.Diff) == 0 {
 		j.say("the plan says %s and names no attribute", p.Action)
 	}
@@ -248,6 +246,9 @@ func (j *Judge) file(p *engine.PlanStep, w fileWish) {
 			if b != nil {
 				j.changed(w.path, attrContent)
 				j.explain(w.path, attrInode, attrMtime)
+				if a.Name == "sha256" {
+					j.explain(w.path, attrXattr) // a download is another file in its place
+				}
 			}
 			j.content(a, b, e, w)
 		case a.Name == "path" && p.Action == steps.Create:
@@ -314,7 +315,7 @@ func (j *Judge) wishFile(w fileWish) {
 		j.say("the mode of %s is %04o afterwards, and %s is wanted", w.path, e.Mode, w.mode)
 	case b == nil && w.mode == "" && w.defaultMode != "" && octal(w.defaultMode) != e.Mode:
 		j.say("the mode of the new file %s is %04o, and %s is the default", w.path, e.Mode, w.defaultMode)
-	case b == nil && w.owner == "" && e.UID != 0:
+	case b == nil && w.owner == "" && e.UID != uint32(uids[w.runAs]):
 		j.say("the new file %s belongs to %d, and not to who ran the step", w.path, e.UID)
 	}
 }

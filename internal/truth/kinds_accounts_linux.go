@@ -317,7 +317,9 @@ func (j *Judge) user(p *engine.PlanStep, name string, want map[string]string, gr
 			continue
 		case "lock":
 			j.explain(subject, "hash")
-			if existed && strconv.FormatBool(strings.HasPrefix(was.Hash, "!")) != a.Before || a.After != strconv.FormatBool(strings.HasPrefix(is.Hash, "!")) {
+			// "!" alone is no password, locked or not.
+			none := strings.Trim(was.Hash, "!*") == ""
+			if existed && !none && strconv.FormatBool(strings.HasPrefix(was.Hash, "!")) != a.Before || a.After != strconv.FormatBool(strings.HasPrefix(is.Hash, "!")) {
 				j.say("the plan says lock %s → %s, and the password was %q and is %q", a.Before, a.After, was.Hash, is.Hash)
 			}
 			continue

@@ -112,7 +112,8 @@ func (j *Judge) command(p *engine.PlanStep, c commandWish) {
 	if !c.runs && c.sources == nil {
 		j.say("the plan says that the command runs, and its condition does not hold")
 	}
-	if ended := j.Ended[p.Addr]; ended == engine.StepUnchanged && !c.silent {
+	if j.Ended[p.Addr] == engine.StepUnchanged && !c.silent {
+		j.raised(j.step)
 		return // what it watches came out unchanged
 	}
 	j.explain(c.path)
@@ -122,6 +123,44 @@ func (j *Judge) command(p *engine.PlanStep, c commandWish) {
 	} else if e != nil && e.Content != c.content {
 		j.say("the command was planned, and %s holds %q", c.path, e.Content)
 	}
+}
+
+// raised tells whether a step has an excuse for not having run: it watches others, and none of these has changed.
+func (j *Judge) raised(s *Step) bool {
+	for _, source := range s.Sources {
+		if j.Ended[source.Addr] == engine.StepChanged {
+			j.say("%s changed, and what watches it did not run", source.Addr)
+		}
+	}
+	return len(s.Sources) > 0
+}
+
+// reference is a file whose content is what a command puts out, and that cannot be known before.
+func (g *generator) reference() {
+	b, s := g.block("command"), &Step{Always: true}
+	value := g.pick("value", "value", "two words", "it's", "$HOME", "%s\\n")
+	b.expr("run", fmt.Sprintf("[\"printf\", \"%%s\\n\", %s]", quote(value)))
+	if g.chance("changed_if", 30) {
+		b.str("changed_if", "false")
+		s.Silent = true
+	}
+	s.Explain = func(*Judge, *engine.PlanStep) {}
+	s.Wish = func(*Judge) {}
+	g.add(b, s)
+	if s.Skip {
+		return
+	}
+	f, r := g.block("file"), &Step{Always: true}
+	content := value + "\n"
+	w := fileWish{path: g.fresh(), content: &content, defaultMode: "0644"}
+	f.str("path", w.path)
+	f.expr("content", fmt.Sprintf("\"${%s.stdout}\\n\"", s.Addr))
+	if !g.made[path.Dir(w.path)] && g.chance("there", 50) {
+		g.place(Placed{Path: w.path, Type: "file", Mode: 0o644, Content: g.pick("is", content, "old\n")})
+	}
+	r.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
+	r.Wish = func(j *Judge) { j.wishFile(w) }
+	g.add(f, r)
 }
 
 // many is a file for each of a few names.

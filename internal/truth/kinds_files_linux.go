@@ -92,7 +92,17 @@ func (g *generator) inPlace(w fileWish, s *Step, kind string) {
 	} else if w.defaultMode != "" {
 		p.Mode = octal(w.defaultMode)
 	}
-	switch g.number("there", 0, 11) {
+	if w.runAs != "" {
+		p.UID, p.GID = uids[w.runAs], uids[w.runAs]
+		if g.chance("there", 50) {
+			if g.chance("as it is", 50) {
+				p.Content = g.content("other content")
+			}
+			g.place(p)
+		}
+		return
+	}
+	switch g.number("there", 0, 13) {
 	case 0, 1: // nothing
 		return
 	case 2, 3, 4: // as it is wanted
@@ -113,6 +123,15 @@ func (g *generator) inPlace(w fileWish, s *Step, kind string) {
 	case 11:
 		p = Placed{Path: w.path, Type: g.pick("type", "directory", "fifo", "socket", "char"), Mode: 0o755}
 		g.expect(s, PlanError, "it is no file")
+	case 12:
+		if kind == "file" {
+			p.Type = "mount"
+		}
+		p.Content = g.content("other content")
+	case 13:
+		p.Content, p.Immutable = g.content("other content"), true
+		g.expect(s, ApplyError, "it is immutable")
+		s.FailsIf = nil
 	}
 	g.place(p)
 }
@@ -159,7 +178,12 @@ func (g *generator) file() {
 		w.content, w.hidden, w.defaultMode = &c, true, "0600"
 		b.expr("content", "\"key=${var.secret}\\n\"")
 	}
-	g.ownershipOf(b, &w, s, "0644", "0600", "0755", "0440", "4755", "2750", "0000", "644")
+	if path.Dir(w.path) == "/home/ann" && g.chance("run_as", 40) {
+		w.runAs = "ann"
+		b.str("run_as", "ann")
+	} else {
+		g.ownershipOf(b, &w, s, "0644", "0600", "0755", "0440", "4755", "2750", "0000", "644")
+	}
 	if strings.HasSuffix(w.mode, "00") {
 		w.hidden = w.content != nil
 	}
@@ -169,8 +193,7 @@ func (g *generator) file() {
 		backup = true
 		b.expr("backup", "true")
 	}
-	odd := strings.ContainsAny(path.Dir(w.path), " '\"\\|&$;*[]()`#!{}~%") && known["validate of an odd path"]
-	if w.content != nil && !odd && g.chance("validate", 10) {
+	if w.content != nil && s.Outlook == Fine && g.chance("validate", 10) {
 		switch g.number("verdict", 0, 2) {
 		case 0:
 			b.str("validate", "test -f %s")
@@ -261,14 +284,7 @@ func (g *generator) download() {
 			b.str("sha256", sumOf(c))
 		}
 	}
-	owners, groups := g.owners, g.groups
-	if known["download with numbers"] {
-		number := func(name string) bool { return name[0] >= '0' && name[0] <= '9' }
-		g.owners = slices.DeleteFunc(slices.Clone(owners), number)
-		g.groups = slices.DeleteFunc(slices.Clone(groups), number)
-	}
 	g.ownershipOf(b, &w, s, "0644", "0600", "0755")
-	g.owners, g.groups = owners, groups
 	g.inPlace(w, s, "download")
 	s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
 	s.Wish = func(j *Judge) { j.wishFile(w) }

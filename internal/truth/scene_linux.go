@@ -89,7 +89,7 @@ var before = time.Unix(1_500_000_000, 123456789)
 // Build puts everything in its place, on the host and beside the playbook.
 func (s *Scene) Build(r *Root, work string) error {
 	for _, p := range s.Files {
-		if err := p.place(r.Path(p.Path)); err != nil {
+		if err := p.place(r.Path(p.Path), work); err != nil {
 			return err
 		}
 	}
@@ -97,7 +97,7 @@ func (s *Scene) Build(r *Root, work string) error {
 		return err
 	}
 	for _, p := range s.Local {
-		if err := p.place(filepath.Join(work, p.Path)); err != nil {
+		if err := p.place(filepath.Join(work, p.Path), work); err != nil {
 			return err
 		}
 	}
@@ -114,7 +114,7 @@ func (s *Scene) Build(r *Root, work string) error {
 	return os.WriteFile(filepath.Join(work, "playbook.hcl"), []byte(s.Playbook()), 0o644)
 }
 
-func (p *Placed) place(file string) error {
+func (p *Placed) place(file, aside string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
@@ -126,10 +126,14 @@ func (p *Placed) place(file string) error {
 		if err = os.WriteFile(file, nil, 0o644); err != nil {
 			return err
 		}
-		source := file + ".mounted"
-		if err = os.WriteFile(source, []byte(p.Content), 0o644); err == nil {
-			err = unix.Mount(source, file, "", unix.MS_BIND, "")
+		source, serr := os.CreateTemp(aside, ".mounted-")
+		if serr != nil {
+			return serr
 		}
+		if _, err = source.WriteString(p.Content); err == nil {
+			err = unix.Mount(source.Name(), file, "", unix.MS_BIND, "")
+		}
+		source.Close()
 	case "directory":
 		err = os.MkdirAll(file, 0o755)
 	case "symlink":
