@@ -79,11 +79,61 @@ wait_for_lock() {
 
 apt_get() {
 	wait_for_lock
+	[ -n "${apt_said:-}" ] || apt_said=$(mktemp) || exit 1
 	# apt itself waits too (since 1.9.11), for whoever comes between. Configuration files that
-	# were changed on the host stay as they are.
-	# shellcheck disable=SC2086
-	as_login apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
-		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold ${APT_OPTIONS:-} "$@"
+	# were changed on the host stay as they are. What it says on stderr is kept for package_failed.
+	{
+		{
+			# shellcheck disable=SC2086
+			as_login apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \
+				-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold ${APT_OPTIONS:-} "$@"
+			echo "$?" >"$apt_said.status"
+		} 2>&1 >&3 3>&- | tee "$apt_said" >&2 3>&-
+	} 3>&1
+	read -r apt_status <"$apt_said.status" || apt_status=1
+	apt_reason=$(sed -n -e 's/^E: //p' "$apt_said" | sed -n '1,3p' | tr '\n' ' ')
+	rm -f "$apt_said" "$apt_said.status"
+	apt_said=
+	return "$apt_status"
+}
+
+# apt_broken: the packages that dpkg did not finish, with what is the matter, one a line.
+apt_broken() {
+	dpkg-query -W -f '${db:Status-Abbrev}|${Package}\n' 2>/dev/null | awk -F'|' '
+		{ state = substr($1, 2, 1) }
+		state == "F" { print $2 " is unpacked, but its post-installation script failed" }
+		state == "H" { print $2 " is half installed: unpacking it, or its pre-installation script, failed" }
+		state == "U" { print $2 " is unpacked, but not configured: what it depends on failed" }' |
+		LC_ALL=C sort -t' ' -k3
+}
+
+# package_failed NAME...: ends with why these are not as they should be, as far as the package manager tells.
+package_failed() {
+	failed_names=$*
+	if [ "$F_PACKAGE_MANAGER" != apt ]; then
+		[ -z "$failed_names" ] || fail "not installed: $failed_names; the lines above say why. Check the names, and that a repository of this host has them"
+		fail "the package manager failed; its last lines say why"
+	fi
+	failed_broken=$(apt_broken | sed -n '1,5s/$/;/p' | tr '\n' ' ')
+	[ -z "$failed_broken" ] || fail "dpkg could not finish: ${failed_broken}the lines above say why"
+	failed_unknown=
+	for failed_name in "$@"; do
+		case $(apt-cache policy -- "$failed_name" 2>/dev/null) in
+		*'Candidate: (none)'* | '')
+			[ -n "$(apt-cache showpkg -- "$failed_name" 2>/dev/null | sed '1,/^Reverse Provides:/d')" ] ||
+				failed_unknown="$failed_unknown $failed_name"
+			;;
+		esac
+	done
+	[ -z "$failed_unknown" ] || fail "not installed: $failed_names. No repository of this host has$failed_unknown: check the names, and the repositories"
+	failed_held=
+	for failed_name in $(apt-mark showhold 2>/dev/null); do
+		case " $failed_names " in *" $failed_name "*) failed_held="$failed_held $failed_name" ;; esac
+	done
+	[ -z "$failed_held" ] || fail "on hold:$failed_held. Somebody keeps that from being changed; apt-mark unhold ends it"
+	[ -z "$failed_names" ] || failed_needs=$(apt-get -s -q -o Debug::NoLocking=1 install -- "$@" 2>/dev/null | sed -n 's/^ *\([^ ].* : [A-Za-z-]*: .*\)/\1/p' | sed -n '1,3s/$/;/p' | tr '\n' ' ')
+	apt_reason="${failed_needs:-}${apt_reason:-}"
+	fail "${failed_names:+not installed: $failed_names; }apt-get failed: ${apt_reason:-its last lines say why}"
 }
 
 # mend_dpkg: finishes what an interrupted dpkg left, without which apt refuses to work.
@@ -118,6 +168,15 @@ lacking() {
 	missing=${missing% }
 }
 
+# zypper_do ARGUMENTS...: 102 and 103 advise a reboot or another run, and 106 says that some repository was passed over
+# (zypper(8)); none of them is a failure of what was asked for.
+zypper_do() {
+	as_login zypper --non-interactive "$@"
+	zypper_status=$?
+	case $zypper_status in 102 | 103 | 106) return 0 ;; esac
+	return "$zypper_status"
+}
+
 # REFRESH is 1 if the lists may be refreshed before installing, else 0.
 
 # install_packages NAME...: names as the manager takes them, with versions where wanted.
@@ -126,7 +185,7 @@ install_packages() {
 	apt) apt_get install -- "$@" ;;
 	dnf | yum) wait_for_lock && as_login "$F_PACKAGE_MANAGER" -y install -- "$@" ;;
 	apk) as_login apk --wait 300 add -- "$@" ;;
-	zypper) as_login zypper --non-interactive install --auto-agree-with-licenses --oldpackage -- "$@" ;;
+	zypper) zypper_do install --auto-agree-with-licenses --oldpackage -- "$@" ;;
 	pacman) wait_for_lock && as_login pacman -S --noconfirm --needed -- "$@" ;;
 	esac
 }
@@ -135,7 +194,7 @@ install_packages() {
 # they are old or do not know a package. Looks afterwards, since yum of CentOS 7 exits with 0
 # when it finds one of two names.
 ensure_installed() {
-	[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+	[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed: $(apt_broken | tr '\n' ';') the lines above say why"
 	ensure_fetched=0
 	case $F_PACKAGE_MANAGER in
 	apt | apk | pacman)
@@ -164,28 +223,30 @@ ensure_installed() {
 		fi
 	fi
 	lacking "$@"
-	[ -z "$missing" ] || fail "not installed: $missing. Check the names, and that a repository of this host has them"
-	[ "$ensure_status" = 0 ] || fail "the package manager failed; its last lines say why"
+	# shellcheck disable=SC2086
+	[ -z "$missing" ] || package_failed $missing
+	[ "$ensure_status" = 0 ] || package_failed
 }
 
 # remove_packages NAME...: what is installed goes, with what depends on it.
 remove_packages() {
 	case $F_PACKAGE_MANAGER in
 	apt)
-		mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+		mend_dpkg || fail "dpkg --configure -a failed: $(apt_broken | tr '\n' ';') the lines above say why"
 		apt_get remove -- "$@"
 		;;
 	dnf | yum) wait_for_lock && as_login "$F_PACKAGE_MANAGER" -y remove -- "$@" ;;
 	apk) as_login apk --wait 300 del -- "$@" ;;
-	zypper) as_login zypper --non-interactive remove -- "$@" ;;
-	pacman) wait_for_lock && as_login pacman -R --noconfirm -- "$@" ;;
-	esac || fail "the package manager failed; its last lines say why"
+	zypper) zypper_do remove -- "$@" ;;
+	# What depends on a package goes with it, as the plan says.
+	pacman) wait_for_lock && as_login pacman -Rc --noconfirm -- "$@" ;;
+	esac || package_failed
 }
 
 # ensure_latest NAME...: refreshes the lists, since the step says that something newer is known or
 # that nothing is known, installs what is lacking and upgrades the rest.
 ensure_latest() {
-	[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+	[ "$F_PACKAGE_MANAGER" != apt ] || mend_dpkg || fail "dpkg --configure -a failed: $(apt_broken | tr '\n' ';') the lines above say why"
 	[ "$REFRESH" = 0 ] || refresh_lists
 	case $F_PACKAGE_MANAGER in
 	dnf | yum)
@@ -196,9 +257,10 @@ ensure_latest() {
 		;;
 	apk) as_login apk --wait 300 add --upgrade -- "$@" ;;
 	*) install_packages "$@" ;;
-	esac || fail "the package manager failed; its last lines say why"
+	esac || package_failed "$@"
 	lacking "$@"
-	[ -z "$missing" ] || fail "not installed: $missing. Check the names, and that a repository of this host has them"
+	# shellcheck disable=SC2086
+	[ -z "$missing" ] || package_failed $missing
 }
 
 # version_matches VERSION WANTED: the same but for epoch and release, or what a final * leaves open.
@@ -237,7 +299,7 @@ apt_candidate() {
 ensure_version() {
 	case $F_PACKAGE_MANAGER in
 	apt)
-		mend_dpkg || fail "dpkg --configure -a failed; mend the package that it names"
+		mend_dpkg || fail "dpkg --configure -a failed: $(apt_broken | tr '\n' ';') the lines above say why"
 		if [ "$REFRESH" = 1 ] && { ! lists_fresh 1440 || ! apt_candidate "$1" "$2"; }; then
 			refresh_lists
 		fi
@@ -261,5 +323,7 @@ ensure_version() {
 		;;
 	zypper) install_packages "$1=$2" ;;
 	esac
-	version_present "$1" "$2" || fail "$1 in version $2 could not be installed; the lines above say why"
+	version_present "$1" "$2" && return
+	[ "$F_PACKAGE_MANAGER" != apt ] || package_failed "$1"
+	fail "$1 in version $2 could not be installed; the lines above say why"
 }

@@ -12,7 +12,7 @@ lists_files() {
 		;;
 	dnf | yum) set -- /var/cache/dnf/*/repodata/repomd.xml /var/cache/libdnf5/*/repodata/repomd.xml /var/cache/yum/*/*/*/cachecookie ;;
 	apk) set -- /var/cache/apk/APKINDEX*.tar.gz /etc/apk/cache/APKINDEX*.tar.gz ;;
-	zypper) set -- /var/cache/zypp/raw/*/cookie ;;
+	zypper) set -- /var/cache/zypp/raw/*/repodata/repomd.xml /var/cache/zypp/raw/*/cookie ;;
 	pacman) set -- /var/lib/pacman/sync/*.db ;;
 	esac
 	[ "$F_PACKAGE_MANAGER" = apt ] || for lists_file in "$@"; do

@@ -32,11 +32,11 @@ upgrade_packages() {
 	fi
 	case $F_PACKAGE_MANAGER in
 	apt) if [ $# -gt 0 ]; then apt_get --only-upgrade install -- "$@"; else apt_get --with-new-pkgs upgrade; fi ;;
-	dnf | yum) wait_for_lock && as_login "$F_PACKAGE_MANAGER" -y ${upgrade_security:+--security} update -- "$@" ;;
+	dnf | yum) wait_for_lock && as_login "$F_PACKAGE_MANAGER" -y update ${upgrade_security:+--security} -- "$@" ;;
 	apk) if [ $# -gt 0 ]; then as_login apk --wait 300 add --upgrade -- "$@"; else as_login apk --wait 300 upgrade; fi ;;
 	zypper) zypper_upgrade "$@" ;;
 	pacman) wait_for_lock && as_login pacman -Su --noconfirm ;;
-	esac || fail "the upgrade failed; the last lines of the package manager say why"
+	esac || package_failed
 }
 
 # zypper exits with 102 to advise a reboot, and with 103 when it updated itself and wants another
@@ -50,5 +50,5 @@ zypper_upgrade() {
 	as_login zypper --non-interactive "$@"
 	upgrade_status=$?
 	[ "$upgrade_status" != 103 ] || { as_login zypper --non-interactive "$@"; upgrade_status=$?; }
-	[ "$upgrade_status" = 0 ] || [ "$upgrade_status" = 102 ]
+	[ "$upgrade_status" = 0 ] || [ "$upgrade_status" = 102 ] || [ "$upgrade_status" = 106 ]
 }

@@ -3,6 +3,7 @@ package steps
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -23,6 +24,9 @@ fails nothing changes, since one broken repository makes every later installatio
 package step finds its packages at once. The file is NAME.repo or NAME.sources and is compared as a
 whole; one that is there already is replaced. To change one line of a file that a package owns, use the
 kind ini. A .repo file from url is downloaded once, and again when sha256 changes.
+
+With apt, another file that has the same archive with another key is an error of the plan: apt refuses
+to do anything with two that differ.
 
 gpgkey and signed_by say which key must sign. A key given as a URL or as text is stored in
 /etc/apt/keyrings by apt; with rpm, yum imports it. gpgcheck = false trusts anyone on the way to the server.
@@ -159,8 +163,46 @@ fi
 	if r.armored() {
 		b.WriteString("\t[ \"$t\" != file ] || { s=$(sum_of \"$k\") || exit 1; say key_sum \"$s\"; }\n")
 	}
-	b.WriteString("fi\n[ ! -f \"$p\" ] || detail content \"$p\"\n")
+	b.WriteString("fi\n")
+	if len(r.URIs) > 0 && r.Enabled {
+		// Only what names one of these archives is of interest, in an order that stays.
+		b.WriteString(repositoryProbe + "if [ \"$F_PACKAGE_MANAGER\" = apt ]; then\n\tl=$(apt_sources \"$p\") || fail \"the sources of apt cannot be read\"\n")
+		b.WriteString("\tprintf '%s\\n' \"$l\" | while IFS='|' read -r file uri suite key; do\n\t\tcase ${uri%/} in\n\t\t")
+		var patterns []string
+		for _, uri := range r.URIs {
+			patterns = append(patterns, quotedPattern(strings.TrimSuffix(uri, "/")))
+		}
+		b.WriteString(strings.Join(patterns, " | ") + ") say source \"$suite $key $uri $file\" ;;\n\t\tesac\n\tdone\nfi\n")
+	}
+	b.WriteString("[ ! -f \"$p\" ] || detail content \"$p\"\n")
 	return b.String()
+}
+
+// quotedPattern is a pattern of case that matches s alone.
+func quotedPattern(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// conflict says which other source of apt signs the same archive with another key: apt refuses to work with two that differ.
+func (r *repository) conflict(obs Observation) error {
+	wanted := r.keyPath()
+	if wanted == "" {
+		wanted = "none"
+	}
+	for _, line := range obs.All("source") {
+		fields := strings.SplitN(line, " ", 4)
+		if len(fields) != 4 || !slices.Contains(r.Suites, fields[0]) || fields[1] == wanted {
+			continue
+		}
+		has := "is signed by " + fields[1]
+		switch fields[1] {
+		case "none":
+			has = "names no key"
+		case "inline":
+			has = "holds a key of its own"
+		}
+		return fmt.Errorf("%s has the same archive already (%s %s) and %s, where this step has %s: apt would refuse every command. Remove that file, or give this one the same signed_by",
+			fields[3], fields[2], fields[0], has, wanted)
+	}
+	return nil
 }
 
 func (r *repository) Plan(f *Facts, obs Observation) (Change, error) {
@@ -184,6 +226,9 @@ func (r *repository) Plan(f *Facts, obs Observation) (Change, error) {
 			Action: Delete, Diff: []Attr{{Name: "path", Before: file, AfterMissing: true}},
 			Ops: []Op{Run{Script: "rm -f -- " + shell.Quote(file) + "\n"}}, Dangers: []string{"removes repository " + r.Name},
 		}, nil
+	}
+	if err := r.conflict(obs); manager == "apt" && err != nil {
+		return Change{}, err
 	}
 	sum, _ := obs.Get("sum")
 	key, hasKey := obs.Get("key")

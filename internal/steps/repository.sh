@@ -24,16 +24,29 @@ try_repository() {
 		apt_get -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any update >"$t/log" 2>&1
 		try_status=$?
 		cat "$t/log" >&2
-		# Before apt 2.4 a repository that cannot be reached is a warning only.
-		! grep -q -e '^E:' -e '^Err:' -e '^W: Failed to fetch' "$t/log" || try_status=1
+		# Before apt 2.4 a repository that cannot be reached is a warning only. A line Err: may be one of several attempts.
+		! grep -q -e '^E:' -e '^W: Failed to fetch' "$t/log" || try_status=1
 		[ "$try_status" = 0 ]
 		;;
 	dnf | yum)
 		# --setopt=reposdir is known to yum 3 and dnf. -y accepts the key of the repository.
 		"$F_PACKAGE_MANAGER" -y -q --setopt=reposdir="$t/repos" --setopt=skip_if_unavailable=0 makecache >&2
 		;;
-	zypper) zypper --non-interactive --gpg-auto-import-keys --reposd-dir "$t/repos" refresh >&2 ;;
+	zypper) zypper --non-interactive --gpg-auto-import-keys --reposd-dir "$t/repos" --cache-dir "$t/cache" refresh >&2 ;;
 	esac || fail "the repository $name does not work, so it was not added; the lines above say why"
+}
+
+# whole_apt COPY: would apt still read its sources with the new file among them? Two that differ in what signs one archive
+# break every command (apt 2.6: "Conflicting values set for option Signed-By").
+whole_apt() {
+	mkdir "$t/parts" || exit 1
+	for part in /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+		[ ! -f "$part" ] || [ "$part" = "$file" ] || cp "$part" "$t/parts/" || exit 1
+	done
+	apt-get -o Dir::Etc::sourceparts="$t/parts" indextargets >/dev/null 2>&1 || return 0
+	cp "$1" "$t/parts/" || exit 1
+	apt-get -o Dir::Etc::sourceparts="$t/parts" indextargets >/dev/null ||
+		fail "apt would read none of its sources with the repository $name among them, so it was not added; the lines above say why"
 }
 
 # install_repository COPY

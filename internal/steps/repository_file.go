@@ -13,6 +13,11 @@ var repositoryScriptSource string
 
 var repositoryScript = shell.Strip(repositoryScriptSource)
 
+//go:embed repository_probe.sh
+var repositoryProbeSource string
+
+var repositoryProbe = shell.Strip(repositoryProbeSource)
+
 func (r *repository) armored() bool {
 	return strings.HasPrefix(strings.TrimSpace(r.SignedBy), "-----BEGIN PGP PUBLIC KEY BLOCK-----")
 }
@@ -125,7 +130,6 @@ func (r *repository) script(manager string) string {
 		default:
 			fmt.Fprintf(&b, "[ -e %s ] || {\n%s}\n", shell.Quote(key), fetchInto(r.SignedBy, `"$t/key"`, 120))
 		}
-		fmt.Fprintf(&b, "apt_key %s || exit 1\n", shell.Quote(key))
 	}
 	base := r.path(manager)
 	base = base[strings.LastIndexByte(base, '/')+1:]
@@ -135,6 +139,12 @@ func (r *repository) script(manager string) string {
 		fmt.Fprintf(&b, "grep -q '^\\[' %s || fail %s\n", into, shell.Quote(r.URL+" is no .repo file"))
 	} else {
 		fmt.Fprintf(&b, "{ %s\n} >%s || exit 1\n", shell.Printf([]byte(r.content(manager))), into)
+	}
+	if manager == "apt" && r.Enabled {
+		b.WriteString("whole_apt " + into + "\n")
+	}
+	if manager == "apt" && r.SignedBy != "" {
+		fmt.Fprintf(&b, "apt_key %s || exit 1\n", shell.Quote(r.keyPath()))
 	}
 	b.WriteString("try_repository " + into + "\ninstall_repository " + into + "\n")
 	return b.String()
