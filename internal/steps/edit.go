@@ -43,6 +43,9 @@ func splitLines(text string) []string {
 	return lines
 }
 
+// byteOrderMark may begin a file in UTF-8; it is no part of the first line.
+const byteOrderMark = "\uFEFF"
+
 // lineBreak returns what ends the lines of a text: "\r\n" if the first one has it.
 func lineBreak(text string) string {
 	if first, _, found := strings.Cut(text, "\n"); found && strings.HasSuffix(first, "\r") {

@@ -26,6 +26,8 @@ that before matches, or to the end of the file.
 
 state = "absent" removes every line that equals line or matches match.
 
+What ends a line is no part of it: a file with CRLF keeps that, and a new line ends as the one before it.
+
 The file is replaced as a whole and at once; owner, mode, access list and label stay. Files
 larger than 256 KiB and files with NUL bytes are not edited. Word boundaries (\b) and ranges
 beyond ASCII are not for match: grep on the host must find the same lines.`,
@@ -143,8 +145,10 @@ func (l *line) Probe() string {
 		b.WriteString("\tsay missing \"file $p\"\n")
 	}
 	b.WriteString("\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n")
+	// What ends a line, and the byte order mark that begins a file, are no part of any line.
+	b.WriteString("cr=$(printf '\\r') bom=$(printf '\\357\\273\\277')\nlines() { sed -e \"1s/^$bom//\" -e \"s/$cr\\$//\" <\"$p\"; }\n")
 	// grep has status 1 if it found nothing, and prints 0.
-	count := "%s=$(grep -c %s -e %s <\"$p\")\n[ $? -lt 2 ] || exit 1\n"
+	count := "%s=$(lines | grep -c %s -e %s)\n[ $? -lt 2 ] || exit 1\n"
 	b.WriteString("equal=0 match=0\n")
 	if l.Line != nil {
 		fmt.Fprintf(&b, count, "equal", "-Fx", shell.Quote(*l.Line))
@@ -201,53 +205,95 @@ func (l *line) Plan(f *Facts, obs Observation) (Change, error) {
 	return change, nil
 }
 
+// A textLine is a line of a file in parts.
+type textLine struct{ mark, text, end string }
+
+func (t textLine) String() string { return t.mark + t.text + t.end }
+
+// textLines cuts a text into lines. Only the first may have a byte order mark, and only the last may lack an end.
+func textLines(text string) []textLine {
+	var lines []textLine
+	for i, line := range splitLines(text) {
+		var t textLine
+		if i == 0 && strings.HasPrefix(line, byteOrderMark) {
+			t.mark, line = byteOrderMark, line[len(byteOrderMark):]
+		}
+		t.text = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		t.end = line[len(t.text):]
+		lines = append(lines, t)
+	}
+	return lines
+}
+
 // edit returns the new content and notes the lines that change, by their old numbers.
 func (l *line) edit(change *Change, before string) string {
-	var out []string
+	lines := textLines(before)
+	var out []textLine
 	// A line that is there and that match does not find needs no second place.
 	done := l.State == "present" && l.Match != nil && !l.Match.finds(*l.Line) &&
-		slices.Contains(strings.Split(before, "\n"), *l.Line)
-	for i, old := range splitLines(before) {
-		text := strings.TrimSuffix(old, "\n")
-		equal := l.Line != nil && text == *l.Line
+		slices.ContainsFunc(lines, func(t textLine) bool { return t.text == *l.Line })
+	mark := ""
+	for i, old := range lines {
+		equal := l.Line != nil && old.text == *l.Line
 		name := fmt.Sprintf("line %d", i+1)
 		switch {
-		case !equal && !l.Match.finds(text):
+		case !equal && !l.Match.finds(old.text):
 			out = append(out, old)
 		case l.State == "absent":
-			change.Diff = append(change.Diff, Attr{Name: name, Before: text, AfterMissing: true})
-		case equal && (!done || !l.Match.finds(text)):
+			mark += old.mark
+			change.Diff = append(change.Diff, Attr{Name: name, Before: old.text, AfterMissing: true})
+		case equal && (!done || !l.Match.finds(old.text)):
 			// Where match does not count it, the line may be there more than once.
 			done = true
 			out = append(out, old)
 		case !done:
 			done = true
-			change.Diff = append(change.Diff, Attr{Name: name, Before: text, After: *l.Line})
-			out = append(out, *l.Line+old[len(text):])
+			change.Diff = append(change.Diff, Attr{Name: name, Before: old.text, After: *l.Line})
+			out = append(out, textLine{old.mark, *l.Line, old.end})
 		default:
-			change.Diff = append(change.Diff, Attr{Name: name, Before: text, AfterMissing: true})
+			mark += old.mark
+			change.Diff = append(change.Diff, Attr{Name: name, Before: old.text, AfterMissing: true})
 		}
 	}
 	if !done && l.State == "present" {
 		at := l.place(out)
 		change.Diff = append(change.Diff, Attr{Name: fmt.Sprintf("line %d", at+1), BeforeMissing: true, After: *l.Line})
-		if at == len(out) {
-			endLast(out, "\n")
+		end := endOfLines(out, at)
+		if at == len(out) && at > 0 && !strings.HasSuffix(out[at-1].end, "\n") {
+			out[at-1].end = end
 		}
-		out = append(out[:at:at], append([]string{*l.Line + "\n"}, out[at:]...)...)
+		out = slices.Insert(out, at, textLine{text: *l.Line, end: end})
 	}
-	return strings.Join(out, "")
+	var b strings.Builder
+	for i := range out {
+		mark += out[i].mark
+		out[i].mark = ""
+	}
+	b.WriteString(mark)
+	for _, t := range out {
+		b.WriteString(t.String())
+	}
+	return b.String()
+}
+
+// endOfLines is what ends a line that goes to an index: as its neighbours, the one before it first.
+func endOfLines(lines []textLine, at int) string {
+	for _, i := range []int{at - 1, at, at - 2} {
+		if i >= 0 && i < len(lines) && strings.HasSuffix(lines[i].end, "\n") {
+			return lines[i].end
+		}
+	}
+	return "\n"
 }
 
 // place is the index at which a new line goes.
-func (l *line) place(lines []string) int {
+func (l *line) place(lines []textLine) int {
 	at := len(lines)
-	for i, text := range lines {
-		text = strings.TrimSuffix(text, "\n")
-		if l.Before.finds(text) {
+	for i, t := range lines {
+		if l.Before.finds(t.text) {
 			return i
 		}
-		if l.After.finds(text) {
+		if l.After.finds(t.text) {
 			at = i + 1
 		}
 	}
