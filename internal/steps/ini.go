@@ -13,16 +13,20 @@ var iniKind = &Kind{
 Such are .repo files, my.cnf, the files of supervisor and systemd, and the like. Comments, order
 and everything else stay as they are.
 
-A key that is there is changed in its place, with the spaces that its line has around the "=". If
-it is there more than once in its section, one remains. A new key goes to the end of its section,
+A key that is there is changed in its place, with the "=" or ":" of its line and the spaces around it. A
+":" ends a key before a blank, or where the line has no "=". If
+the key is there more than once in its section, one remains. A new key goes to the end of its section,
 written like its neighbours; a new section goes to the end of the file. section = "" is what
 comes before the first header. Names are compared letter by letter.
+
+Where a file has several sections of one name, such as the peers of WireGuard, where says which is meant.
+Without it that is an error, unless nothing has to be changed.
 
 A value ends with its line. Lines that continue it (indented deeper, or after a line that ends
 with "\") belong to it and go when it changes. A comment after a value on the same line belongs
 to the value.
 
-state = "absent" removes the keys; without a key, the whole section. For an absent key its value
+state = "absent" removes the keys; without a key, every section of the name, or the one that where means. For an absent key its value
 does not matter.
 
 The file is replaced as a whole and at once; owner, mode, access list and label stay. A value may be
@@ -51,6 +55,7 @@ step "ini" "fastest" {
 			iniKeyArg("key", &s.Key, "Name of a key."),
 			valueArg("value", &s.Value, "Its value. It may be sensitive."),
 			valuesArg("values", &s.Values, "Several keys and their values, in place of key and value. They may be sensitive."),
+			whereArg("where", &s.Where, "Keys and values that the section has: they choose among several of one name. Where none has them, a new one gets them."),
 			boolArg("create", &s.Create, "Make the file if it is not there."),
 		}
 		for _, a := range s.ownership.args("file") {
@@ -64,7 +69,7 @@ step "ini" "fastest" {
 type ini struct {
 	Path, Section, Key, State string
 	Value                     *Text
-	Values                    []Variable
+	Values, Where             []Variable
 	Create                    bool
 	ownership
 }
@@ -82,6 +87,9 @@ func (s *ini) Validate() []Problem {
 		problems = append(problems, Problem{Arg: "value", Summary: "value is required", Detail: "Give the value of the key; \"\" is an empty one."})
 	case s.State == "absent" && s.Section == "" && len(s.wanted()) == 0:
 		problems = append(problems, Problem{Arg: "section", Summary: "what comes before the first section cannot be removed as a whole", Detail: "Name a section or a key."})
+	}
+	if len(s.Where) > 0 && s.Section == "" {
+		problems = append(problems, Problem{Arg: "where", Summary: "there is only one part before the first section", Detail: "Leave where out, or name a section."})
 	}
 	if s.ownership != (ownership{}) && !s.Create {
 		problems = append(problems, Problem{Arg: "create", Summary: "owner, group and mode are for a file that is made", Detail: "Set create = true, or leave them out."})
@@ -133,7 +141,11 @@ func (s *ini) Plan(f *Facts, obs Observation) (Change, error) {
 		}
 		before = text
 	}
-	put := Put{Path: s.Path, Content: Content{Text: Plain(s.edit(&change, before))}}
+	after, err := s.edit(&change, before)
+	if err != nil {
+		return Change{}, err
+	}
+	put := Put{Path: s.Path, Content: Content{Text: Plain(after)}}
 	if s.secret() {
 		put.Content.Text = Secret(put.Content.Text.Reveal())
 	}

@@ -25,6 +25,8 @@ func checkKey(key string) error {
 	switch {
 	case key == "":
 		return errors.New("the name of the key is empty")
+	case strings.HasSuffix(key, ":") || strings.Contains(key, ": "):
+		return fmt.Errorf("%q is no name of a key: a \":\" before a blank would end it", key)
 	case strings.ContainsAny(key[:1], "[#; \t") || strings.ContainsAny(key, "=") || strings.TrimSpace(key) != key || noControl(key) != nil:
 		return fmt.Errorf("%q is no name of a key: it has no \"=\", no control characters and no spaces around it, and does not begin with [ # or ;", key)
 	}
@@ -87,4 +89,11 @@ func valuesArg(name string, to *[]Variable, doc string) Arg {
 		}
 		return nil
 	}}
+}
+
+// whereArg is a map of keys and values that choose a section; they are shown, so they are no secrets.
+func whereArg(name string, to *[]Variable, doc string) Arg {
+	a := valuesArg(name, to, doc)
+	a.Secret = false
+	return a
 }

@@ -10,16 +10,30 @@ import (
 type iniLine struct {
 	text    string // the lines as they stand, with line breaks
 	section string
+	number  int // of the section in the file: 0 is what comes before the first header
 	header  bool
 	key     string // "" for headers, comments and empty lines
 	value   string // trimmed; continuing lines joined by line breaks
-	equals  int    // index in text after the "=" and the spaces that follow; -1 without "="
+	equals  int    // index in text after the "=" or ":" and the spaces that follow; -1 without
+}
+
+// iniSeparator is the index of the "=" or ":" that ends a key; -1 without. A ":" is one only before a blank or the end, or where
+// there is no "=": others are part of names, such as fruit:metadata of Samba.
+func iniSeparator(line string) int {
+	equals, colon := strings.IndexByte(line, '='), strings.IndexByte(line, ':')
+	if colon < 0 || equals >= 0 && equals < colon {
+		return equals
+	}
+	if equals < 0 || strings.ContainsAny(line[colon+1:colon+2], " \t") {
+		return colon
+	}
+	return equals
 }
 
 // readINI cuts a text into entries. It is the twin of iniAwk.
 func readINI(text string) []iniLine {
 	var entries []iniLine
-	section := ""
+	section, number := "", 0
 	open, slash, deep := false, false, 0
 	for _, line := range splitLines(text) {
 		trimmed := strings.Trim(line, " \t\r\n")
@@ -42,27 +56,28 @@ func readINI(text string) []iniLine {
 			continue
 		case trimmed == "":
 			open = false
-			entries = append(entries, iniLine{text: line, section: section})
+			entries = append(entries, iniLine{text: line, section: section, number: number})
 			continue
 		case comment:
-			entries = append(entries, iniLine{text: line, section: section})
+			entries = append(entries, iniLine{text: line, section: section, number: number})
 			continue
 		}
 		open = false
 		if header {
 			section = strings.Trim(trimmed[1:strings.IndexByte(trimmed, ']')], " \t\r")
-			entries = append(entries, iniLine{text: line, section: section, header: true})
+			number++
+			entries = append(entries, iniLine{text: line, section: section, number: number, header: true})
 			continue
 		}
 		open, deep, slash = true, indent, strings.HasSuffix(trimmed, `\`)
-		entry := iniLine{text: line, section: section, key: trimmed, equals: -1}
-		if before, after, found := strings.Cut(trimmed, "="); found {
-			entry.key = strings.Trim(before, " \t\r")
+		entry := iniLine{text: line, section: section, number: number, key: trimmed, equals: -1}
+		if at := iniSeparator(trimmed); at >= 0 {
+			entry.key = strings.Trim(trimmed[:at], " \t\r")
 			if entry.key == "" {
 				entry.key = "=" // no key that can be wanted
 			}
-			entry.value = strings.Trim(after, " \t\r")
-			from := strings.IndexByte(line, '=') + 1
+			entry.value = strings.Trim(trimmed[at+1:], " \t\r")
+			from := strings.Index(line, trimmed) + at + 1
 			rest := strings.TrimRight(line[from:], "\r\n")
 			entry.equals = from + len(rest) - len(strings.TrimLeft(rest, " \t"))
 		}
@@ -71,26 +86,81 @@ func readINI(text string) []iniLine {
 	return entries
 }
 
+// sections lists the numbers of the sections that are meant: those of the name, and with where those that hold its keys.
+func (s *ini) sections(entries []iniLine) []int {
+	var all, matching []int
+	found := map[int]map[string][]string{}
+	for _, e := range entries {
+		if e.header && e.section == s.Section {
+			all = append(all, e.number)
+		}
+		if e.key != "" {
+			if found[e.number] == nil {
+				found[e.number] = map[string][]string{}
+			}
+			found[e.number][e.key] = append(found[e.number][e.key], e.value)
+		}
+	}
+	if s.Section == "" {
+		all = []int{0}
+	}
+	for _, n := range all {
+		if !slices.ContainsFunc(s.Where, func(v Variable) bool { return !slices.Contains(found[n][v.Name], v.Value.Reveal()) }) {
+			matching = append(matching, n)
+		}
+	}
+	return matching
+}
+
 // edit returns the new content and notes the keys that change.
-func (s *ini) edit(change *Change, before string) string {
+func (s *ini) edit(change *Change, before string) (string, error) {
+	before, marked := strings.CutPrefix(before, byteOrderMark)
+	after, err := s.editText(change, before)
+	if marked {
+		after = byteOrderMark + after
+	}
+	return after, err
+}
+
+func (s *ini) editText(change *Change, before string) (string, error) {
 	entries := readINI(before)
 	end := lineBreak(before)
+	meant := s.sections(entries)
+	whole := s.State == "absent" && len(s.wanted()) == 0
+	if len(meant) > 1 && (!whole || len(s.Where) > 0) {
+		hint := "say which with where = { KEY = \"VALUE\" }, such as the key that tells them apart"
+		if len(s.Where) > 0 {
+			hint = "give where a key that tells them apart"
+		}
+		return "", fmt.Errorf("%s has %d sections [%s]%s: %s", s.Path, len(meant), s.Section, s.whereShown(), hint)
+	}
+	number := -1
+	if len(meant) == 1 {
+		number = meant[0]
+	}
 	if s.State == "absent" {
-		return s.remove(change, entries)
+		return s.remove(change, entries, meant), nil
 	}
 	var missing []Variable
+	if number < 0 {
+		missing = append(missing, s.Where...)
+		for _, v := range s.Where {
+			value := v.Value.Reveal()
+			s.note(change, v, nil, &value)
+		}
+	}
 	for _, v := range s.wanted() {
 		done := false
 		kept := entries[:0:0]
 		for _, e := range entries {
 			switch {
-			case e.section != s.Section || e.key != v.Name:
+			case e.number != number || e.key != v.Name:
 				kept = append(kept, e)
 			case done:
 				s.note(change, v, &e.value, nil)
 			default:
 				done = true
-				kept = append(kept, s.assign(change, e, v, end))
+				kept = append(kept, s.assign(change, e, v))
 			}
 		}
 		entries = kept
@@ -100,25 +170,36 @@ func (s *ini) edit(change *Change, before string) string {
 			s.note(change, v, nil, &value)
 		}
 	}
-	return s.add(entries, missing, end)
+	return s.add(entries, missing, number, end), nil
+}
+
+func (s *ini) whereShown() string {
+	var parts []string
+	for _, v := range s.Where {
+		parts = append(parts, v.Name+" "+v.Value.String())
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " with " + strings.Join(parts, ", ")
 }
 
 // assign gives an entry its value.
-func (s *ini) assign(change *Change, e iniLine, v Variable, end string) iniLine {
+func (s *ini) assign(change *Change, e iniLine, v Variable) iniLine {
 	value := v.Value.Reveal()
 	if e.value == value {
 		return e
 	}
 	s.note(change, v, &e.value, &value)
-	first, _, _ := strings.Cut(e.text, "\n")
-	head := strings.TrimRight(first, " \t\r") + "="
-	if e.equals >= 0 {
-		head = e.text[:e.equals]
+	separator, indent := e.separator()
+	value = iniWritten(indent, e.key, separator, value)
+	switch {
+	case strings.HasSuffix(e.text, "\r\n"):
+		value += "\r\n"
+	case strings.HasSuffix(e.text, "\n"):
+		value += "\n"
 	}
-	if strings.HasSuffix(e.text, "\n") {
-		value += end
-	}
-	e.text = head + value
+	e.text = value
 	return e
 }
 
@@ -142,13 +223,13 @@ func (s *ini) note(change *Change, v Variable, before, after *string) {
 }
 
 // remove takes the keys out, or the whole section.
-func (s *ini) remove(change *Change, entries []iniLine) string {
+func (s *ini) remove(change *Change, entries []iniLine, meant []int) string {
 	wanted := s.wanted()
 	var out strings.Builder
 	for _, e := range entries {
 		i := slices.IndexFunc(wanted, func(v Variable) bool { return v.Name == e.key })
 		switch {
-		case e.section != s.Section || len(wanted) > 0 && i < 0:
+		case !slices.Contains(meant, e.number) || len(wanted) > 0 && i < 0:
 			out.WriteString(e.text)
 		case len(wanted) > 0:
 			s.note(change, wanted[i], &e.value, nil)
@@ -161,15 +242,15 @@ func (s *ini) remove(change *Change, entries []iniLine) string {
 }
 
 // add puts new keys behind the last key of the section, or makes the section.
-func (s *ini) add(entries []iniLine, missing []Variable, end string) string {
-	at, found, separator, indent := 0, s.Section == "", "", ""
+func (s *ini) add(entries []iniLine, missing []Variable, number int, end string) string {
+	at, found, separator, indent := 0, number >= 0, "", ""
 	neighbour := -1
 	for i, e := range entries {
-		if e.key != "" && e.key != "=" && e.equals >= 0 && (separator == "" || e.section == s.Section) {
+		if e.key != "" && e.key != "=" && e.equals >= 0 && (separator == "" || e.section == s.Section && (number < 0 || e.number <= number)) {
 			separator, indent = e.separator()
 		}
-		if e.section == s.Section && (e.header || e.key != "") {
-			found, at = true, i+1
+		if e.number == number && (e.header || e.key != "") {
+			at = i + 1
 			if e.key != "" {
 				neighbour = i
 			}
@@ -185,7 +266,7 @@ func (s *ini) add(entries []iniLine, missing []Variable, end string) string {
 	}
 	var lines []string
 	for _, v := range missing {
-		lines = append(lines, indent+v.Name+strings.TrimRight(separator+v.Value.Reveal(), " \t")+end)
+		lines = append(lines, iniWritten(indent, v.Name, separator, v.Value.Reveal())+end)
 	}
 	var before, after strings.Builder
 	for i, e := range entries {
@@ -208,8 +289,23 @@ func (s *ini) add(entries []iniLine, missing []Variable, end string) string {
 	return head + strings.Join(lines, "") + after.String()
 }
 
-// separator is what stands around the "=" of an entry, and what its line begins with.
+// separator is what stands around the "=" or ":" of an entry, and what its line begins with.
 func (e iniLine) separator() (string, string) {
-	from := strings.Index(e.text, e.key) + len(e.key)
-	return e.text[from:e.equals], e.text[:strings.Index(e.text, e.key)]
+	at := strings.Index(e.text, e.key)
+	if e.equals < 0 {
+		return "=", e.text[:at]
+	}
+	return e.text[at+len(e.key) : e.equals], e.text[:at]
+}
+
+// iniWritten is the line of a key, with a separator that is read as one: "k:a=b" has the key "k:a".
+func iniWritten(indent, key, separator, value string) string {
+	line := ""
+	for _, try := range []string{separator, ": ", "="} {
+		line = indent + key + strings.TrimRight(try+value, " \t")
+		if e := readINI(line); len(e) == 1 && e[0].key == key && e[0].value == value {
+			break
+		}
+	}
+	return line
 }

@@ -7,24 +7,37 @@ import (
 	"provision/internal/shell"
 )
 
-// iniAwk reads a file as readINI does. $MODE says what it prints:
+// iniAwk reads a file as readINI does, and judges the sections that are meant: those of the name $SECTION that have the keys $WKEYS with
+// the values $WVALUES. $MODE says what it prints:
 //
-//	present   "same" if each of $KEYS is once in $SECTION with its value of $VALUES, or "differ"
-//	absent    "same" if none of $KEYS is in $SECTION, or "differ"
-//	section   "same" if there is no $SECTION, or "differ"
-//	count     how often each of $KEYS is in $SECTION, a number a line
+//	present   "same" if each of $KEYS is there once with its value of $VALUES, or "differ"
+//	absent    "same" if none of $KEYS is there, or "differ"
+//	section   "same" if there is no such section, or "differ"
+//	count     how often each of $KEYS is there, a number a line
 //	value     the value of the only one of $KEYS, without a line break
 //
 // Keys and values come one a line. Lines that continue a value are joined to it by a line break,
 // which no wanted value has.
 const iniAwk = `function trim(s) { sub(/^[ \t\r]+/, "", s); sub(/[ \t\r]+$/, "", s); return s }
 function indent(s) { match(s, /^[ \t]*/); return RLENGTH }
-BEGIN { n = split(ENVIRON["KEYS"], k, "\n"); split(ENVIRON["VALUES"], v, "\n"); inside = there = (ENVIRON["SECTION"] == "") }
+function separator(s, e, c) {
+	e = index(s, "=")
+	c = index(s, ":")
+	if (!c || e && e < c) return e
+	return !e || substr(s, c + 1, 1) ~ /[ \t]/ ? c : e
+}
+BEGIN {
+	n = split(ENVIRON["KEYS"], k, "\n"); split(ENVIRON["VALUES"], v, "\n")
+	w = split(ENVIRON["WKEYS"], wk, "\n"); split(ENVIRON["WVALUES"], wv, "\n")
+	inside = sections = (ENVIRON["SECTION"] == "")
+}
+NR == 1 { sub(/^\357\273\277/, "") }
 {
 	text = trim($0)
 	end = substr(text, 1, 1) == "[" ? index(text, "]") : 0
 	if (open && (slash || text != "" && indent($0) > deep && text !~ /^[#;]/ && !end)) {
-		if (at) got[at] = got[at] "\n" text
+		if (at) got[sections, at] = got[sections, at] "\n" text
+		for (j = 1; j <= w; j++) if (whole[j]) { has[sections, j]--; whole[j] = 0 }
 		slash = (text ~ /\\$/)
 		next
 	}
@@ -32,29 +45,41 @@ BEGIN { n = split(ENVIRON["KEYS"], k, "\n"); split(ENVIRON["VALUES"], v, "\n"); 
 	if (text == "" || text ~ /^[#;]/) next
 	open = at = 0
 	if (end) {
-		inside = (trim(substr(text, 2, end - 2)) == ENVIRON["SECTION"])
-		there = there || inside
+		inside = (ENVIRON["SECTION"] != "" && trim(substr(text, 2, end - 2)) == ENVIRON["SECTION"])
+		sections += inside
 		next
 	}
 	open = 1
 	deep = indent($0)
 	slash = (text ~ /\\$/)
-	eq = index(text, "=")
+	eq = separator(text)
 	key = eq ? trim(substr(text, 1, eq - 1)) : text
+	value = eq ? trim(substr(text, eq + 1)) : ""
+	for (j = 1; j <= w; j++) {
+		whole[j] = inside && wk[j] "" == key && wv[j] "" == value
+		if (whole[j]) has[sections, j]++
+	}
 	if (!inside) next
 	for (i = 1; i <= n; i++) if (k[i] "" == key) {
 		at = i
-		count[i]++
-		got[i] = eq ? trim(substr(text, eq + 1)) : ""
+		count[sections, i]++
+		got[sections, i] = value
 	}
 }
 END {
 	mode = ENVIRON["MODE"]
-	if (mode == "value") { printf "%s", got[1]; exit }
+	for (c = 1; c <= sections; c++) {
+		meant = 1
+		for (j = 1; j <= w; j++) if (!has[c, j]) meant = 0
+		if (!meant) continue
+		there++
+		for (i = 1; i <= n; i++) if (count[c, i]) { total[i] += count[c, i]; found[i] = got[c, i] }
+	}
+	if (mode == "value") { printf "%s", found[1]; exit }
 	for (i = 1; i <= n; i++) {
-		if (mode == "count") print count[i] + 0
-		if (mode == "present" && (count[i] != 1 || got[i] "" != v[i] "")) bad = 1
-		if (mode == "absent" && count[i]) bad = 1
+		if (mode == "count") print total[i] + 0
+		if (mode == "present" && (total[i] != 1 || found[i] "" != v[i] "")) bad = 1
+		if (mode == "absent" && total[i]) bad = 1
 	}
 	if (mode == "section" && there) bad = 1
 	if (mode != "count") print bad ? "differ" : "same"
@@ -79,8 +104,13 @@ func (s *ini) Probe() string {
 		b.WriteString("\tsay missing \"file $p\"\n")
 	}
 	b.WriteString("\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n")
-	fmt.Fprintf(&b, "SECTION=%s MODE=%s\nKEYS=%s\nVALUES=%s\nexport SECTION MODE KEYS VALUES\nprogram=%s\n",
-		shell.Quote(s.Section), s.mode(), shell.Quote(strings.Join(keys, "\n")), shell.Quote(strings.Join(values, "\n")), shell.Quote(iniAwk))
+	var whereKeys, whereValues []string
+	for _, v := range s.Where {
+		whereKeys, whereValues = append(whereKeys, v.Name), append(whereValues, v.Value.Reveal())
+	}
+	fmt.Fprintf(&b, "SECTION=%s MODE=%s\nKEYS=%s\nVALUES=%s\nWKEYS=%s WVALUES=%s\nexport SECTION MODE KEYS VALUES WKEYS WVALUES\nprogram=%s\n",
+		shell.Quote(s.Section), s.mode(), shell.Quote(strings.Join(keys, "\n")), shell.Quote(strings.Join(values, "\n")),
+		shell.Quote(strings.Join(whereKeys, "\n")), shell.Quote(strings.Join(whereValues, "\n")), shell.Quote(iniAwk))
 	if s.secret() {
 		b.WriteString(s.probeSums())
 		return b.String()
