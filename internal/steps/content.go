@@ -14,8 +14,7 @@ type contentFile struct {
 	Path string
 	ownership
 	Content *Content // nil: an existing file keeps its content, a new one is empty
-	Check   string   // a command that must accept the new content; see Put.Validate
-	Backup  bool
+	writing
 }
 
 // probe prints the type; of a regular file the sum and the attributes; of an absent one what is missing

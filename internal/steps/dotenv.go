@@ -236,7 +236,7 @@ func dotenvProblems(variables []Variable) []Problem {
 			})
 		case dotenvQuotes(value) == `"` && strings.Contains(value, "`"):
 			problems = append(problems, Problem{
-				Arg: "values", Warning: true, Summary: "systemd cannot read the value of " + v.Name,
+				Arg: "values", Warning: true, Summary: "the value of " + v.Name + " cannot be read by systemd",
 				Detail: "It holds a backquote beside a single quote or a final backslash. compose and sh read it by way of a variable " + dotenvBackquote + ", which EnvironmentFile= of systemd does not expand.",
 			})
 		}

@@ -38,7 +38,8 @@ that need none.`,
 			variablesArg("values", &e.Values, "The variables. One of values and source is required."),
 			fileTextArg("source", &e.Source, "A local file with the variables."),
 		}
-		return e, append(args, e.ownership.args("file")...)
+		args = append(args, e.ownership.args("file")...)
+		return e, append(args, e.writing.args()...)
 	},
 }
 
@@ -61,6 +62,7 @@ func (e *envFile) Validate() []Problem {
 		problems = append(problems, Problem{Summary: "one of values and source is required, and only one", Detail: "Give the variables, or a local file that holds them."})
 	}
 	problems = append(problems, dotenvProblems(e.Values)...)
+	problems = append(problems, e.writing.problems()...)
 	if !strings.HasSuffix(e.Mode, "0") {
 		problems = append(problems, Problem{
 			Arg: "mode", Warning: true, Summary: "every user of the host will be able to use this file",

@@ -2,7 +2,6 @@ package steps
 
 import (
 	"fmt"
-	"strings"
 
 	"provision/internal/shell"
 )
@@ -55,9 +54,8 @@ step "file" "old" {
 			templateArg("template", &s.Rendered, "A local template that gives the content."),
 		}
 		args = append(args, s.ownership.args("file")...)
+		args = append(args, s.writing.args()...)
 		return s, append(args,
-			stringArg("validate", &s.Check, "A command that must accept the new content before it is in force; %s in it stands for a temporary file, such as \"visudo -cf %s\"."),
-			boolArg("backup", &s.Backup, "Keep the old content beside the file, as PATH.~TIMESTAMP~."),
 			enumArg("state", &s.State, "Whether the file is there.", "present", "absent"),
 		)
 	},
@@ -82,9 +80,7 @@ func (s *file) Validate() []Problem {
 	if given > 1 {
 		problems = append(problems, Problem{Summary: "content, source and template exclude each other", Detail: "Keep one of them."})
 	}
-	if s.Check != "" && !strings.Contains(s.Check, "%s") {
-		problems = append(problems, Problem{Arg: "validate", Summary: "the command does not name the file", Detail: "Put %s where the path of the temporary file belongs."})
-	}
+	problems = append(problems, s.writing.problems()...)
 	if s.State == "absent" && (given > 0 || s.Check != "" || s.Backup || s.ownership != ownership{}) {
 		problems = append(problems, Problem{Arg: "state", Summary: "a file that is absent has no content, owner or mode", Detail: "Leave out every argument but path and state."})
 	}

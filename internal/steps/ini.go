@@ -62,6 +62,7 @@ step "ini" "fastest" {
 			a.Doc = strings.Replace(a.Doc, "Left out, it is not looked at.", "For a file that create makes; an existing one keeps its own.", 1)
 			args = append(args, a)
 		}
+		args = append(args, s.writing.args()...)
 		return s, append(args, enumArg("state", &s.State, "Whether the keys are there.", "present", "absent"))
 	},
 }
@@ -72,6 +73,7 @@ type ini struct {
 	Values, Where             []Variable
 	Create                    bool
 	ownership
+	writing
 }
 
 func (s *ini) Validate() []Problem {
@@ -91,6 +93,7 @@ func (s *ini) Validate() []Problem {
 	if len(s.Where) > 0 && s.Section == "" {
 		problems = append(problems, Problem{Arg: "where", Summary: "there is only one part before the first section", Detail: "Leave where out, or name a section."})
 	}
+	problems = append(problems, s.writing.problems()...)
 	if s.ownership != (ownership{}) && !s.Create {
 		problems = append(problems, Problem{Arg: "create", Summary: "owner, group and mode are for a file that is made", Detail: "Set create = true, or leave them out."})
 	}
@@ -145,7 +148,7 @@ func (s *ini) Plan(f *Facts, obs Observation) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	put := Put{Path: s.Path, Content: Content{Text: Plain(after)}}
+	put := Put{Path: s.Path, Content: Content{Text: Plain(after)}, Validate: s.Check, Backup: s.Backup}
 	if s.secret() {
 		put.Content.Text = Secret(put.Content.Text.Reveal())
 	}

@@ -61,6 +61,7 @@ step "line" "hosts" {
 			a.Doc = strings.Replace(a.Doc, "Left out, it is not looked at.", "For a file that create makes; an existing one keeps its own.", 1)
 			args = append(args, a)
 		}
+		args = append(args, l.writing.args()...)
 		return l, append(args, enumArg("state", &l.State, "Whether the line is there.", "present", "absent"))
 	},
 }
@@ -71,6 +72,7 @@ type line struct {
 	Match, After, Before *pattern
 	Create               bool
 	ownership
+	writing
 }
 
 // A pattern is a regular expression, in Go's syntax and as grep -E takes it.
@@ -125,6 +127,7 @@ func (l *line) Validate() []Problem {
 	if l.State == "absent" && (l.After != nil || l.Before != nil || l.Create) {
 		problems = append(problems, Problem{Arg: "state", Summary: "a line that is absent has no place", Detail: "Leave out after, before and create."})
 	}
+	problems = append(problems, l.writing.problems()...)
 	if l.ownership != (ownership{}) && !l.Create {
 		problems = append(problems, Problem{Arg: "create", Summary: "owner, group and mode are for a file that is made", Detail: "Set create = true, or leave them out."})
 	}
@@ -187,7 +190,7 @@ func (l *line) Plan(f *Facts, obs Observation) (Change, error) {
 	case kind == "absent":
 		change := Change{Action: Create, Diff: []Attr{{Name: "line 1", BeforeMissing: true, After: *l.Line}}}
 		l.differences(&change, obs, "")
-		change.Ops = []Op{Put{Path: l.Path, Content: Content{Text: Plain(*l.Line + "\n")}, Owner: l.Owner, Group: l.Group, Mode: l.Mode}}
+		change.Ops = []Op{Put{Path: l.Path, Content: Content{Text: Plain(*l.Line + "\n")}, Owner: l.Owner, Group: l.Group, Mode: l.Mode, Validate: l.Check}}
 		change.Predict = []Observation{Observe("type file", "line same")}
 		change.missing(obs)
 		return change, nil
@@ -201,7 +204,7 @@ func (l *line) Plan(f *Facts, obs Observation) (Change, error) {
 	change := Change{Action: Update}
 	change.inPlace(obs)
 	after := l.edit(&change, before)
-	change.Ops = []Op{Put{Path: l.Path, Content: Content{Text: Plain(after)}}}
+	change.Ops = []Op{Put{Path: l.Path, Content: Content{Text: Plain(after)}, Validate: l.Check, Backup: l.Backup}}
 	return change, nil
 }
 
