@@ -130,7 +130,7 @@ func (r *rollout) keep(ctx context.Context, file string, err error) error {
 	var unplanned *engine.UnplannedError
 	switch {
 	case errors.As(err, &unplanned) && ctx.Err() == nil:
-		fmt.Fprintf(r.cli.stderr, "Error: the plan was not saved: %s. Mend that, or leave them out: --limit '!%s'\n",
+		fmt.Fprintf(r.cli.stderr, "Error: the plan was not saved: %s. Fix that, or leave them out: --limit '!%s'\n",
 			r.cli.clean(err.Error()), r.cli.clean(strings.Join(unplanned.Hosts, ",!")))
 	case err != nil:
 		fmt.Fprintln(r.cli.stderr, "Error: the plan was not saved:", r.cli.clean(err.Error()))

@@ -250,7 +250,7 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 		e.Message += ": " + why
 	}
 	if e.Hint == "" {
-		e.Hint = "mend the cause and run the same command again: what is done already is not done twice"
+		e.Hint = "fix the cause and run the same command again: finished steps are skipped"
 	}
 	return e
 }
