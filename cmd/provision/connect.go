@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -66,6 +67,9 @@ func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*in
 		r.targets[h.Name] = target
 	}
 	r.tellUnheeded()
+	for _, w := range r.dialer.KnownHostsWarnings(slices.Collect(maps.Values(r.targets))...) {
+		fmt.Fprintln(c.stderr, "Warning:", c.clean(w))
+	}
 	return r, nil
 }
 

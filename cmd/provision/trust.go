@@ -21,7 +21,7 @@ func (c *cli) trustCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust [PATH]",
 		Short: "Show the keys of unknown hosts and record them after one confirmation",
-		Long: `Asks every host that is not yet known for its keys, shows their fingerprints, and records them in known_hosts
+		Long: `Asks every host that is not yet known for its key, shows the fingerprint, and records the keys in known_hosts
 after one confirmation. Compare the fingerprints with those that the provider's console shows. A host whose key
 changed is never recorded.`,
 		Args: onePath,
@@ -35,13 +35,13 @@ changed is never recorded.`,
 	return cmd
 }
 
-// An unknownHost is a host with the keys to be recorded, and where.
+// An unknownHost is a host with the key to be recorded, and where.
 type unknownHost struct {
 	file string
-	keys []ssh.HostKey
+	key  *ssh.HostKey
 }
 
-// A scanned is what became of asking a host for its keys: none if it is known already.
+// A scanned is what became of asking a host for its key: none if it is known already.
 type scanned struct {
 	unknownHost
 	err error
@@ -63,10 +63,10 @@ func scanAll(ctx context.Context, reach *reacher, hosts []*inventory.Host, paral
 	return list
 }
 
-// scan asks one host for its keys.
+// scan asks one host for its key.
 func (r *reacher) scan(ctx context.Context, h *inventory.Host) (unknownHost, error) {
 	target := r.targets[h.Name]
-	keys, err := r.dialer.Scan(ctx, target)
+	key, err := r.dialer.Scan(ctx, target)
 	if err != nil {
 		return unknownHost{}, err
 	}
@@ -74,11 +74,11 @@ func (r *reacher) scan(ctx context.Context, h *inventory.Host) (unknownHost, err
 	if err != nil {
 		return unknownHost{}, err
 	}
-	fresh, err := r.dialer.Unrecorded(target, keys)
+	fresh, err := r.dialer.Unrecorded(target, key)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", h.Name, err)
 	}
-	return unknownHost{file: file, keys: fresh}, err
+	return unknownHost{file: file, key: fresh}, err
 }
 
 func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
@@ -110,14 +110,12 @@ func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
 		case found.err != nil:
 			failed = true
 			fmt.Fprintf(c.stderr, "Error: %s\n", c.clean(found.err.Error()))
-		case len(found.keys) == 0:
+		case found.key == nil:
 			fmt.Fprintf(c.stdout, "%s is known already.\n", ui.Line(name))
 		default:
-			unknown = append(unknown, unknownHost{file: found.file, keys: found.keys})
-			fmt.Fprintf(c.stdout, "%s (%s)\n", ui.Line(name), ui.Line(found.keys[0].Host))
-			for _, k := range found.keys {
-				fmt.Fprintf(c.stdout, "  %-20s %s\n", k.Type(), k.Fingerprint())
-			}
+			unknown = append(unknown, found.unknownHost)
+			fmt.Fprintf(c.stdout, "%s (%s)\n", ui.Line(name), ui.Line(found.key.Host))
+			fmt.Fprintf(c.stdout, "  %-20s %s\n", found.key.Type(), found.key.Fingerprint())
 		}
 	}
 	if err := c.record(cmd, unknown, o.yes); err != nil {
@@ -152,7 +150,7 @@ func (c *cli) record(cmd *cobra.Command, unknown []unknownHost, yes bool) error 
 		if keys[h.file] == nil {
 			files = append(files, h.file)
 		}
-		keys[h.file] = append(keys[h.file], h.keys...)
+		keys[h.file] = append(keys[h.file], *h.key)
 	}
 	for _, file := range files {
 		if err := ssh.Remember(file, keys[file]); err != nil {

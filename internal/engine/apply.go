@@ -109,7 +109,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 		delete(h.results, p.Addr)
 	}
 	// What the steps that have run so far changed may be owed to one of the rest, which no plan of the rest alone can tell.
-	answers, err := h.ask(ctx, batch{}, []Fragment{{Text: "print_state"}})
+	answers, err := h.ask(ctx, []Fragment{{Text: "print_state"}})
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (h *hostRun) verify(ctx context.Context) error {
 
 // look asks for all states once more and plans the host anew.
 func (h *hostRun) look(ctx context.Context) error {
-	answers, err := h.ask(ctx, batch{}, []Fragment{{Text: "print_state"}})
+	answers, err := h.ask(ctx, []Fragment{{Text: "print_state"}})
 	if err != nil {
 		return err
 	}

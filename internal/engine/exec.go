@@ -192,7 +192,7 @@ func (x *execution) killOnHost(ctx context.Context) error {
 		return err
 	}
 	defer session.Close()
-	_, err = session.Ask(ctx, "", batch{}, []Fragment{{Text: x.shell.killScript(h.privilege().Method != "")}})
+	_, err = session.Ask(ctx, "", []Fragment{{Text: x.shell.killScript(h.privilege().Method != "")}})
 	return err
 }
 

@@ -41,7 +41,7 @@ func floodSession(stdout io.Reader) *Session {
 func TestProbeThatPrintsWithoutEnd(t *testing.T) {
 	for name, text := range map[string]string{"lines": strings.Repeat("x", 79) + "\n", "no lines": "x"} {
 		host := &flood{text: text}
-		_, err := floodSession(host).Ask(t.Context(), "", batch{}, make([]Fragment, 3))
+		_, err := floodSession(host).Ask(t.Context(), "", make([]Fragment, 3))
 		if err == nil || errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "longer than 4 MiB") {
 			t.Errorf("%s: error %v", name, err)
 		}
@@ -61,7 +61,7 @@ func TestProbesThatPrintMuchTogether(t *testing.T) {
 	}
 	s := floodSession(io.MultiReader(answers...))
 	s.nonce = nonce
-	got, err := s.Ask(t.Context(), "", batch{}, make([]Fragment, probes))
+	got, err := s.Ask(t.Context(), "", make([]Fragment, probes))
 	if err == nil || !strings.Contains(err.Error(), "32 MiB") {
 		t.Errorf("error %v", err)
 	}

@@ -236,6 +236,6 @@ alive "$pid" "$began" || exit 0
 kill_tree KILL "$pid"
 rm -f "$RUN/lock"`, id)
 	}
-	_, err := s.Ask(ctx, "", batch{}, []Fragment{{Text: text}})
+	_, err := s.Ask(ctx, "", []Fragment{{Text: text}})
 	return err
 }

@@ -211,7 +211,7 @@ func TestStandardErrorThatComesLate(t *testing.T) {
 		_, _ = w.WriteString("the reason\nprovision-0123 0\n")
 		w.Close()
 	})
-	answers, err := s.Ask(t.Context(), "", batch{}, []Fragment{{Text: "x"}})
+	answers, err := s.Ask(t.Context(), "", []Fragment{{Text: "x"}})
 	if err != nil || answers[0].Stderr != "the reason\n" {
 		t.Errorf("%v %+v", err, answers)
 	}

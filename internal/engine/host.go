@@ -107,21 +107,21 @@ func (h *hostRun) open(ctx context.Context, usePassword bool) error {
 
 // ask runs fragments in the session, opening it first, and once more with a password where that is what is
 // missing.
-func (h *hostRun) ask(ctx context.Context, files batch, fragments []Fragment) ([]steps.Observation, error) {
+func (h *hostRun) ask(ctx context.Context, fragments []Fragment) ([]steps.Observation, error) {
 	if h.session == nil {
 		if err := h.back(ctx); err != nil {
 			return nil, err
 		}
 	}
 	h.exchanges++
-	answers, err := h.session.Ask(ctx, h.run.Salt, files, fragments)
+	answers, err := h.session.Ask(ctx, h.run.Salt, fragments)
 	var refused *BecomeError
 	if errors.As(err, &refused) && refused.NeedPassword && h.Become.Password != nil {
 		if err := h.open(ctx, true); err != nil {
 			return nil, err
 		}
 		h.exchanges++
-		answers, err = h.session.Ask(ctx, h.run.Salt, files, fragments)
+		answers, err = h.session.Ask(ctx, h.run.Salt, fragments)
 	}
 	return answers, err
 }
@@ -156,11 +156,10 @@ func (h *hostRun) evaluate() error {
 	return nil
 }
 
-// unasked returns the probes that are known and not yet answered, their addresses, and the files that they ask for.
-func (h *hostRun) unasked(from int) ([]Fragment, []string, batch) {
+// unasked returns the probes that are known and not yet answered, and their addresses.
+func (h *hostRun) unasked(from int) ([]Fragment, []string) {
 	var fragments []Fragment
 	var addrs []string
-	var files batch
 	for i := from; i < len(h.instances); i++ {
 		in := &h.instances[i]
 		if in.Step == nil || in.Skip {
@@ -177,11 +176,10 @@ func (h *hostRun) unasked(from int) ([]Fragment, []string, batch) {
 		if h.asked[in.Addr] = probe; h.constant {
 			h.asked[in.Addr] = "" // it will not be compared with another
 		}
-		fragments = append(fragments, Fragment{Text: probe, RunAs: h.runAs(in)})
+		fragments = append(fragments, Fragment{Text: probe, RunAs: h.runAs(in), files: batchOf(in)})
 		addrs = append(addrs, in.Addr)
-		files.add(in)
 	}
-	return fragments, addrs, files
+	return fragments, addrs
 }
 
 // plan gathers facts and states, and plans every step. A playbook whose arguments need no facts takes one
@@ -198,8 +196,8 @@ func (h *hostRun) plan(ctx context.Context) error {
 		return err
 	}
 	fragments := []Fragment{{Text: "print_facts"}, {Text: "print_state"}}
-	probes, addrs, files := h.unasked(0)
-	answers, err := h.ask(ctx, files, append(fragments, probes...))
+	probes, addrs := h.unasked(0)
+	answers, err := h.ask(ctx, append(fragments, probes...))
 	h.keep(addrs, answers, len(fragments))
 	if err != nil {
 		return h.silent(err, addrs, len(answers)-len(fragments))
@@ -243,9 +241,9 @@ func (h *hostRun) settle(ctx context.Context, from int) error {
 		if err := h.evaluate(); err != nil {
 			return err
 		}
-		probes, addrs, files := h.unasked(from)
+		probes, addrs := h.unasked(from)
 		if len(probes) > 0 {
-			answers, err := h.ask(ctx, files, probes)
+			answers, err := h.ask(ctx, probes)
 			h.keep(addrs, answers, 0)
 			if err != nil {
 				return h.silent(err, addrs, len(answers))

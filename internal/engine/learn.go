@@ -9,6 +9,12 @@ import (
 // learn adds the results of steps that have nothing to do, and tells whether that is news to anyone.
 func (h *hostRun) learn(from int) bool {
 	news := false
+	awaited := map[string]bool{}
+	for i := range h.planned {
+		for _, addr := range h.planned[i].Waits {
+			awaited[addr] = true
+		}
+	}
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
 		passed := p.Err != nil && p.Proceed
@@ -28,7 +34,7 @@ func (h *hostRun) learn(from int) bool {
 		default:
 			h.results[p.Addr] = p.Loan.early
 		}
-		news = news || h.awaited(p.Addr)
+		news = news || awaited[p.Addr]
 	}
 	return news
 }

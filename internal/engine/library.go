@@ -17,4 +17,4 @@ var programText = shell.Strip(programSource)
 
 // library is the sh that scripts and programs share: the environment and functions of fragments, the
 // facts, and what the engine itself needs.
-var library = shell.Strip(shell.Prelude + steps.FactsScript + shell.Put + librarySource)
+var library = shell.Strip(shell.Prelude + steps.FactsScript + shell.Put + librarySource + unstageFunction)

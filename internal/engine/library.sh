@@ -5,7 +5,11 @@ if [ "$F_UID" = 0 ]; then
 	STATE=/var/lib/provision
 	if [ -d /run ]; then RUN=/run/provision; else RUN=$STATE/run; fi
 else
-	STATE=${HOME:-/tmp}/.provision
+	# An account may have no home, or one that it cannot write. Nobody else's directory or link serves in its place.
+	STATE=${HOME:-}/.provision
+	if [ ! -d "$STATE" ] && { [ ! -d "${HOME:-}" ] || [ ! -w "$HOME" ]; } && [ ! -h "/var/tmp/.provision-$F_UID" ]; then
+		STATE=/var/tmp/.provision-$F_UID
+	fi
 	RUN=$STATE/run
 fi
 

@@ -87,7 +87,7 @@ func TestQuotePatternMatchesItselfAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := "v=" + quotePattern(s) + "; case $v in " + quotePattern(s) + ") printf same ;; esac; case ${v}x in " + quotePattern(s) + ") printf also ;; esac"
-			got, err := session.Ask(t.Context(), "", batch{}, []Fragment{{Text: text}})
+			got, err := session.Ask(t.Context(), "", []Fragment{{Text: text}})
 			if err != nil || got[0].Stdout != "same" {
 				t.Errorf("%s: %q: %+v %v", name, s, got, err)
 			}
@@ -113,7 +113,7 @@ func TestFragmentsStayInside(t *testing.T) {
 			{Text: "x=1; echo oops >&2; printf 'no newline'"},
 			{Text: "echo \"[${x-unset}]\"; printf '%s' \"$PWD\""},
 		}
-		got, err := session.Ask(t.Context(), "", batch{}, fragments)
+		got, err := session.Ask(t.Context(), "", fragments)
 		session.Close()
 		if err != nil || len(got) != len(fragments) {
 			t.Fatalf("%s: %d answers, %v", name, len(got), err)

@@ -71,7 +71,7 @@ watch() {
 finish() {
 	trap - HUP INT TERM
 	[ -z "$WATCH" ] || kill_tree KILL "$WATCH" >/dev/null
-	[ ! -d "$STAGE" ] || rm -rf "$STAGE"
+	[ ! -d "$STAGE" ] || unstage "$STAGE"
 	rm -f "$STATE/current"
 	record "done $1"
 	if lock_mine=$(cat "$RUN/lock" 2>/dev/null) && [ "${lock_mine%% *}" = "$$" ]; then rm -f "$RUN/lock"; fi

@@ -47,7 +47,7 @@ func (h *hostRun) bootID(ctx context.Context) (string, error) {
 	if err := h.reconnect(ctx); err != nil {
 		return "", err
 	}
-	answers, err := h.session.Ask(ctx, "", batch{}, []Fragment{{Text: "print_facts"}})
+	answers, err := h.session.Ask(ctx, "", []Fragment{{Text: "print_facts"}})
 	if err != nil {
 		return "", err
 	}

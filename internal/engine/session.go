@@ -8,8 +8,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"provision/internal/shell"
@@ -26,9 +29,9 @@ type Session struct {
 	nonce   string // begins every mark; nothing on the host can know it beforehand
 	method  string // of become, until the first answer has shown that it worked
 	greeted bool   // the library has been sent
-
-	// Exchanges counts the scripts whose answer was waited for.
-	Exchanges int
+	heard   heard
+	silence time.Duration // how long it may be silent; 0: silenceLimit
+	silent  atomic.Bool   // it was silent for so long that it was given up
 }
 
 // The commands are constants without a character that a login shell expands: tcsh expands "!" even
@@ -84,8 +87,9 @@ func OpenSession(ctx context.Context, conn Conn, become Become, usePassword bool
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{process: process, method: become.Method, nonce: newNonce(), stdout: bufio.NewReaderSize(process.Stdout, 64<<10)}
-	s.stderr = readStderr(process.Stderr, s.nonce)
+	s := &Session{process: process, method: become.Method, nonce: newNonce()}
+	s.stdout = bufio.NewReaderSize(&listening{process.Stdout, &s.heard}, 64<<10)
+	s.stderr = readStderr(&listening{process.Stderr, &s.heard}, s.nonce)
 	if usePassword {
 		if err := s.givePassword(ctx, password); err != nil {
 			s.Close()
@@ -124,30 +128,35 @@ func (s *Session) Close() {
 type Fragment struct {
 	Text  string
 	RunAs string // user; "" for the session's own
+	files batch  // that it asks for
+	take  string // sh that gives it what a batch found out about them
 }
 
-// Ask runs fragments that only look, all in one exchange, and returns what each printed. The files of the batch are looked
-// at beforehand. A fragment
-// that was not reached is missing from the end of the result, and the error says why.
-func (s *Session) Ask(ctx context.Context, salt string, files batch, fragments []Fragment) ([]steps.Observation, error) {
+// Ask runs fragments that only look, all in one exchange, and returns what each printed. Their files are looked at beforehand, those
+// of many fragments at once. A fragment that was not reached is missing from the end of the result, and the error says why.
+func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([]steps.Observation, error) {
 	var b strings.Builder
 	b.WriteString("{\n")
 	s.library(&b)
 	// Accounts are looked up often, and nothing changes them while this script looks.
 	fmt.Fprintf(&b, "SALT=%s DETAIL=1\nACCOUNTS_passwd=$(cat /etc/passwd) ACCOUNTS_group=$(cat /etc/group)\n", shell.Quote(salt))
-	if len(files.attributes)+len(files.sums) > 0 {
-		fmt.Fprintf(&b, "batch %s\n", shell.Words(strings.Join(files.attributes, "\n"), strings.Join(files.sums, "\n")))
-	}
 	for i, f := range fragments {
+		if i%batchSize == 0 {
+			if i > 0 {
+				b.WriteString("} </dev/null\n{\n")
+			}
+			writeBatch(&b, fragments[i:min(i+batchSize, len(fragments))])
+		}
+		b.WriteString(fragments[i].take)
 		b.WriteString(fragmentText(f))
 		fmt.Fprintf(&b, "\nmark %d $?\n", i)
 	}
 	b.WriteString("unset ACCOUNTS_passwd ACCOUNTS_group BATCH_stat BATCH_sums\n} </dev/null\n")
-	if err := s.send(b.String()); err != nil {
-		return nil, s.lost(err)
-	}
 	stop := s.guard(ctx)
 	defer stop()
+	// The host may answer the first batches while the last are still on their way, and would stop listening if nobody took its answers.
+	sent := make(chan error, 1)
+	go func() { sent <- s.send(b.String()) }()
 	var answers []steps.Observation
 	left := answerLimit
 	for i := range fragments {
@@ -157,6 +166,9 @@ func (s *Session) Ask(ctx context.Context, salt string, files batch, fragments [
 		}
 		left -= len(out)
 		answers = append(answers, steps.Observation{Stdout: out, Exit: status})
+	}
+	if err := <-sent; err != nil {
+		return answers, s.lost(err)
 	}
 	s.method = ""
 	if len(fragments) > 0 {
@@ -168,15 +180,53 @@ func (s *Session) Ask(ctx context.Context, salt string, files batch, fragments [
 	return answers, nil
 }
 
-// A batch names the files that the probes of a script ask for.
+// A batch names the files that probes ask for.
 type batch struct{ attributes, sums []string }
 
-func (b *batch) add(in *steps.Instance) {
-	if batcher, ok := in.Step.(steps.Batcher); ok {
-		attributes, sums := batcher.Batch()
-		b.attributes = append(b.attributes, attributes...)
-		b.sums = append(b.sums, sums...)
+// batchSize is how many fragments are one compound command, for whose files the host looks together. With more, the shell would hold
+// a longer text, and be slower at each fork; of a script that is cut off, only whole batches run, and they only look.
+const batchSize = 64
+
+// batchOf returns the files that the probe of a step asks for. A path with a line break would be two in the list.
+func batchOf(in *steps.Instance) batch {
+	batcher, ok := in.Step.(steps.Batcher)
+	if !ok {
+		return batch{}
 	}
+	broken := func(path string) bool { return strings.Contains(path, "\n") }
+	attributes, sums := batcher.Batch()
+	if slices.ContainsFunc(attributes, broken) || slices.ContainsFunc(sums, broken) {
+		return batch{}
+	}
+	return batch{attributes, sums}
+}
+
+// writeBatch writes the look at the files of fragments, and in front of their texts what each of them takes of the answer.
+func writeBatch(b *strings.Builder, fragments []Fragment) {
+	var all batch
+	for i := range fragments {
+		all.attributes = append(all.attributes, fragments[i].files.attributes...)
+		all.sums = append(all.sums, fragments[i].files.sums...)
+	}
+	if len(all.attributes)+len(all.sums) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "batch %s\n", shell.Words(strings.Join(all.attributes, "\n"), strings.Join(all.sums, "\n")))
+	attributes, sums := 0, 0
+	for i := range fragments {
+		f := &fragments[i]
+		f.take = "BATCH_stat=" + numbered("a", &attributes, len(f.files.attributes)) + " BATCH_sums=" + numbered("s", &sums, len(f.files.sums)) + "\n"
+	}
+}
+
+// numbered is a word of sh: the next n variables of a batch, each on a line.
+func numbered(letter string, last *int, n int) string {
+	var words []string
+	for range n {
+		*last++
+		words = append(words, fmt.Sprintf("${BATCH_%s%d}", letter, *last))
+	}
+	return strings.Join(words, "$NL")
 }
 
 // library writes what every script stands on, once a session.
@@ -194,16 +244,60 @@ func fragmentText(f Fragment) string {
 }
 
 func (s *Session) send(script string) error {
-	s.Exchanges++
-	_, err := io.WriteString(s.process.Stdin, script)
-	return err
+	for at := 0; at < len(script); at += sendSize {
+		if _, err := io.WriteString(s.process.Stdin, script[at:min(at+sendSize, len(script))]); err != nil {
+			return err
+		}
+		s.heard.now()
+	}
+	return nil
 }
 
-// guard ends the session if the context ends or nothing is heard for too long.
+// sendSize is the part of a script whose departure counts as a sign of life: a long script may take minutes on a slow link.
+const sendSize = 32 << 10
+
+// heard is when the host last gave a sign of life.
+type heard struct{ at atomic.Int64 }
+
+func (h *heard) now() { h.at.Store(time.Now().UnixNano()) }
+
+// A listening reader notes when something came.
+type listening struct {
+	io.Reader
+	heard *heard
+}
+
+func (l *listening) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if n > 0 {
+		l.heard.now()
+	}
+	return n, err
+}
+
+// guard ends the session if the context ends or nothing is heard for too long. A host that answers may take as long as it likes.
 func (s *Session) guard(ctx context.Context) (stop func()) {
-	timer := time.AfterFunc(silenceLimit, func() { _ = s.process.Close() })
-	cancel := context.AfterFunc(ctx, func() { _ = s.process.Close() })
-	return func() { timer.Stop(); cancel() }
+	s.heard.now()
+	limit := silenceLimit
+	if s.silence > 0 {
+		limit = s.silence
+	}
+	done := make(chan struct{})
+	go func() {
+		for left := limit; left > 0; left = limit - time.Duration(time.Now().UnixNano()-s.heard.at.Load()) {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				_ = s.process.Close()
+				return
+			case <-time.After(left):
+			}
+		}
+		s.silent.Store(true)
+		_ = s.process.Close()
+	}()
+	return sync.OnceFunc(func() { close(done) })
 }
 
 // readFragment reads up to the mark of fragment n. More bytes than the limit before it are an error: a host's output is
@@ -241,6 +335,8 @@ func (s *Session) lost(err error) error {
 	}
 	status, werr := s.process.Wait()
 	switch {
+	case s.silent.Load():
+		return fmt.Errorf("%w: the host said nothing for %s", ErrUnreachable, silenceLimit)
 	case werr != nil:
 		return fmt.Errorf("%w: the connection was lost: %w", ErrUnreachable, werr)
 	case err == io.EOF || err == io.ErrClosedPipe:

@@ -12,30 +12,37 @@ import (
 	"provision/internal/steps"
 )
 
+// memoryLimit is how many bytes are staged in the memory of the host; large files and trees beyond it go to a disk.
+const memoryLimit = 32 << 20
+
 // stage brings content that must not be part of a program to the host: as the login user, over a channel of
 // its own, into a private directory. Secrets pass neither a standard input that sudo may record, nor an argument,
 // nor the program. It returns the directory.
 //
-// /dev/shm keeps secrets off the disk; the home directory is for hosts without one, and for what is too large
-// for memory.
+// Secrets stay off the disks wherever the host has a file system in memory, and so does all the rest if it is small. A
+// login user without a home, or a full or missing /dev/shm, only means that the next place is tried.
 func stage(ctx context.Context, conn Conn, files []staged) (dir string, err error) {
 	nonce := newNonce()
-	base := "/dev/shm"
+	texts, large := int64(0), int64(0)
 	for _, f := range files {
+		size, err := f.size()
+		if err != nil {
+			return "", fmt.Errorf("staging %s: %w", f.content.Tree.Root, err)
+		}
 		if f.large() {
-			base = "$HOME"
+			large += size
+		} else {
+			texts += size
 		}
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "{ umask 077\nfor base in \"%s\" \"$HOME\"; do\n[ -d \"$base\" ] && mkdir \"$base/.%s\" 2>/dev/null && break\nbase=\ndone\n", base, nonce)
-	fmt.Fprintf(&b, "[ -n \"$base\" ] || { echo 'no directory for staging: neither /dev/shm nor the home directory can be written' >&2; exit 1; }\ncd \"$base/.%s\" || exit 1\n", nonce)
-	for _, f := range files {
-		if !f.large() {
-			fmt.Fprintf(&b, "{ %s\n} >%s || exit 1\n", shell.Printf([]byte(f.content.Text.Reveal())), shell.Quote(f.name))
+	// One that was begun may hold secrets, and no program will remove it.
+	defer func() {
+		if err != nil && dir != "" {
+			_, _ = runScript(context.WithoutCancel(ctx), conn, unstage(dir))
+			dir = ""
 		}
-	}
-	fmt.Fprintf(&b, "printf '%%s %%s\\n' %s \"$PWD\"\nexit 0\n} </dev/null\n", nonce)
-	out, err := runScript(ctx, conn, b.String())
+	}()
+	out, err := runScript(ctx, conn, stageScript(nonce, files, texts, large))
 	if err != nil {
 		return "", fmt.Errorf("staging: %w", err)
 	}
@@ -47,11 +54,11 @@ func stage(ctx context.Context, conn Conn, files []staged) (dir string, err erro
 	for _, f := range files {
 		switch {
 		case f.content.Tree != nil:
-			if err := uploadTree(ctx, conn, dir+"/"+f.name, f.content.Tree); err != nil {
+			if err := uploadTree(ctx, conn, dir+"/disk/"+f.name, f.content.Tree); err != nil {
 				return dir, fmt.Errorf("staging %s: %w", f.content.Tree.Root, err)
 			}
 		case f.content.Local != nil:
-			if err := uploadLocal(ctx, conn, dir+"/"+f.name, f); err != nil {
+			if err := uploadLocal(ctx, conn, dir+"/disk/"+f.name, f); err != nil {
 				return dir, fmt.Errorf("staging %s: %w", f.content.Local.Path, err)
 			}
 		}
@@ -59,8 +66,111 @@ func stage(ctx context.Context, conn Conn, files []staged) (dir string, err erro
 	return dir, nil
 }
 
-// large tells whether the content is a file or a tree of the control machine, which travels by SFTP.
+// stageFunctions is sh that finds a place. Each of its loops tries the next directory when one cannot be written, or has no
+// room: df tells before the first byte, and what is written tells again.
+const stageFunctions = `umask 077
+why=
+# place BYTES BASE: makes the private directory $dir in BASE.
+place() {
+	dir=$2/.$nonce
+	[ -n "$2" ] && [ -d "$2" ] || { why="$why; ${2:-the home directory} is not there"; return 1; }
+	free=$(df -Pk "$2" 2>/dev/null | awk 'NR > 1 { n = NF } NR > 1 && NF > 4 { print $(NF - 2) }')
+	case $free in
+	'' | *[!0-9]*) ;;
+	*) [ "$free" -gt "$(($1 / 1024 + 64))" ] || { why="$why; $2 has only $free KiB free"; return 1; } ;;
+	esac
+	mkdir "$dir" 2>/dev/null || { why="$why; $2 cannot be written"; return 1; }
+}
+lost() { why="$why; $1 could not be written to the end"; rm -rf "$dir"; }
+shm=/dev/shm run=/run/user/$(id -u)
+`
+
+// stageScript makes the directory with the texts in it. Below disk is what is uploaded after it: in the directory itself, or in
+// another where that is too much for memory. What a program names is always in the directory.
+func stageScript(nonce string, files []staged, texts, large int64) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "{ nonce=%s\n%s", nonce, stageFunctions)
+	b.WriteString("texts() {\n:\n")
+	for _, f := range files {
+		if f.large() {
+			fmt.Fprintf(&b, "ln -s disk/%s \"$dir/\"%s || return 1\n", shell.Quote(f.name), shell.Quote(f.name))
+		} else {
+			fmt.Fprintf(&b, "{ %s\n} >\"$dir/\"%s || return 1\n", shell.Printf([]byte(f.content.Text.Reveal())), shell.Quote(f.name))
+		}
+	}
+	b.WriteString("}\n")
+	inside := int64(0)
+	if texts+large <= memoryLimit {
+		inside = large
+	}
+	// What is to be in memory takes half of it at most.
+	fmt.Fprintf(&b, `main=
+for base in "$shm" "$run"; do
+	place %d "$base" || continue
+	if texts 2>/dev/null; then main=$dir; break; fi
+	lost "$base"
+done
+`, 2*(texts+inside))
+	if inside != large || large == 0 {
+		fmt.Fprintf(&b, `[ -n "$main" ] || for base in /tmp /var/tmp "$HOME"; do
+	place %d "$base" || continue
+	if texts 2>/dev/null; then main=$dir; break; fi
+	lost "$base"
+done
+`, texts)
+	}
+	if large > 0 {
+		if inside == large {
+			b.WriteString("[ -z \"$main\" ] || mkdir \"$main/disk\" || exit 1\n")
+		}
+		fmt.Fprintf(&b, `if [ -z "$main" ] || [ ! -d "$main/disk" ]; then
+	disk=
+	nonce=$nonce.large
+	for base in /var/tmp "$HOME" /tmp "$shm"; do
+		place %d "$base" && { disk=$dir; break; }
+	done
+	if [ -n "$disk" ] && [ -z "$main" ]; then
+		mkdir "$disk/disk" || exit 1
+		dir=$disk main=$disk
+		texts || { rm -rf "$disk"; exit 1; }
+	elif [ -n "$disk" ]; then
+		ln -s "$disk" "$main/disk" || exit 1
+	else
+		[ -z "$main" ] || rm -rf "$main"
+		main=
+	fi
+fi
+`, large+texts)
+	}
+	b.WriteString(`[ -n "$main" ] || { printf 'no directory of the host takes what has to be sent%s\n' "$why" >&2; exit 1; }
+`)
+	fmt.Fprintf(&b, "printf '%%s %%s\\n' %s \"$main\"\nexit 0\n} </dev/null\n", nonce)
+	return b.String()
+}
+
+// unstageFunction removes a directory of stage and what it has on a disk.
+const unstageFunction = `unstage() {
+	if [ -h "$1/disk" ]; then rm -rf "$(readlink "$1/disk")"; fi
+	rm -rf "$1"
+}
+`
+
+// unstage is sh that removes the directory.
+func unstage(dir string) string { return unstageFunction + "unstage " + shell.Quote(dir) + "\n" }
+
+// large tells whether the content is a file or a tree of the control machine, which is uploaded.
 func (f *staged) large() bool { return f.content.Local != nil || f.content.Tree != nil }
+
+// size is the number of bytes.
+func (f *staged) size() (int64, error) {
+	switch {
+	case f.content.Tree != nil:
+		return f.content.Tree.TarSize()
+	case f.content.Local != nil:
+		return f.content.Local.Size, nil
+	}
+	return int64(len(f.content.Text.Reveal())), nil
+}
 
 // uploadTree sends a tree as a tar archive that is never whole on the control machine.
 func uploadTree(ctx context.Context, conn Conn, path string, tree *steps.Tree) error {

@@ -51,6 +51,14 @@ account() {
 	return 2
 }
 
+# id_name DATABASE NUMBER: the name in passwd or group that has a number; nothing if none has.
+id_name() {
+	id_name_line=
+	! have getent || id_name_line=$(getent "$1" "$2") || id_name_line=
+	[ -n "$id_name_line" ] || id_name_line=$(awk -F: -v id="$2" '$3 == id { print; exit }' "/etc/$1") || return 1
+	printf '%s\n' "${id_name_line%%:*}"
+}
+
 # home_of USER: the home directory; status 2 if there is no such user.
 home_of() {
 	home_line=$(account passwd "$1") || return 2
@@ -155,57 +163,86 @@ mounted() {
 	return 1
 }
 
-# batch ATTRIBUTES SUMS, each a list of paths separated by line breaks: look at many files with two processes, for
-# attributes and sum_of to find.
+# batch ATTRIBUTES SUMS, each a list of paths separated by line breaks: look at many files with two processes. Sets BATCH_a1,
+# BATCH_a2, … to what there is to say of the first path of ATTRIBUTES, the second, …, and BATCH_s1, … likewise; "" for a path
+# that is not there. Whoever asks for the files of one step then sets BATCH_stat and BATCH_sums to its few lines, for attributes and
+# sum_of to search: a search through the lines of all steps would make each look-up slower the more steps there are.
 batch() {
 	set -f
 	IFS=$NL
+	batch_sums=$2
 	# shellcheck disable=SC2086
-	set -- "$2" $1
-	batch_sums=$1
-	shift
-	[ $# -eq 0 ] || BATCH_stat=$(stat -c '%n:%U:%u:%G:%g:%a:%s' -- "$@" 2>/dev/null)
-	IFS=$NL
+	set -- $1
+	[ $# -eq 0 ] || batch_number a "$(stat -c '%U:%u:%G:%g:%a:%s:%n' -- "$@" 2>/dev/null)" "$@"
 	# shellcheck disable=SC2086
 	set -- $batch_sums
+	batch_sums=
+	for batch_path in "$@"; do
+		[ ! -f "$batch_path" ] || batch_sums=$batch_sums$NL$batch_path
+	done
+	# shellcheck disable=SC2086
+	[ $# -eq 0 ] || batch_number s "$([ -z "$batch_sums" ] || sha256sum -- $batch_sums 2>/dev/null)" "$@"
 	unset IFS
 	set +f
-	for batch_path in "$@"; do
-		shift
-		[ ! -f "$batch_path" ] || set -- "$@" "$batch_path"
+}
+
+# batch_number LETTER LINES PATH…: set BATCH_LETTER1, … to the line of each path. The lines come in the order of the paths, but not
+# every path has one.
+batch_number() {
+	batch_letter=$1 batch_n=0
+	# shellcheck disable=SC2086
+	for batch_line in $2; do
+		while [ $# -gt 2 ]; do
+			batch_path=$3
+			shift
+			batch_n=$((batch_n + 1))
+			case $batch_letter in a) batch_named=${batch_line#*:*:*:*:*:*:} ;; *) batch_named=${batch_line#*  } ;; esac
+			if [ "$batch_named" = "$batch_path" ]; then
+				eval "BATCH_$batch_letter$batch_n=\$batch_line"
+				break
+			fi
+			eval "BATCH_$batch_letter$batch_n="
+		done
 	done
-	[ $# -eq 0 ] || BATCH_sums=$(sha256sum -- "$@" 2>/dev/null)
+	while [ $# -gt 2 ]; do
+		shift
+		batch_n=$((batch_n + 1))
+		eval "BATCH_$batch_letter$batch_n="
+	done
 }
 
 # attributes PATH: sets A_owner and A_group (names, where they exist), A_uid, A_gid, A_mode (octal, without a leading
 # zero) and A_size (bytes). It does not follow a symbolic link.
 attributes() {
-	case $NL${BATCH_stat-} in
-	*"$NL$1:"*)
-		A_all=$NL$BATCH_stat
-		A_all=${A_all#*"$NL$1:"}
-		A_all=${A_all%%"$NL"*}
-		;;
-	*) A_all=$(stat -c '%U:%u:%G:%g:%a:%s' -- "$1") || return 1 ;;
-	esac
-	A_size=${A_all##*:} A_all=${A_all%:*}
-	A_mode=${A_all##*:} A_all=${A_all%:*}
-	A_gid=${A_all##*:} A_all=${A_all%:*}
-	A_group=${A_all##*:} A_all=${A_all%:*}
-	A_uid=${A_all##*:}
-	A_owner=${A_all%:*}
+	A_left=${BATCH_stat-}
+	while [ -n "$A_left" ]; do
+		A_all=${A_left%%"$NL"*}
+		A_left=${A_left#"$A_all"}
+		A_left=${A_left#"$NL"}
+		if [ "${A_all#*:*:*:*:*:*:}" = "$1" ]; then break; fi
+		A_all=
+	done
+	[ -n "${BATCH_stat-}" ] && [ -n "$A_all" ] || A_all=$(stat -c '%U:%u:%G:%g:%a:%s:' -- "$1") || return 1
+	A_owner=${A_all%%:*} A_all=${A_all#*:}
+	A_uid=${A_all%%:*} A_all=${A_all#*:}
+	A_group=${A_all%%:*} A_all=${A_all#*:}
+	A_gid=${A_all%%:*} A_all=${A_all#*:}
+	A_mode=${A_all%%:*} A_all=${A_all#*:}
+	A_size=${A_all%%:*}
 }
 
 # sum_of FILE: its SHA-256 in hexadecimal.
 sum_of() {
-	case $NL${BATCH_sums-}$NL in
-	*"  $1$NL"*)
-		sum_line=$NL${BATCH_sums-}$NL
-		sum_line=${sum_line%%"  $1$NL"*}
-		printf '%s\n' "${sum_line##*"$NL"}"
-		return 0
-		;;
-	esac
+	sum_left=${BATCH_sums-}
+	while [ -n "$sum_left" ]; do
+		sum_line=${sum_left%%"$NL"*}
+		sum_left=${sum_left#"$sum_line"}
+		sum_left=${sum_left#"$NL"}
+		if [ "${sum_line#*  }" = "$1" ]; then
+			printf '%s\n' "${sum_line%% *}"
+			return 0
+		fi
+	done
 	sum_line=$(sha256sum <"$1") || return 1
 	printf '%s\n' "${sum_line%% *}"
 }

@@ -65,7 +65,7 @@ func TestPreludeFunctions(t *testing.T) {
 			`path_type /dev/null`:                           "other\n=0",
 			`path_type /no-such-directory`:                  "absent\n=0",
 			in(`attributes file && echo "$A_mode $A_size"`): "640 8\n=0",
-			in(`batch "$PWD/file$NL$PWD/none" "$PWD$NL$PWD/file"; PATH=/none; attributes "$PWD/file" && echo "$A_mode"; sum_of "$PWD/file"; echo "[${IFS-unset}]"`): "640\n" + sum + "\n[unset]\n=0",
+			in(`batch "$PWD/none$NL$PWD/file" "$PWD$NL$PWD/file"; BATCH_stat=$BATCH_a1$NL$BATCH_a2 BATCH_sums=$BATCH_s2; PATH=/none; echo "[$BATCH_a1$BATCH_s1]"; attributes "$PWD/file" && echo "$A_mode"; sum_of "$PWD/file"; echo "[${IFS-unset}]"`): "[]\n640\n" + sum + "\n[unset]\n=0",
 			in(`sum_of file`):                                    sum + "\n=0",
 			in(`sum_of missing 2>/dev/null`):                     "=1",
 			in(`salted_sum_of missing 2>/dev/null`):              "=1",

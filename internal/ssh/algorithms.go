@@ -47,23 +47,35 @@ func macs(legacy bool) []string {
 	return list
 }
 
-// hostKeyAlgorithms puts what is on record first, so that the host presents the key that we can check, and Ed25519
-// first for a host without record.
-func hostKeyAlgorithms(onRecord []string, legacy bool) []string {
-	list := []string{ssh.KeyAlgoED25519, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+// hostKeyAlgorithms puts those first for which something is on record, so that the host presents a key that we can check:
+// certificates if an authority is, then the types of keys that are, in the order of ssh's own preference. A host without
+// record is asked for Ed25519 first.
+func hostKeyAlgorithms(onRecord []string, authority, legacy bool) []string {
+	all := slices.Concat([]string{ssh.KeyAlgoED25519}, ecdsaHostKeys(), rsaHostKeys())
+	offered := slices.Concat([]string{ssh.KeyAlgoED25519}, rsaHostKeys())
 	if legacy {
-		list = append(list, ecdsaHostKeys()...)
-		list = append(list, ssh.InsecureAlgorithms().HostKeys...)
+		all = append(all, ssh.InsecureAlgorithms().HostKeys...)
+		offered = append(offered, ecdsaHostKeys()...)
+		offered = append(offered, ssh.InsecureAlgorithms().HostKeys...)
 	}
-	allowed := slices.Concat(list, ecdsaHostKeys(), certificateHostKeys())
-	var ordered []string
-	for _, a := range slices.Concat(onRecord, list) {
-		if slices.Contains(allowed, a) && !slices.Contains(ordered, a) {
-			ordered = append(ordered, a)
+	var list []string
+	if authority {
+		list = certificateHostKeys()
+	}
+	for _, a := range all {
+		if slices.Contains(onRecord, a) || slices.Contains(rsaHostKeys(), a) && slices.Contains(onRecord, ssh.KeyAlgoRSA) {
+			list = append(list, a)
 		}
 	}
-	return ordered
+	for _, a := range offered {
+		if !slices.Contains(list, a) {
+			list = append(list, a)
+		}
+	}
+	return list
 }
+
+func rsaHostKeys() []string { return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256} }
 
 func ecdsaHostKeys() []string {
 	return []string{ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521}

@@ -24,6 +24,7 @@ type Dialer struct {
 	jumps      map[string][]*jump // by the way to a jump host
 	knownHosts map[string]*knownHostsFiles
 	keyFiles   map[string]*keyFile
+	scanned    map[string]*scans // by the way to an address with its port
 }
 
 // Dial connects to t, through its jumps, and logs in. See [Dialer] for many hosts. Every phase of every hop ends within
@@ -41,10 +42,7 @@ func (d *Dialer) dial(ctx context.Context, hops []Target) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := d.loadHostKeys(t)
-	if err != nil {
-		return nil, err
-	}
+	keys := d.loadHostKeys(t)
 	var client *Client
 	err = d.reach(ctx, t, hops[:len(hops)-1], func(l *link, via *passage) error {
 		conn, err := d.handshake(ctx, t, l, keys)

@@ -85,10 +85,15 @@ type UnknownHostKeyError struct {
 	Host        string // as known_hosts would name it
 	Type        string // for example "ssh-ed25519"
 	Fingerprint string // "SHA256:…", as ssh-keygen -l prints it
+	Certificate error  // why the host's certificate does not count; nil if it showed none
 }
 
 func (e *UnknownHostKeyError) Error() string {
-	return fmt.Sprintf("the key of %s is not known: %s %s", e.Host, e.Type, e.Fingerprint)
+	text := fmt.Sprintf("the key of %s is not known: %s %s", e.Host, e.Type, e.Fingerprint)
+	if e.Certificate != nil {
+		text += fmt.Sprintf("; its certificate does not count: %v", e.Certificate)
+	}
+	return text
 }
 
 // A ChangedHostKeyError says that the host proves itself with another key than the one on record, or a revoked one.

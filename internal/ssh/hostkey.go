@@ -6,26 +6,26 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
-	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
 // hostKeys checks the key of one host against its known_hosts files.
 type hostKeys struct {
-	db   *knownhosts.HostKeyDB
-	addr string // host:port under which the host is on record
+	known *knownHosts
+	names []string // under which the host is looked up, one after the other
+	host  string   // as a certificate names it: without port
 }
 
 // knownHostsFiles are files that were read, as they were then.
 type knownHostsFiles struct {
 	mu     sync.Mutex // held while they are read
 	stamps []fileStamp
-	db     *knownhosts.HostKeyDB
+	known  *knownHosts
 }
 
 // A fileStamp tells whether a file is still the one that was read.
@@ -37,28 +37,61 @@ type fileStamp struct {
 
 // loadHostKeys reads the known_hosts files of t that exist, or takes them as read before where they have not changed: with
 // a thousand hosts they have a thousand lines, and would be read a thousand times.
-func (d *Dialer) loadHostKeys(t Target) (hostKeys, error) {
+func (d *Dialer) loadHostKeys(t Target) hostKeys {
+	names, host := t.knownNames()
+	return hostKeys{known: d.loadKnownHosts(t.KnownHostsFiles), names: names, host: host}
+}
+
+func (d *Dialer) loadKnownHosts(files []string) *knownHosts {
 	var stamps []fileStamp
-	var files []string
-	for _, f := range t.KnownHostsFiles {
+	for _, f := range files {
 		if info, err := os.Stat(f); err == nil {
 			stamps = append(stamps, fileStamp{f, info.Size(), info.ModTime()})
-			files = append(files, f)
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return hostKeys{}, t.fail(PhaseHostKey, err, "make the file readable")
 		}
 	}
-	shared := d.knownHostsOf(strings.Join(t.KnownHostsFiles, "\x00"))
+	shared := d.knownHostsOf(strings.Join(files, "\x00"))
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	if shared.db == nil || !slices.Equal(shared.stamps, stamps) {
-		db, err := knownhosts.NewDB(files...)
-		if err != nil {
-			return hostKeys{}, t.fail(PhaseHostKey, err, "mend or remove that line")
-		}
-		shared.db, shared.stamps = db, stamps
+	if shared.known == nil || !slices.Equal(shared.stamps, stamps) {
+		shared.known, shared.stamps = readKnownHosts(files), stamps
 	}
-	return hostKeys{db: shared.db, addr: t.knownHostsAddr()}, nil
+	return shared.known
+}
+
+// readKnownHosts reads files in their order. One that is missing is empty, and one that cannot be read is taken as empty with a
+// warning: as with ssh, the hosts that only it knows are unknown then.
+func readKnownHosts(files []string) *knownHosts {
+	k := &knownHosts{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		switch {
+		case err == nil:
+			k.add(f, string(text))
+		case !errors.Is(err, os.ErrNotExist):
+			k.passed = append(k.passed, fmt.Sprintf("the known hosts in it are passed over: %v", err))
+		}
+	}
+	return k
+}
+
+// KnownHostsWarnings says which lines of the targets' known_hosts files are passed over, one warning for each file.
+func (d *Dialer) KnownHostsWarnings(targets ...Target) []string {
+	var all []string
+	for _, t := range targets {
+		for _, hop := range t.hops() {
+			hop, err := hop.withDefaults()
+			if err != nil {
+				continue // dialling it says so
+			}
+			for _, w := range d.loadKnownHosts(hop.KnownHostsFiles).passed {
+				if !slices.Contains(all, w) {
+					all = append(all, w)
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 func (d *Dialer) knownHostsOf(key string) *knownHostsFiles {
@@ -75,60 +108,126 @@ func (d *Dialer) knownHostsOf(key string) *knownHostsFiles {
 	return shared
 }
 
-// algorithms lists those to negotiate, for keys on record first.
+// knownNames are the names under which ssh looks the host up, and the name that its certificate must be for. A port other than
+// 22 is part of the first name; what is on record without a port counts where that has nothing.
+func (t Target) knownNames() (names []string, host string) {
+	if t.HostKeyAlias != "" {
+		alias := lower(t.HostKeyAlias)
+		return []string{alias}, alias
+	}
+	host = lower(t.Address)
+	if t.Port == defaultPort || t.Port == 0 {
+		return []string{host}, host
+	}
+	return []string{"[" + host + "]:" + strconv.Itoa(t.Port), host}, host
+}
+
+// A record is what is on record under one name.
+type record struct{ keys, authorities, revoked []knownKey }
+
+func (h hostKeys) record(name string) record {
+	var r record
+	for _, line := range h.known.matching(name) {
+		key, err := line.parseKey()
+		if err != nil {
+			continue // cannot be: lines are kept only if their key can be read
+		}
+		k := knownKey{key, line}
+		switch line.marker {
+		case markerRevoked:
+			r.revoked = append(r.revoked, k)
+		case markerAuthority:
+			r.authorities = append(r.authorities, k)
+		default:
+			r.keys = append(r.keys, k)
+		}
+	}
+	return r
+}
+
+// algorithms lists those to negotiate, for keys on record first. As with ssh, what is on record without the port does not
+// change the order; but a host that has ECDSA keys only must be asked for them.
 func (h hostKeys) algorithms(legacy bool) []string {
-	onRecord := h.db.HostKeyAlgorithms(h.addr)
-	for _, k := range h.db.HostKeys(h.addr) {
-		if k.Cert {
-			onRecord = slices.Concat(certificateHostKeys(), onRecord)
-			break
+	var types, more []string
+	authority := false
+	for i, name := range h.names {
+		r := h.record(name)
+		authority = authority || len(r.authorities) > 0
+		for _, k := range r.keys {
+			switch {
+			case i == 0:
+				types = append(types, k.Type())
+			case slices.Contains(ecdsaHostKeys(), k.Type()):
+				more = append(more, k.Type())
+			}
 		}
 	}
-	return hostKeyAlgorithms(onRecord, legacy)
-}
-
-// check returns nil for a key on record, else an UnknownHostKeyError or a ChangedHostKeyError.
-func (h hostKeys) check(remote net.Addr, key ssh.PublicKey) error {
-	if _, _, err := net.SplitHostPort(remote.String()); err != nil {
-		remote = &net.TCPAddr{IP: net.IPv4zero}
-	}
-	err := h.db.HostKeyCallback()(h.addr, remote, key)
-	if err == nil {
-		return nil
-	}
-	name := knownhosts.Normalize(h.addr)
-	var revoked *xknownhosts.RevokedError
-	if errors.As(err, &revoked) {
-		return &ChangedHostKeyError{
-			Host: name, Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key),
-			Known: []string{describeKnown(revoked.Revoked)}, Revoked: true,
+	list := hostKeyAlgorithms(types, authority, legacy)
+	for _, a := range more {
+		if !slices.Contains(list, a) {
+			list = append(list, a)
 		}
 	}
-	var mismatch *xknownhosts.KeyError
-	if !errors.As(err, &mismatch) {
-		return fmt.Errorf("the key of %s is not acceptable: %w", name, err)
+	return list
+}
+
+// check returns nil for a key on record, else an UnknownHostKeyError or a ChangedHostKeyError. A certificate that does
+// not convince is judged by the plain key inside of it, as ssh does.
+func (h hostKeys) check(_ net.Addr, key ssh.PublicKey) error {
+	cert, ok := key.(*ssh.Certificate)
+	if !ok {
+		return h.checkPlain(key)
 	}
-	// A line of an authority says nothing about plain keys: a host that has only such lines is unknown, not changed.
-	var known []string
-	for _, k := range mismatch.Want {
-		if !h.isAuthority(k) {
-			known = append(known, describeKnown(k))
+	refusal, revoked := h.checkCertificate(cert)
+	if refusal == nil || revoked {
+		return refusal
+	}
+	err := h.checkPlain(cert.Key)
+	var unknown *UnknownHostKeyError
+	if errors.As(err, &unknown) {
+		unknown.Certificate = refusal
+	}
+	return err
+}
+
+// checkPlain looks a key up under each name in turn. As with ssh, what is on record without the port counts only where
+// nothing is with the port.
+func (h hostKeys) checkPlain(key ssh.PublicKey) error {
+	if err := weakKey(key); err != nil {
+		return err
+	}
+	fingerprint := ssh.FingerprintSHA256(key)
+	for i, name := range h.names {
+		r := h.record(name)
+		if k := find(r.revoked, key); k != nil {
+			return h.revoked(key, *k)
 		}
+		if find(r.keys, key) != nil {
+			return nil
+		}
+		if len(r.keys) == 0 || i > 0 {
+			continue
+		}
+		changed := &ChangedHostKeyError{Host: name, Type: key.Type(), Fingerprint: fingerprint}
+		for _, k := range r.keys {
+			changed.Known = append(changed.Known, k.describe())
+		}
+		return changed
 	}
-	if len(known) == 0 {
-		return &UnknownHostKeyError{Host: name, Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key)}
-	}
-	return &ChangedHostKeyError{Host: name, Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key), Known: known}
+	return &UnknownHostKeyError{Host: h.names[0], Type: key.Type(), Fingerprint: fingerprint}
 }
 
-func (h hostKeys) isAuthority(k xknownhosts.KnownKey) bool {
-	return slices.ContainsFunc(h.db.HostKeys(h.addr), func(r knownhosts.PublicKey) bool {
-		return r.Cert && string(r.Marshal()) == string(k.Key.Marshal())
-	})
+func (h hostKeys) revoked(key ssh.PublicKey, by knownKey) error {
+	return &ChangedHostKeyError{
+		Host: h.names[0], Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(plainKey(key)), Known: []string{by.describe()}, Revoked: true,
+	}
 }
 
-func describeKnown(k xknownhosts.KnownKey) string {
-	return fmt.Sprintf("%s:%d (%s %s)", k.Filename, k.Line, k.Key.Type(), ssh.FingerprintSHA256(k.Key))
+func find(keys []knownKey, key ssh.PublicKey) *knownKey {
+	if i := slices.IndexFunc(keys, func(k knownKey) bool { return sameKey(k, key) }); i >= 0 {
+		return &keys[i]
+	}
+	return nil
 }
 
 // hostKeyHint says what to do about a key that was refused.

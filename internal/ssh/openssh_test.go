@@ -169,19 +169,19 @@ func TestOpenSSHByAgentAndThroughTwoJumps(t *testing.T) {
 
 func TestOpenSSHWithAnotherKey(t *testing.T) {
 	target := openSSH(t)
-	keys, err := ssh.Scan(t.Context(), target)
-	if err != nil || len(keys) != 1 || keys[0].Type() != "ssh-ed25519" {
-		t.Fatalf("scan: %v, %v", keys, err)
+	key, err := ssh.Scan(t.Context(), target)
+	if err != nil || key.Type() != "ssh-ed25519" {
+		t.Fatalf("scan: %v, %v", key, err)
 	}
 	other, _, _ := sshtest.NewKey(t)
 	file := filepath.Join(t.TempDir(), "known_hosts")
-	if err := ssh.Remember(file, []ssh.HostKey{{Host: keys[0].Host, Key: other}}); err != nil {
+	if err := ssh.Remember(file, []ssh.HostKey{{Host: key.Host, Key: other}}); err != nil {
 		t.Fatal(err)
 	}
 	target.KnownHostsFiles = []string{file}
 	_, err = ssh.Dial(t.Context(), target)
 	var changed *ssh.ChangedHostKeyError
-	if !errors.As(err, &changed) || changed.Fingerprint != keys[0].Fingerprint() {
+	if !errors.As(err, &changed) || changed.Fingerprint != key.Fingerprint() {
 		t.Errorf("error %v", err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -122,17 +121,6 @@ func (t Target) withDefaults() (Target, error) {
 
 // addr is the address with the port, as net.Dial wants it.
 func (t Target) addr() string { return net.JoinHostPort(t.Address, strconv.Itoa(t.Port)) }
-
-// knownHostsAddr is what the host is called in known_hosts files, with a port. ssh looks an alias up without one.
-func (t Target) knownHostsAddr() string {
-	if t.HostKeyAlias != "" {
-		if strings.HasPrefix(t.HostKeyAlias, "[") && strings.Contains(t.HostKeyAlias, "]:") {
-			return t.HostKeyAlias // written as known_hosts has it
-		}
-		return net.JoinHostPort(t.HostKeyAlias, strconv.Itoa(defaultPort))
-	}
-	return t.addr()
-}
 
 // hops lists the hosts on the way, the nearest first and the target itself last.
 func (t Target) hops() []Target {

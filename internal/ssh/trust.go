@@ -8,10 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gofrs/flock"
-	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -35,48 +36,88 @@ func (k HostKey) line() string {
 // errScanned ends a handshake once the host has shown its key.
 var errScanned = errors.New("the key was seen")
 
-// Scan asks t for its host keys, through its jumps, without logging in: Ed25519 first, then RSA, then ECDSA. The jumps
-// must be known and let us in. Nothing vouches for the keys yet: show their fingerprints to the user.
-func Scan(ctx context.Context, t Target) ([]HostKey, error) { return new(Dialer).Scan(ctx, t) }
+// Scan asks t for its host key, through its jumps, without logging in. The jumps must be known and let us in. Nothing
+// vouches for the key yet: show its fingerprint to the user.
+func Scan(ctx context.Context, t Target) (HostKey, error) { return new(Dialer).Scan(ctx, t) }
 
-// Scan is like the function Scan, and shares with other hosts what Dial shares.
-func (d *Dialer) Scan(ctx context.Context, t Target) ([]HostKey, error) {
+// scans are the keys that one address has shown, by the algorithms that it was asked for.
+type scans struct {
+	mu    sync.Mutex // held while it is asked
+	seen  map[string]ssh.PublicKey
+	fails map[string]error
+}
+
+// Scan is like the function Scan, and shares with other hosts what Dial shares. An address is asked once for all names
+// that it has: sshd counts connections that end before a login, and bans who makes too many (sshd_config(5),
+// PerSourcePenalties). It shows one key, of a type that is on record or else the best that both sides have, which
+// is the one that it shows to [Dialer.Dial] later.
+func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 	path := t.hops()
 	path = path[:len(path)-1]
 	t, err := t.withDefaults()
 	if err != nil {
-		return nil, err
+		return HostKey{}, err
 	}
-	// Held for the three handshakes together, so that the jump host is entered once.
-	via, err := d.through(ctx, path)
+	keys := d.loadHostKeys(t)
+	algorithms := keys.algorithms(t.Legacy)
+	for _, a := range ecdsaHostKeys() {
+		if !slices.Contains(algorithms, a) {
+			algorithms = append(algorithms, a)
+		}
+	}
+	shared := d.scansOf(pathKey(path) + t.addr())
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	for _, key := range shared.seen {
+		if keys.check(nil, key) == nil {
+			return HostKey{keys.names[0], key}, nil
+		}
+	}
+	asked := strings.Join(algorithms, ",")
+	if key := shared.seen[asked]; key != nil {
+		return HostKey{keys.names[0], key}, nil
+	}
+	if err := shared.fails[asked]; err != nil {
+		return HostKey{}, t.as(err)
+	}
+	var key ssh.PublicKey
+	err = d.reach(ctx, t, path, func(l *link, _ *passage) (err error) {
+		key, err = scanOne(ctx, t, l, algorithms)
+		return err
+	})
 	if err != nil {
-		return nil, t.stopped(ctx, err)
-	}
-	defer via.release()
-	var found []HostKey
-	types := [][]string{{ssh.KeyAlgoED25519}, {ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}, ecdsaHostKeys()}
-	if t.Legacy {
-		types = append(types, ssh.InsecureAlgorithms().HostKeys)
-	}
-	for _, algorithms := range types {
-		var key ssh.PublicKey
-		err := d.reach(ctx, t, path, func(l *link, _ *passage) (err error) {
-			key, err = scanOne(ctx, t, l, algorithms)
-			return err
-		})
-		var none *ssh.AlgorithmNegotiationError
-		if errors.As(err, &none) && strings.Contains(err.Error(), "host key") {
-			continue
+		if ctx.Err() == nil {
+			shared.fails[asked] = err
 		}
-		if err != nil {
-			return nil, err
+		return HostKey{}, err
+	}
+	shared.seen[asked] = key
+	return HostKey{keys.names[0], key}, nil
+}
+
+func (d *Dialer) scansOf(key string) *scans {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	shared := d.scanned[key]
+	if shared == nil {
+		if d.scanned == nil {
+			d.scanned = map[string]*scans{}
 		}
-		found = append(found, HostKey{Host: knownhosts.Normalize(t.knownHostsAddr()), Key: key})
+		shared = &scans{seen: map[string]ssh.PublicKey{}, fails: map[string]error{}}
+		d.scanned[key] = shared
 	}
-	if len(found) == 0 {
-		return nil, t.fail(PhaseHandshake, errors.New("the host has no host key of a type that we accept"), "set legacy = true if it is an old host")
+	return shared
+}
+
+// as is an error of another name of the same address, as one of t.
+func (t Target) as(err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Addr != t.addr() {
+		return err
 	}
-	return found, nil
+	own := *e
+	own.Host = t.Name
+	return &own
 }
 
 // scanOne sees the host's key of one type over l, which it closes.
@@ -119,17 +160,14 @@ func Remember(file string, keys []HostKey) error {
 		return fmt.Errorf("record host keys: lock %s: %w", file, err)
 	}
 	defer lock.Close()
-	db, err := knownhosts.NewDB(file)
-	if err != nil {
-		return fmt.Errorf("record host keys: %w; mend or remove that line", err)
-	}
+	known := readKnownHosts([]string{file})
 	var lines strings.Builder
 	for _, k := range keys {
-		known, err := onRecord(db, k)
+		has, err := onRecord(known, k)
 		if err != nil {
 			return fmt.Errorf("record host keys in %s: %w", file, err)
 		}
-		if !known && !strings.Contains(lines.String(), k.line()+"\n") {
+		if !has && !strings.Contains(lines.String(), k.line()+"\n") {
 			lines.WriteString(k.line() + "\n")
 		}
 	}
@@ -139,18 +177,14 @@ func Remember(file string, keys []HostKey) error {
 	return appendLines(file, lines.String())
 }
 
-// onRecord reports whether db has the key, and fails if it has another one of the same type for that host.
-func onRecord(db *knownhosts.HostKeyDB, k HostKey) (bool, error) {
-	addr := k.Host
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "22")
+// onRecord reports whether the key is there, and fails if there is another one of the same type for that host.
+func onRecord(known *knownHosts, k HostKey) (bool, error) {
+	keys := hostKeys{known: known}.record(lower(k.Host)).keys
+	if find(keys, k.Key) != nil {
+		return true, nil
 	}
-	for _, have := range db.HostKeys(addr) {
-		switch {
-		case have.Cert || have.Type() != k.Type():
-		case sameKey(have, k.Key):
-			return true, nil
-		default:
+	for _, have := range keys {
+		if have.Type() == k.Type() {
 			return false, fmt.Errorf("%s is on record with another %s key, %s; remove that line first if the host was reinstalled", k.Host, k.Type(), ssh.FingerprintSHA256(have))
 		}
 	}
@@ -179,32 +213,32 @@ func appendLines(file, text string) (err error) {
 	return f.Sync()
 }
 
-// Unrecorded returns the keys of a scan that have yet to be recorded for t: all of them if nothing is known of the host, and none if
-// one of them is. A host that is on record with other keys only is an error: it is not the host that it was.
-func (d *Dialer) Unrecorded(t Target, keys []HostKey) ([]HostKey, error) {
+// Unrecorded returns the key of a scan if it has yet to be recorded for t; nil if t is known by it already, or by a
+// certificate. A host that is on record with other keys, or whose key was revoked, is an error: it is not the host that it was.
+func (d *Dialer) Unrecorded(t Target, key HostKey) (*HostKey, error) {
 	t, err := t.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	known, err := d.loadHostKeys(t)
-	if err != nil {
-		return nil, err
+	err = d.loadHostKeys(t).check(nil, key.Key)
+	var unknown *UnknownHostKeyError
+	var changed *ChangedHostKeyError
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.As(err, &unknown):
+		return &HostKey{key.Host, plainKey(key.Key)}, nil
+	case errors.As(err, &changed) && !changed.Revoked:
+		return nil, fmt.Errorf("its key changed: it shows %s %s, and on record is %s; if the host was reinstalled, remove that with ssh-keygen -R %s and trust it again",
+			changed.Type, changed.Fingerprint, strings.Join(changed.Known, ", "), shellWord(changed.Host))
 	}
-	var other []string
-	for _, k := range keys {
-		addr := k.Host
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			addr = net.JoinHostPort(strings.Trim(addr, "[]"), "22")
-		}
-		for _, have := range known.db.HostKeys(addr) {
-			if sameKey(have, k.Key) {
-				return nil, nil
-			}
-			other = append(other, have.Type()+" "+ssh.FingerprintSHA256(have))
-		}
+	return nil, err
+}
+
+// shellWord quotes a name with brackets, which a shell may take for a pattern.
+func shellWord(name string) string {
+	if strings.ContainsAny(name, "[*?") {
+		return "'" + name + "'"
 	}
-	if len(other) > 0 {
-		return nil, fmt.Errorf("its key changed: on record is %s; if the host was reinstalled, remove its lines from known_hosts (ssh-keygen -R) and trust it again", strings.Join(other, ", "))
-	}
-	return keys, nil
+	return name
 }

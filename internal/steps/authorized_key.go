@@ -13,7 +13,8 @@ var authorizedKeyKind = &Kind{
 
 Keys are compared by their type and their bytes, not by their comment. A key that is there keeps
 its comment and, unless the wanted key has options of its own (such as no-pty or from="…"), its
-options. All other lines of the file stay as they are; with exclusive, other keys are removed.
+options; a second line with the same key goes then. All other lines of the file stay as they are; with
+exclusive, other keys are removed. The type of a key is not judged: sshd of the host knows which it takes.
 
 The file is .ssh/authorized_keys in the user's home, with mode 0600 and the directory with 0700.
 It is written as that user, not as root, so that nothing the user has put there can lead the
@@ -49,10 +50,22 @@ type authorizedKey struct {
 	Exclusive   bool
 }
 
+// given lists the keys as they were written.
+func (a *authorizedKey) given() []publicKey {
+	return append(append([]publicKey{}, a.Keys...), a.More...)
+}
+
+func optionsShown(k publicKey) string {
+	if k.Options == "" {
+		return "none"
+	}
+	return k.Options
+}
+
 // wanted lists the keys, each once.
 func (a *authorizedKey) wanted() []publicKey {
 	var keys []publicKey
-	for _, k := range append(append([]publicKey{}, a.Keys...), a.More...) {
+	for _, k := range a.given() {
 		if indexOfKey(keys, k) < 0 {
 			keys = append(keys, k)
 		}
@@ -64,6 +77,16 @@ func (a *authorizedKey) Validate() []Problem {
 	var problems []Problem
 	if len(a.wanted()) == 0 && !a.Exclusive {
 		problems = append(problems, Problem{Summary: "one of key and keys is required", Detail: "Give the public keys. To remove all keys of a user, set keys = [] and exclusive = true."})
+	}
+	first := a.wanted()
+	for _, k := range a.given() {
+		other := first[indexOfKey(first, k)]
+		if k.Options != other.Options && a.State == "present" {
+			problems = append(problems, Problem{
+				Summary: fmt.Sprintf("the key %s is named twice with different options (%s and %s)", k.Print, optionsShown(other), optionsShown(k)),
+				Detail:  "sshd goes on to the next line with the key when the options of one refuse, so the wider one would win. Keep one of the two.",
+			})
+		}
 	}
 	if a.State == "absent" && a.Exclusive {
 		problems = append(problems, Problem{Arg: "exclusive", Summary: "exclusive goes with state = \"present\"", Detail: "Leave it out, or set keys = [] and exclusive = true to remove all keys."})
@@ -133,7 +156,9 @@ case $? in 0) ;; 2)
 *) fail "cannot look up the user $n" ;;
 esac
 d=$h/.ssh p=$h/.ssh/authorized_keys
-t=$(path_type "$d") || exit 1
+# Root may look everywhere but on a network file system (root_squash of exports(5)).
+refused="$d cannot be looked into; if the home is on a network file system, set run_as = \"$n\" on the step"
+t=$(path_type "$d") || fail "$refused"
 case $t in
 absent)
 	nothing
@@ -143,14 +168,14 @@ absent)
 directory) t=$(stat -c '%U %a' -- "$d") || exit 1 ;;
 esac
 say directory "$t"
-k=$(path_type "$p") || exit 1
+k=$(path_type "$p") || fail "$refused"
 case $k in
 absent)
 	say file absent
 `)
 	fmt.Fprintf(&b, "\tsay keys %s\n\texit 0\n\t;;\n", empty)
 	b.WriteString("file) k=$(stat -c '%U %a' -- \"$p\") || exit 1 ;;\n*)\n\tsay file \"$k\"\n\texit 0\n\t;;\nesac\nsay file \"$k\"\n")
-	fmt.Fprintf(&b, "r=$(KEYS=%s MODE=%s awk %s <\"$p\") || exit 1\nsay keys \"$r\"\n",
+	fmt.Fprintf(&b, "r=$(KEYS=%s MODE=%s awk %s <\"$p\") || fail \"$refused\"\nsay keys \"$r\"\n",
 		shell.Quote(strings.Join(want, "\n")), a.mode(), shell.Quote(keysAwk))
 	b.WriteString("[ \"$t/$k/$r\" = \"$n 700/$n 600/same\" ] && exit 0\n" + probeEdit)
 	return b.String()
@@ -218,6 +243,10 @@ func (a *authorizedKey) edit(change *Change, before string) string {
 				shown = key.String()
 			}
 			change.Diff = append(change.Diff, Attr{Name: "key", Before: shown, AfterMissing: true})
+			removed++
+		case i >= 0 && there[i] && wanted[i].Options != "":
+			// sshd goes on to the next line with the key when the options of one refuse.
+			change.Diff = append(change.Diff, Attr{Name: "key", Before: key.String(), AfterMissing: true})
 			removed++
 		case i < 0 || wanted[i].Options == "" || wanted[i].Options == key.Options:
 			out = append(out, line)

@@ -45,6 +45,8 @@ type group struct {
 
 func (g *group) Validate() []Problem {
 	switch {
+	case onlyDigits.MatchString(g.Name):
+		return []Problem{{Arg: "name", Summary: fmt.Sprintf("%q would be taken for the number of a group", g.Name), Detail: "Give a name that holds a letter."}}
 	case g.State == "absent" && (g.GID != nil || g.System):
 		return []Problem{{Arg: "state", Summary: "a group that is absent has no number", Detail: "Leave out every argument but name and state."}}
 	case g.State == "absent" && g.Name == "root":

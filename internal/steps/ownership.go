@@ -141,6 +141,8 @@ func (c *Change) missing(obs Observation) {
 			kinds = []string{"package", "file", "archive", "git", "sync", "command"}
 		case "group":
 			kinds = []string{"group", "user", "package"}
+		case "free":
+			kinds = []string{"user", "group"} // a number that an account gives up
 		}
 		c.Need = &Need{What: what, Kinds: kinds}
 	}

@@ -38,7 +38,9 @@ steps changed something; a service that is just being started is left alone, a s
 started only if state is "started", and one that cannot reload is restarted.
 
 A masked unit was switched off on purpose: it is an error to start or enable it, unless masked is
-false. A unit without an [Install] section (static) cannot be enabled, and a oneshot unit that does
+false. masked = true with enabled = false disables it first, so that it stays disabled when somebody
+unmasks it. A name that is an alias stands for its unit. An init script without a unit serves no longer
+where systemd has no support for it (from version 260 on): give the service a unit file. A unit without an [Install] section (static) cannot be enabled, and a oneshot unit that does
 not remain after exit cannot stay started.`,
 	Example: `step "package" "cron" {
   name = "cron"
@@ -84,6 +86,9 @@ func serviceNameArg(name string, to *string, doc string) Arg {
 	}}
 }
 
+// templateName is the name of a template of units, systemd.unit(5).
+var templateName = regexp.MustCompile(`@(\.[a-z]+)?$`)
+
 var unitSuffix = regexp.MustCompile(`\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$`)
 
 // unit is the name for systemd.
@@ -104,6 +109,9 @@ func (s *service) setUnit() string {
 
 func (s *service) Validate() []Problem {
 	var problems []Problem
+	if s.State != "" && templateName.MatchString(s.Name) {
+		problems = append(problems, Problem{Arg: "name", Summary: fmt.Sprintf("%s is a template, which cannot run itself", s.Name), Detail: "Name an instance of it, such as " + templateName.ReplaceAllString(s.Name, "@NAME$1") + "."})
+	}
 	if s.Masked != nil && *s.Masked && (s.State == "started" || s.Enabled != nil && *s.Enabled) {
 		problems = append(problems, Problem{Arg: "masked", Summary: "a masked unit can be neither started nor enabled", Detail: "Set state = \"stopped\" and leave enabled out, or leave masked out."})
 	}
@@ -113,7 +121,7 @@ func (s *service) Validate() []Problem {
 // Probe leaves out what the step does not ask for: a service that comes up just now must not make the
 // plan stale.
 func (s *service) Probe() string {
-	return serviceProbe + s.setUnit() + fmt.Sprintf("service_state \"$unit\" %s %s\n", yesNo(s.State != ""), yesNo(s.Enabled != nil))
+	return serviceProbe + s.setUnit() + fmt.Sprintf("service_state \"$unit\" %s %s %s\n", yesNo(s.State != ""), yesNo(s.Enabled != nil), yesNo(s.Masked != nil))
 }
 
 // shownName is the name in messages.
@@ -130,13 +138,14 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 	enabled, _ := obs.Get("enabled")
 	reload, _ := obs.Get("reload_daemon")
 	masked := load == "masked" || strings.HasPrefix(enabled, "masked")
+	mask, _ := obs.Get("mask")
 	name := s.shownName(f)
 	wantsUnit := s.State == "started" || s.Enabled != nil && *s.Enabled
 	switch {
 	case load == "not-found" && wantsUnit:
 		kinds := []string{"package", "systemd_unit", "file", "source_build", "download", "command"}
 		return Change{
-			Action: Unknown, Need: &Need{What: s.needed(f), Kinds: kinds}, Predict: s.predict(f, active, enabled),
+			Action: Unknown, Need: &Need{What: s.needed(f, isYes(obs, "script_only")), Kinds: kinds}, Predict: s.predict(f, active, enabled),
 		}, nil
 	case masked && wantsUnit && (s.Masked == nil || *s.Masked):
 		return Change{}, fmt.Errorf("%s is masked: someone switched it off on purpose; set masked = false to undo that", name)
@@ -144,6 +153,8 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 		return Change{}, fmt.Errorf("the unit file of %s is wrong (%s); systemd-analyze verify %s says where", name, load, name)
 	case s.Masked != nil && f.Init != "systemd":
 		return Change{}, fmt.Errorf("only systemd can mask a service; leave masked out")
+	case s.Masked != nil && *s.Masked && isYes(obs, "own_file"):
+		return Change{}, fmt.Errorf("%s cannot be masked: its unit file is in /etc/systemd/system, where the mask would be; move it to /usr/local/lib/systemd/system, or remove it", name)
 	}
 	change := Change{Action: NoOp}
 	var script []string
@@ -151,15 +162,18 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 		script = append(script, "systemctl daemon-reload || exit 1")
 		change.Diff = append(change.Diff, Attr{Name: "unit file", Before: "changed on disk", After: "read by systemd"})
 	}
-	if s.Masked != nil && *s.Masked != masked && load != "not-found" {
-		verb := map[bool]string{true: "mask", false: "unmask"}[*s.Masked]
-		script = append(script, "systemctl "+verb+" -- \"$unit\" || exit 1")
-		change.Diff = append(change.Diff, Attr{Name: "masked", Before: yesNo(masked), After: yesNo(*s.Masked)})
+	if s.Masked != nil && !*s.Masked && mask != "no" {
+		script = append(script, "service_mask no \"$unit\"")
+		change.Diff = append(change.Diff, Attr{Name: "masked", Before: mask, After: "no"})
 	}
-	if s.Enabled != nil {
-		line, err := s.planEnabled(&change, name, enabled)
+	if s.Enabled != nil && load != "not-found" {
+		line, err := s.planEnabled(&change, name, enabled, isYes(obs, "links"))
 		if err != nil {
 			return Change{}, err
+		}
+		if len(line) > 0 && masked && (s.Masked == nil || *s.Masked) {
+			// systemctl does not touch what is masked.
+			line = append([]string{"service_mask no \"$unit\""}, append(line, "service_mask yes \"$unit\"")...)
 		}
 		script = append(script, line...)
 	}
@@ -176,6 +190,11 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 		change.Diff = append(change.Diff, Attr{Name: "state", Before: "started", After: "stopped"})
 		change.Dangers = append(change.Dangers, "stops "+name)
 	}
+	if s.Masked != nil && *s.Masked && mask != "yes" {
+		// Last: nothing else can be done with a masked unit. A mask until the next boot is none for good.
+		script = append(script, "service_mask yes \"$unit\"")
+		change.Diff = append(change.Diff, Attr{Name: "masked", Before: mask, After: "yes"})
+	}
 	// Earlier steps may change the unit file, or start the service by installing its package.
 	change.Predict = s.predict(f, active, enabled)
 	if len(script) == 0 {
@@ -186,15 +205,19 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 	return change, nil
 }
 
-func (s *service) needed(f *Facts) string {
-	if f.Init == "systemd" {
+func (s *service) needed(f *Facts, scriptOnly bool) string {
+	switch {
+	case scriptOnly:
+		return fmt.Sprintf("unit %s (/etc/init.d/%s alone does not serve: this systemd ignores init scripts, as all do from version 260 on)", s.unit(), s.bare())
+	case f.Init == "systemd":
 		return "unit " + s.unit()
 	}
 	return "service " + s.bare()
 }
 
-// planEnabled compares with a UnitFileState; see systemctl(1), is-enabled.
-func (s *service) planEnabled(change *Change, name, found string) ([]string, error) {
+// planEnabled compares with a UnitFileState; see systemctl(1), is-enabled. links says that a masked unit would start at boot
+// but for the mask.
+func (s *service) planEnabled(change *Change, name, found string, links bool) ([]string, error) {
 	is := false
 	switch found {
 	case "enabled", "alias", "indirect":
@@ -203,13 +226,24 @@ func (s *service) planEnabled(change *Change, name, found string) ([]string, err
 		if *s.Enabled {
 			return nil, fmt.Errorf("%s cannot be enabled: its unit file has no [Install] section (%s), something else starts it; leave enabled out", name, found)
 		}
+	case "generated":
+		if !*s.Enabled {
+			return nil, fmt.Errorf("%s cannot be disabled: a generator makes it at every boot, from /etc/fstab or the like; change that, or set masked = true", name)
+		}
+		is = true
+	case "masked", "masked-runtime":
+		is = links
 	}
 	switch {
 	case *s.Enabled && !is:
 		change.Diff = append(change.Diff, Attr{Name: "enabled", Before: words(found), After: "enabled"})
 		return []string{"service_boot \"$unit\" yes"}, nil
-	case !*s.Enabled && (found == "enabled" || found == "enabled-runtime"):
-		change.Diff = append(change.Diff, Attr{Name: "enabled", Before: words(found), After: "disabled"})
+	case !*s.Enabled && (found == "enabled" || found == "enabled-runtime" || links):
+		before := words(found)
+		if links {
+			before = "enabled"
+		}
+		change.Diff = append(change.Diff, Attr{Name: "enabled", Before: before, After: "disabled"})
 		return []string{"service_boot \"$unit\" no"}, nil
 	}
 	return nil, nil
@@ -244,6 +278,9 @@ func (s *service) predict(f *Facts, active, enabled string) []Observation {
 				}
 				if enabled != "" {
 					lines = append(lines, "enabled "+enabled)
+				}
+				if s.Masked != nil {
+					lines = append(lines, "mask no")
 				}
 				predicted = append(predicted, Observe(append(lines, "reload_daemon "+reload)...))
 			}

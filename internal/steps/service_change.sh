@@ -21,6 +21,8 @@ service_do() {
 # service_start NAME and service_stays NAME: a service of Type=simple counts as started before it
 # has done anything, so a second look tells whether it stays.
 service_start() {
+	# A unit that failed too often is refused otherwise (StartLimitBurst of systemd.unit(5)).
+	[ "$F_INIT" != systemd ] || ! systemctl -q is-failed -- "$1" || systemctl reset-failed -- "$1"
 	service_do start "$1" || {
 		service_show "$1"
 		fail "$1 did not start; the lines above say why"
@@ -51,11 +53,27 @@ service_stop() {
 	}
 }
 
+# service_real NAME: sets real to the name of the unit that an alias stands for, since systemctl refuses the alias.
+service_real() {
+	real=$(systemctl show -p Id -- "$1" 2>/dev/null) && real=${real#Id=} && [ -n "$real" ] || real=$1
+}
+
+# service_mask yes|no NAME
+service_mask() {
+	service_real "$2"
+	if [ "$1" = yes ]; then
+		systemctl mask -- "$real"
+	else
+		systemctl unmask -- "$real" && systemctl unmask --runtime -- "$real"
+	fi || fail "$2 could not be masked or unmasked"
+}
+
 # service_boot NAME yes|no: start at boot, or not.
 service_boot() {
+	[ "$F_INIT" != systemd ] || service_real "$1"
 	case $F_INIT$2 in
-	systemdyes) systemctl enable -- "$1" ;;
-	systemdno) systemctl disable -- "$1" ;;
+	systemdyes) systemctl enable -- "$real" ;;
+	systemdno) systemctl disable -- "$real" && systemctl disable --runtime -- "$real" ;;
 	openrcyes) rc-update add "$1" default ;;
 	openrcno) rc-update -a del "$1" ;;
 	*)
@@ -75,15 +93,10 @@ service_boot() {
 	esac || fail "$1 could not be switched for the next boot"
 }
 
-# service_reread NAME: has systemd read its files if they changed?
-service_reread() {
-	[ "$F_INIT" = systemd ] || return 0
-	[ "$(systemctl show -p NeedDaemonReload -- "$1")" != NeedDaemonReload=yes ] || systemctl daemon-reload
-}
-
 # service_event restart|reload NAME always|running: always starts what is stopped too.
 service_event() {
-	service_reread "$2" || fail "systemctl daemon-reload failed"
+	# Always: NeedDaemonReload misses the first drop-in of a unit, and files that are older than those before them.
+	[ "$F_INIT" != systemd ] || systemctl daemon-reload || fail "systemctl daemon-reload failed"
 	event_running=no
 	case $F_INIT in
 	systemd)

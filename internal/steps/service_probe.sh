@@ -1,8 +1,9 @@
-# service_state NAME ACTIVE ENABLED: lines about a service: load, type, active, enabled, reload_daemon,
-# the same words for systemd, OpenRC and SysV. NAME has its suffix on systemd alone. ACTIVE and ENABLED
-# are yes if those lines are wanted.
+# service_state NAME ACTIVE ENABLED MASKED: lines about a service: load, type, active, enabled, mask,
+# reload_daemon, the same words for systemd, OpenRC and SysV. NAME has its suffix on systemd alone. ACTIVE, ENABLED
+# and MASKED are yes if those lines are wanted.
 service_state() {
-	want_active=$2 want_enabled=$3
+	want_active=$2 want_enabled=$3 want_masked=$4
+	unit_mask=no unit_links=no unit_own=no unit_script=no
 	case $F_INIT in
 	systemd) systemd_state "$1" ;;
 	openrc) openrc_state "$1" ;;
@@ -12,8 +13,21 @@ service_state() {
 }
 
 systemd_state() {
-	unit_lines=$(systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit -- "$1") || exit 1
-	unit_load=not-found unit_active=inactive unit_enabled='' unit_reload=no unit_type='' unit_remain=no
+	unit_load=not-found unit_active=inactive unit_enabled='' unit_reload=no unit_type='' unit_remain=no unit_source='' unit_id=$1
+	case $1 in
+	*@ | *@.*)
+		# A template is only a file: show does not know it.
+		unit_enabled=$(systemctl is-enabled -- "$1" 2>/dev/null)
+		case $unit_enabled in
+		'' | not-found) ;;
+		masked*) unit_load=masked unit_mask=yes ;;
+		*) unit_load=loaded ;;
+		esac
+		say_service
+		return
+		;;
+	esac
+	unit_lines=$(systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload,Type,RemainAfterExit,SourcePath,Id -- "$1") || exit 1
 	while IFS='=' read -r unit_key unit_value; do
 		case $unit_key in
 		LoadState) unit_load=$unit_value ;;
@@ -22,6 +36,8 @@ systemd_state() {
 		NeedDaemonReload) unit_reload=$unit_value ;;
 		Type) unit_type=$unit_value ;;
 		RemainAfterExit) unit_remain=$unit_value ;;
+		SourcePath) unit_source=$unit_value ;;
+		Id) unit_id=${unit_value:-$1} ;;
 		esac
 	done <<END
 $unit_lines
@@ -32,12 +48,33 @@ END
 			[ ! -e "$unit_dir/$1" ] || unit_load=unread
 		done
 	fi
+	if [ "$unit_load" = not-found ] && [ -x "/etc/init.d/${1%.service}" ]; then
+		# A generator makes units of such scripts; systemd has none from version 260 on.
+		unit_script=yes
+		for unit_dir in /usr/lib/systemd /lib/systemd; do
+			[ ! -x "$unit_dir/system-generators/systemd-sysv-generator" ] || unit_load=unread unit_script=no
+		done
+	fi
 	# Scripts of SysV have no state of their own before systemd 220; is-enabled asks chkconfig.
-	case $unit_load$unit_enabled$want_enabled in
-	loadedyes | loadedgeneratedyes)
+	case $unit_load$unit_enabled$want_enabled:$unit_source in
+	loadedyes:* | loadedgeneratedyes:/etc/init.d/* | loadedgeneratedyes:/etc/rc.d/init.d/*)
 		if systemctl is-enabled "$1" >/dev/null 2>&1; then unit_enabled=enabled; else unit_enabled=disabled; fi
 		;;
 	esac
+	case $unit_load:$unit_enabled in
+	*:masked-runtime) unit_mask=runtime unit_load=masked ;;
+	# The alias of a masked unit is an error to load.
+	masked:* | *:masked) unit_mask=yes unit_load=masked ;;
+	esac
+	if [ "$unit_mask" = no ]; then
+		# The link of a mask would take the place of a file that lies there.
+		[ ! -f "/etc/systemd/system/$unit_id" ] || [ -h "/etc/systemd/system/$unit_id" ] || unit_own=yes
+	else
+		# What starts it at boot is hidden by the mask, and comes back with the unit.
+		for unit_dir in /etc/systemd/system/*.wants /etc/systemd/system/*.requires; do
+			[ ! -h "$unit_dir/$1" ] || unit_links=yes
+		done
+	fi
 	# A oneshot that does not remain is inactive once it is done.
 	if [ "$unit_type$unit_remain" = oneshotno ]; then unit_type=oneshot; else unit_type=; fi
 	say_service
@@ -50,7 +87,15 @@ say_service() {
 		[ -z "$unit_type" ] || say type "$unit_type"
 		say active "$unit_active"
 	fi
-	[ "$want_enabled" = no ] || say enabled "${unit_enabled:-none}"
+	if [ "$want_enabled" = yes ]; then
+		say enabled "${unit_enabled:-none}"
+		[ "$unit_links" = no ] || say links yes
+	fi
+	if [ "$want_masked" = yes ]; then
+		say mask "$unit_mask"
+		[ "$unit_own" = no ] || say own_file yes
+	fi
+	[ "$unit_script" = no ] || say script_only yes
 	say reload_daemon "$unit_reload"
 }
 

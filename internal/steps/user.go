@@ -21,8 +21,12 @@ with the kind group. A new member of a group has it in force in the next step al
 step with run_as is a login of its own.
 
 password_hash is what crypt(3) makes of a password ("openssl passwd -6", "mkpasswd"); it travels
-outside of every command line. lock = true keeps the password from working, while SSH keys still
-work; give a shell of /usr/sbin/nologin to keep everybody out.
+outside of every command line. A new account without one has "*" in its place: no password works, SSH
+keys do. lock = true keeps the password from working. SSH keys still work then, except where sshd runs
+with UsePAM no: it takes a locked account for closed. Give a shell of /usr/sbin/nologin to keep everybody
+out. lock = false undoes a lock, and never leaves an account that opens without a password.
+
+A home that is there already, and the group of a new account, keep their owner; the plan says so.
 
 state = "absent" deletes the account and leaves its home, unless remove_home is set. An account
 that runs processes cannot be deleted.
@@ -59,7 +63,7 @@ step "user" "metrics" {
 		return u, Args{
 			nameArg("name", &u.Name, "Name of the user.").Must(),
 			optIntArg("uid", &u.UID, 0, maxID, "Its number. Left out, a new user gets a free one and an existing one keeps its own."),
-			nameArg("group", &u.Group, "Name of the primary group, which must exist.").With("of a new user a group of its own name"),
+			nameArg("group", &u.Group, "Name or number of the primary group, which must exist.").With("of a new user a group of its own name"),
 			namesArg("groups", &u.Groups, "Names of further groups, which must exist. They are added to those that the user has."),
 			boolArg("exclusive", &u.Exclusive, "The user leaves every further group that groups does not name."),
 			pathArg("shell", &u.Shell, "The login shell."),
@@ -108,6 +112,19 @@ func (u *user) Validate() []Problem {
 	if u.Comment != nil && strings.Contains(*u.Comment, ":") {
 		problems = append(problems, Problem{Arg: "comment", Summary: "the comment holds a colon", Detail: "It would end the field of passwd(5). Leave it out."})
 	}
+	if onlyDigits.MatchString(u.Name) {
+		problems = append(problems, Problem{Arg: "name", Summary: fmt.Sprintf("%q would be taken for the number of a user", u.Name), Detail: "Give a name that holds a letter."})
+	}
+	for _, g := range u.Groups {
+		if onlyDigits.MatchString(g) {
+			problems = append(problems, Problem{Arg: "groups", Summary: fmt.Sprintf("%q is the number of a group", g), Detail: "Give the name of the group."})
+		}
+	}
+	for _, path := range []struct{ arg, value string }{{"home", u.Home}, {"shell", u.Shell}} {
+		if strings.Contains(path.value, ":") {
+			problems = append(problems, Problem{Arg: path.arg, Summary: "the path holds a colon", Detail: "It would end the field of passwd(5)."})
+		}
+	}
 	if u.PasswordHash != nil && !hashPattern.MatchString(u.PasswordHash.Reveal()) {
 		problems = append(problems, Problem{
 			Arg: "password_hash", Summary: "this is no hash of a password",
@@ -129,6 +146,7 @@ func (u *user) Probe() string {
 		for _, g := range u.wantedGroups() {
 			b.WriteString(probeGroup(g))
 		}
+		b.WriteString(u.probeUID() + u.probeShell() + u.probeHome())
 	}
 	b.WriteString("\texit 0\n\t;;\n*) fail 'cannot look up the user' ;;\nesac\nsay exists yes\n")
 	if u.State == "absent" {
@@ -138,13 +156,20 @@ func (u *user) Probe() string {
 	b.WriteString("l=${l#*:*:} uid=${l%%:*}\nl=${l#*:} gid=${l%%:*}\nl=${l#*:} comment=${l%%:*}\nl=${l#*:}\n")
 	b.WriteString("say uid \"$uid\"\nsay gid \"$gid\"\nsay home \"${l%%:*}\"\n")
 	if u.Shell != "" {
-		b.WriteString("say shell \"${l##*:}\"\n")
+		fmt.Fprintf(&b, "shell=${l##*:}\nsay shell \"$shell\"\n[ \"$shell\" = %s ] || {\n%s}\n", shell.Quote(u.Shell), u.probeShell())
+	}
+	if u.UID != nil {
+		fmt.Fprintf(&b, "[ \"$uid\" = %d ] || {\n%s}\n", *u.UID, u.probeUID())
 	}
 	if u.Comment != nil {
 		b.WriteString("say comment \"$comment\"\n")
 	}
 	if u.Group != "" {
-		fmt.Fprintf(&b, "g=$(id -gn -- \"$n\") || exit 1\nsay group \"$g\"\n[ \"$g\" = %s ] || {\n%s}\n", shell.Quote(u.Group), probeGroup(u.Group))
+		look := "g=$(id -gn -- \"$n\") || exit 1"
+		if onlyDigits.MatchString(u.Group) {
+			look = "g=$gid"
+		}
+		fmt.Fprintf(&b, look+"\nsay group \"$g\"\n[ \"$g\" = %s ] || {\n%s}\n", shell.Quote(u.Group), probeGroup(u.Group))
 	}
 	if u.Groups != nil {
 		b.WriteString(u.probeGroups())
@@ -169,8 +194,44 @@ func (u *user) wantedGroups() []string {
 	return names
 }
 
+// probeUID is sh that reports who has the wanted number.
+func (u *user) probeUID() string {
+	if u.UID == nil {
+		return ""
+	}
+	return fmt.Sprintf("taken=$(id_name passwd %d) && [ -n \"$taken\" ] && say missing \"free uid %d ($taken has it)\"\n", *u.UID, *u.UID)
+}
+
+// probeShell is sh that reports a shell that is not there: nobody could log in.
+func (u *user) probeShell() string {
+	if u.Shell == "" {
+		return ""
+	}
+	return fmt.Sprintf("[ -e %s ] || say missing %s\n", shell.Quote(u.Shell), shell.Quote("file "+u.Shell))
+}
+
+// probeHome is sh that prints "home_of OWNER" for the home of a new account that is there already.
+func (u *user) probeHome() string {
+	if !u.CreateHome {
+		return ""
+	}
+	return fmt.Sprintf(`h=%s
+if [ -z "$h" ]; then
+	[ ! -r /etc/default/useradd ] || h=$(sed -n 's/^HOME=//p' /etc/default/useradd)
+	h=${h:-/home}/$n
+fi
+if [ -e "$h" ]; then
+	o=$(stat -c %%U:%%u -- "$h") || exit 1
+	say home_of "$h $o"
+fi
+`, shell.Quote(u.Home))
+}
+
 // probeGroup is sh that reports a group that does not exist.
 func probeGroup(name string) string {
+	if onlyDigits.MatchString(name) {
+		return fmt.Sprintf("g=$(id_name group %s) && [ -n \"$g\" ] || say missing %s\n", name, shell.Quote("group "+name))
+	}
 	return fmt.Sprintf("account group %s >/dev/null\ncase $? in 0) ;; 2) say missing %s ;; *) fail 'cannot look up a group' ;; esac\n",
 		shell.Quote(name), shell.Quote("group "+name))
 }
@@ -198,15 +259,16 @@ done
 	return b.String()
 }
 
-// probePassword is sh that prints the salted sum of the hash without its lock, and the lock: "yes",
-// "no", or "none" where there is no password at all ("!", "!!", "*").
+// probePassword is sh that prints the salted sum of the hash without its lock, and the lock: "yes" or "no" for a hash, "none" for
+// "*", which no password fits, and "bare" for a lock without a hash behind it.
 func (u *user) probePassword() string {
 	var b strings.Builder
 	b.WriteString(`[ "$F_UID" = 0 ] || fail 'only root can look at passwords: set become = true'
 h=$(account shadow "$n") || fail 'there is no entry in the shadow file'
 h=${h#*:} h=${h%%:*}
 case $h in
-'!' | '!!' | '!*' | '*') lock=none ;;
+'!' | '!!' | '!*' | '!!*' | '*LK*') lock=bare ;;
+'*') lock=none ;;
 '!'*) lock=yes ;;
 *) lock=no ;;
 esac

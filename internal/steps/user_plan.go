@@ -2,6 +2,8 @@ package steps
 
 import (
 	"fmt"
+	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,14 +71,30 @@ func (u *user) planNew(obs Observation) Change {
 		change.Diff = append(change.Diff, Attr{Name: "password_hash", Sensitive: true, BeforeMissing: true})
 		change.Ops = append(change.Ops, u.setPassword())
 	}
-	// A new account has no password, which is as good as locked.
-	if u.Lock != nil && *u.Lock && u.PasswordHash != nil {
+	if u.locked() {
 		change.compare("lock", "", "true")
-		change.Ops = append(change.Ops, Run{Script: u.setLock(true)})
+		if u.PasswordHash != nil {
+			change.Ops = append(change.Ops, Run{Script: u.setLock(true)})
+		}
+	}
+	if found, yes := obs.Get("home_of"); yes {
+		home, owner, _ := strings.Cut(found, " ")
+		name, uid, _ := strings.Cut(owner, ":")
+		if name == "UNKNOWN" {
+			name = uid
+		}
+		if u.UID == nil || uid != strconv.Itoa(*u.UID) {
+			change.Dangers = append(change.Dangers, fmt.Sprintf("%s is there already and stays with its owner %s; give it to %s with a step \"directory\"", home, name, u.Name))
+		}
 	}
 	change.missing(obs)
 	return change
 }
+
+func (u *user) locked() bool { return u.Lock != nil && *u.Lock }
+
+// plainAccount is a name that every useradd takes; others are a matter of the option --badname, where it has one.
+var plainAccount = regexp.MustCompile(`^[a-z_][a-z0-9_-]*$`)
 
 // add is sh that makes the account, without its password.
 func (u *user) add() string {
@@ -107,23 +125,39 @@ func (u *user) add() string {
 	} else {
 		both("-M", "-H", "")
 	}
+	if u.PasswordHash == nil && !u.locked() {
+		// useradd leaves "!", with which an sshd without PAM refuses keys too (LOCKED_PASSWD_PREFIX of OpenSSH). The value is
+		// no secret.
+		shadow = append(shadow, "-p", "*")
+	}
 	name := shell.Quote(u.Name)
 	group := shell.Quote(u.Group)
 	var b strings.Builder
 	if u.Group == "" {
 		// useradd refuses to make the user's own group if there is one of the name already.
 		fmt.Fprintf(&b, "g=\nif account group %s >/dev/null; then g=%s; fi\n", name, name)
+	} else if onlyDigits.MatchString(u.Group) {
+		fmt.Fprintf(&b, "g=$(id_name group %s) || exit 1\n", group)
 	} else {
 		fmt.Fprintf(&b, "g=%s\n", group)
 	}
-	fmt.Fprintf(&b, "if have useradd; then\n\t%s ${g:+-g \"$g\"} %s || exit 1\nelse\n", shell.Words(shadow...), name)
+	if u.CreateHome && u.Home != "" {
+		// useradd before 4.6 makes the account and then fails for its home; adduser of busybox does not even fail.
+		fmt.Fprintf(&b, "mkdir -p -- %s || exit 1\n", shell.Quote(path.Dir(u.Home)))
+	}
+	odd := ""
+	if !plainAccount.MatchString(u.Name) {
+		odd = "${odd:+\"$odd\"} "
+		b.WriteString("odd=\ncase $(useradd --help 2>&1) in *--badname*) odd=--badname ;; esac\n")
+	}
+	fmt.Fprintf(&b, "if have useradd; then\n\t%s %s${g:+-g \"$g\"} %s || exit 1\nelse\n", shell.Words(shadow...), odd, name)
 	if u.System && u.Group == "" {
 		// adduser -S alone would take the group nogroup.
 		fmt.Fprintf(&b, "\t[ -n \"$g\" ] || addgroup -S %s || exit 1\n\tg=%s\n", name, name)
 	}
 	fmt.Fprintf(&b, "\t%s ${g:+-G \"$g\"} %s || exit 1\n", shell.Words(busybox...), name)
-	if u.PasswordHash == nil {
-		// adduser -D leaves "!", with which an sshd without PAM, as Alpine's is, refuses keys too.
+	if u.PasswordHash == nil && !u.locked() {
+		// adduser -D leaves "!" too.
 		fmt.Fprintf(&b, "\tprintf '%%s:*\\n' %s | chpasswd -e || exit 1\n", name)
 	}
 	b.WriteString("fi\n")
@@ -218,22 +252,35 @@ func (u *user) password(change *Change, f *Facts, obs Observation) []Op {
 		if sum, _ := obs.Get("password"); sum != Secret(u.PasswordHash.Reveal()).Sum(f) {
 			change.Diff = append(change.Diff, Attr{Name: "password_hash", Sensitive: true})
 			ops = append(ops, u.setPassword())
-			if lock != "" && u.PasswordHash.Reveal() != "*" {
-				lock = "no" // chpasswd replaces the whole field, with its lock
+			// The whole field is replaced, with its lock.
+			if lock = "no"; u.PasswordHash.Reveal() == "*" {
+				lock = "none"
 			}
 		}
 	}
-	if u.Lock == nil || lock == "none" || (lock == "yes") == *u.Lock {
+	if u.Lock == nil || *u.Lock && lock != "no" || !*u.Lock && lock != "yes" && lock != "bare" {
 		return ops
 	}
-	observed, _ := obs.Get("lock")
-	if (observed == "yes") != *u.Lock {
-		change.Diff = append(change.Diff, Attr{Name: "lock", Before: fmt.Sprint(observed == "yes"), After: fmt.Sprint(*u.Lock)})
+	if observed, _ := obs.Get("lock"); (observed == "yes" || observed == "bare") != *u.Lock {
+		change.Diff = append(change.Diff, Attr{Name: "lock", Before: fmt.Sprint(!*u.Lock), After: fmt.Sprint(*u.Lock)})
+	}
+	if lock == "bare" {
+		// Without the lock nothing would be left, and usermod -U refuses what busybox does: an account that anybody can enter.
+		return append(ops, Run{Script: u.setNoPassword()})
 	}
 	return append(ops, Run{Script: u.setLock(*u.Lock)})
 }
 
+// setNoPassword is sh that leaves an account which no password opens, and which is not locked.
+func (u *user) setNoPassword() string {
+	name := shell.Quote(u.Name)
+	return fmt.Sprintf("if have usermod; then usermod -p '*' %s; else printf '%%s:*\\n' %s | chpasswd -e; fi", name, name)
+}
+
 func (u *user) setPassword() Op {
+	if u.PasswordHash.Reveal() == "*" {
+		return Run{Script: u.setNoPassword()}
+	}
 	return Run{Script: "chpasswd -e", Stdin: &Content{Text: Secret(u.Name + ":" + u.PasswordHash.Reveal() + "\n")}}
 }
 

@@ -1,0 +1,228 @@
+package ssh
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// The markers of known_hosts lines (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+const (
+	markerNone      = ""
+	markerAuthority = "@cert-authority"
+	markerRevoked   = "@revoked"
+)
+
+// A knownHosts is what the known_hosts files of a host say. Lines are found and judged as OpenSSH does it (hostfile.c);
+// the library's own package ends with an error at the first line that it does not understand, and knows patterns
+// otherwise.
+type knownHosts struct {
+	lines []knownLine
+	exact map[string][]int // lines that name a host without any pattern, by that name
+	loose []int            // lines with patterns or hashed names
+	// passed says which lines were passed over and why, one warning a file.
+	passed []string
+
+	mu    sync.Mutex
+	found map[string][]*knownLine // what was looked up, by name: each host asks several times
+}
+
+// A knownLine is one line of a file. Its strings are parts of the file's text.
+type knownLine struct {
+	marker string
+	hosts  string // in lower case unless they are hashed
+	hash   hashedName
+	key    string // in base64
+	file   string
+	number int
+}
+
+// A knownKey is a key of a line.
+type knownKey struct {
+	ssh.PublicKey
+	line *knownLine
+}
+
+func (k knownKey) describe() string {
+	return fmt.Sprintf("%s:%d (%s %s)", k.line.file, k.line.number, k.Type(), ssh.FingerprintSHA256(k.PublicKey))
+}
+
+// byteOrderMark is what some editors put before the first line, where ssh takes it for a part of the name.
+const byteOrderMark = "\xef\xbb\xbf"
+
+var errMark = errors.New("it begins with a byte order mark, which ssh takes for a part of the name; remove the mark")
+
+// add reads a file. Lines that are not understood are passed over: other programs write the file too.
+func (k *knownHosts) add(file, text string) {
+	var passed passedLines
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line, _, _ = strings.Cut(strings.TrimSuffix(line, "\n"), "\x00") // ssh reads C strings
+		line = strings.TrimLeft(line, " \t")
+		if content := strings.TrimRight(strings.TrimPrefix(line, byteOrderMark), "\r \t"); content == "" || content[0] == '#' {
+			continue
+		}
+		entry, err := parseKnownLine(line)
+		if strings.HasPrefix(line, byteOrderMark) {
+			passed.add(number, errMark)
+		} else if err != nil {
+			passed.add(number, err)
+		}
+		if err != nil {
+			continue
+		}
+		entry.file, entry.number = file, number
+		k.index(entry)
+	}
+	if len(passed.numbers) > 0 {
+		k.passed = append(k.passed, passed.warning(file))
+	}
+}
+
+func (k *knownHosts) index(entry knownLine) {
+	n := len(k.lines)
+	k.lines = append(k.lines, entry)
+	if entry.hash.hashed() || strings.ContainsAny(entry.hosts, "*?!") {
+		k.loose = append(k.loose, n)
+		return
+	}
+	if k.exact == nil {
+		k.exact = map[string][]int{}
+	}
+	for name := range strings.SplitSeq(entry.hosts, ",") {
+		if at := k.exact[name]; len(at) == 0 || at[len(at)-1] != n {
+			k.exact[name] = append(at, n)
+		}
+	}
+}
+
+// parseKnownLine takes a line apart, and makes sure that its key can be read.
+func parseKnownLine(line string) (knownLine, error) {
+	var l knownLine
+	var err error
+	if l.marker, line, err = cutMarker(line); err != nil {
+		return l, err
+	}
+	hosts, rest := cutField(line)
+	if strings.HasPrefix(hosts, "|") {
+		if l.hash, err = parseHashedName(hosts); err != nil {
+			return l, err
+		}
+		l.hosts = hosts
+	} else {
+		l.hosts = lower(hosts)
+	}
+	kind, rest := cutField(rest)
+	if kind == "" || kind[0] == '#' {
+		return l, errors.New("it ends before the type of a key")
+	}
+	if l.key, _ = cutField(rest); l.key == "" {
+		return l, errors.New("it ends before the key")
+	}
+	key, err := l.parseKey()
+	switch {
+	case len(kind) < 8 && strings.Trim(kind, "0123456789") == "":
+		return l, errors.New("it holds a key of SSH 1")
+	case err != nil:
+		return l, fmt.Errorf("its key of type %s is not understood", printable(kind))
+	case key.Type() != kind && (key.Type() != ssh.KeyAlgoRSA || kind != ssh.KeyAlgoRSASHA256 && kind != ssh.KeyAlgoRSASHA512):
+		return l, fmt.Errorf("it says %s and holds a key of type %s", printable(kind), printable(key.Type()))
+	}
+	return l, nil
+}
+
+// parseKey reads the key of a line. Lines are kept as text: most of a long file is never asked for.
+func (l *knownLine) parseKey() (ssh.PublicKey, error) {
+	blob, err := base64.StdEncoding.Strict().DecodeString(l.key)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.ParsePublicKey(blob)
+}
+
+// cutMarker takes the marker off a line. As in ssh, it ends at the first blank, or at the first tab where the line has no
+// blanks. A revocation is heeded however it is set off.
+func cutMarker(line string) (marker, rest string, err error) {
+	if !strings.HasPrefix(line, "@") {
+		return markerNone, line, nil
+	}
+	if word, rest := cutField(line); word == markerRevoked && !strings.HasPrefix(rest, "@") {
+		return markerRevoked, rest, nil
+	}
+	end := strings.IndexByte(line, ' ')
+	if end < 0 {
+		end = max(0, strings.IndexByte(line, '\t'))
+	}
+	marker, rest = line[:end], strings.TrimLeft(line[end:], " \t")
+	if marker != markerAuthority || strings.HasPrefix(rest, "@") {
+		word, _ := cutField(line)
+		return "", "", fmt.Errorf("the marker %s is not known", printable(word))
+	}
+	return marker, rest, nil
+}
+
+// cutField splits at the first run of blanks and tabs.
+func cutField(s string) (field, rest string) {
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		return s[:i], strings.TrimLeft(s[i:], " \t")
+	}
+	return s, ""
+}
+
+// lower is ssh's lowercase: ASCII only.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// printable bounds a word of a file for a message.
+func printable(word string) string {
+	const longest = 40
+	if len(word) > longest {
+		return fmt.Sprintf("%q…", word[:longest])
+	}
+	return fmt.Sprintf("%q", word)
+}
+
+// passedLines collects the lines of one file that were passed over.
+type passedLines struct {
+	numbers []int
+	reason  error // of the first
+}
+
+func (p *passedLines) add(number int, reason error) {
+	if p.reason == nil {
+		p.reason = reason
+	}
+	p.numbers = append(p.numbers, number)
+}
+
+func (p *passedLines) warning(file string) string {
+	const listed = 5
+	text := fmt.Sprintf("%s:%d: the line is passed over: %v", file, p.numbers[0], p.reason)
+	more := p.numbers[1:]
+	if len(more) == 0 {
+		return text
+	}
+	var list []string
+	for _, n := range more[:min(len(more), listed)] {
+		list = append(list, fmt.Sprint(n))
+	}
+	text += "; so are lines " + strings.Join(list, ", ")
+	if len(more) == 1 {
+		text = strings.Replace(text, "; so are lines ", "; so is line ", 1)
+	}
+	if len(more) > listed {
+		text += fmt.Sprintf(" and %d more", len(more)-listed)
+	}
+	return text
+}
