@@ -91,13 +91,17 @@ func python(t *testing.T) string {
 // minimalPython is a python3 without most of its library, as of Debian's python3-minimal.
 func minimalPython(t *testing.T) string {
 	t.Helper()
+	interpreter := python(t)
+	if !filepath.IsAbs(interpreter) {
+		return interpreter // a script of that name would start itself for ever
+	}
 	dir := t.TempDir()
 	for _, module := range []string{"urllib", "zipfile", "shutil"} {
 		if err := os.WriteFile(filepath.Join(dir, module+".py"), []byte("raise ImportError('no such module here')\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return "#!/bin/sh\nPYTHONPATH=" + shell.Quote(dir) + "\nexport PYTHONPATH\nexec " + shell.Quote(python(t)) + " \"$@\"\n"
+	return "#!/bin/sh\nPYTHONPATH=" + shell.Quote(dir) + "\nexport PYTHONPATH\nexec " + shell.Quote(interpreter) + " \"$@\"\n"
 }
 
 // withTools runs a test for every shell on a host with these programs.
