@@ -252,6 +252,10 @@ func runHost(t *testing.T, k *Kind, d *dataFile, sh []string, rewrite bool) {
 			lack(t, "the setup of "+d.path+" needs root")
 			return
 		}
+		if strings.Contains(r.stderr, "not found") {
+			lack(t, "the setup of "+d.path+" needs a program: "+r.stderr)
+			return
+		}
 		t.Fatalf("setup: exit %d: %s", r.exit, r.stderr)
 	}
 	obs := h.probe(t, step, true)
