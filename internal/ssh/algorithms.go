@@ -6,31 +6,41 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// The lists are explicit so that a new release of the library changes nothing unseen. What they leave out, and why:
+// The lists are explicit so that a new release of the library changes nothing unseen. What is offered first leaves out:
 //   - ChaCha20-Poly1305 and the CBC modes: Terrapin (CVE-2023-48795) bites them unless both sides use strict key
 //     exchange, which the library does not report.
 //   - MACs other than encrypt-then-MAC, and everything on SHA-1.
-//   - Key exchange over the NIST curves. Group 16 with SHA-512 stands last, for hosts in FIPS mode, where OpenSSH has
-//     no curve25519.
+//   - Key exchange over the NIST curves, and over groups that the host chooses. Group 16 with SHA-512 stands last, for hosts
+//     in FIPS mode, where OpenSSH has no curve25519.
 //   - ECDSA host keys, unless one is on record: that one still connects.
 //
-// OpenSSH 7.4, the server of CentOS 7, has all that is needed: curve25519-sha256, AES-GCM, ssh-ed25519.
+// OpenSSH 7.4, the server of CentOS 7, has all that is needed: curve25519-sha256, AES-GCM, ssh-ed25519. A host that knows none of
+// this is asked once more with a wider list. Nothing on SHA-1 and no CBC is in there either, and ChaCha20-Poly1305 only where
+// the host offers strict key exchange. That offer is under the host's signature, and the library uses it wherever it is made.
 
-func keyExchanges(legacy bool) []string {
+// A width says how much is offered.
+type width struct{ more, strict bool }
+
+func keyExchanges(legacy bool, w width) []string {
 	// The library adds curve25519-sha256@libssh.org, the older name of the same method, by itself.
 	list := []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519, ssh.KeyExchangeDH16SHA512}
-	if legacy {
+	if legacy || w.more {
 		list = append(list, ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521,
 			ssh.KeyExchangeDHGEXSHA256, ssh.KeyExchangeDH14SHA256)
+	}
+	if legacy {
 		list = append(list, ssh.InsecureAlgorithms().KeyExchanges...)
 	}
 	return list
 }
 
-func ciphers(legacy bool) []string {
+func ciphers(legacy bool, w width) []string {
 	list := []string{
 		ssh.CipherAES128GCM, ssh.CipherAES256GCM,
 		ssh.CipherAES128CTR, ssh.CipherAES192CTR, ssh.CipherAES256CTR,
+	}
+	if w.more && w.strict {
+		list = append(list, ssh.CipherChaCha20Poly1305)
 	}
 	if legacy {
 		list = append(list, ssh.InsecureAlgorithms().Ciphers...)
@@ -38,10 +48,13 @@ func ciphers(legacy bool) []string {
 	return list
 }
 
-func macs(legacy bool) []string {
+func macs(legacy bool, w width) []string {
 	list := []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM}
+	if legacy || w.more {
+		list = append(list, ssh.HMACSHA256, ssh.HMACSHA512)
+	}
 	if legacy {
-		list = append(list, ssh.HMACSHA256, ssh.HMACSHA512, ssh.HMACSHA1)
+		list = append(list, ssh.HMACSHA1)
 		list = append(list, ssh.InsecureAlgorithms().MACs...)
 	}
 	return list

@@ -94,7 +94,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	login := &login{ctx: ctx, target: t, watch: watch, dialer: d}
 	defer login.close()
 	var keyErr error
-	config := clientConfig(t, narrow(keys.algorithms(t.Legacy), t.HostKeyAlgorithms))
+	config := clientConfig(t, d.width(t), narrow(keys.algorithms(t.Legacy), t.HostKeyAlgorithms))
 	if len(config.HostKeyAlgorithms) == 0 {
 		l.Close()
 		return nil, t.fail(PhaseHandshake, fmt.Errorf("HostKeyAlgorithms %s leaves no algorithm that provision offers", t.HostKeyAlgorithms), "name safe ones there")
@@ -105,10 +105,12 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 		}
 		if keyErr == nil {
 			watch.enter(PhaseAuthenticate)
+			l.head.forget()
 		}
 		return keyErr
 	}
 	config.AuthCallback = login.next
+	config.BannerCallback = login.hear
 
 	conn, channels, requests, err := ssh.NewClientConn(l, t.addr(), config)
 	phase, ranOut := watch.end()
@@ -134,6 +136,10 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 		authErr, hint := login.failure(err)
 		return nil, t.fail(phase, authErr, hint)
 	}
+	if said, _ := l.head.split(); said != "" {
+		return nil, t.fail(phase, fmt.Errorf("the host says %q: %w", said, err), saidHint(said, err))
+	}
+	err = d.widen(t, l, err)
 	if command, ok := l.Conn.(*commandConn); ok {
 		return nil, t.fail(phase, command.explain(err), "")
 	}
@@ -141,15 +147,29 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 }
 
 // clientConfig lists what is negotiated. Nothing is left to the library's choice.
-func clientConfig(t Target, hostKeyAlgorithms []string) *ssh.ClientConfig {
+func clientConfig(t Target, w width, hostKeyAlgorithms []string) *ssh.ClientConfig {
 	return &ssh.ClientConfig{
 		Config: ssh.Config{
-			KeyExchanges: keyExchanges(t.Legacy), Ciphers: ciphers(t.Legacy), MACs: macs(t.Legacy),
+			KeyExchanges: keyExchanges(t.Legacy, w), Ciphers: ciphers(t.Legacy, w), MACs: macs(t.Legacy, w),
 		},
 		User:              t.User,
 		HostKeyAlgorithms: hostKeyAlgorithms,
 		ClientVersion:     "SSH-2.0-provision",
 	}
+}
+
+// banned reports whether sshd says that it lets nobody in from here for a while (sshd_config(5), PerSourcePenalties).
+func banned(said string) bool { return strings.Contains(said, "Not allowed at this time") }
+
+// saidHint says what to do about what a host says before it hangs up.
+func saidHint(said string, err error) string {
+	switch {
+	case banned(said):
+		return "too many failed logins came from this address (PerSourcePenalties in its sshd_config): mend them, and wait until it forgets them"
+	case strings.Contains(said, "Exceeded MaxStartups"):
+		return "too many connections are not logged in (MaxStartups in its sshd_config): try again later, or with a smaller --parallel"
+	}
+	return handshakeHint(err)
 }
 
 // handshakeHint says what to do about a key exchange that failed.

@@ -25,6 +25,9 @@ type Dialer struct {
 	knownHosts map[string]*knownHostsFiles
 	keyFiles   map[string]*keyFile
 	scanned    map[string]*scans // by the way to an address with its port
+	widths     map[string]width  // by address with port
+	ways       map[string]*way   // by the way to a login
+	pauses     []time.Duration   // of a server that has banned us, for tests; nil: penaltyPauses
 }
 
 // Dial connects to t, through its jumps, and logs in. See [Dialer] for many hosts. Every phase of every hop ends within
@@ -37,13 +40,18 @@ func Dial(ctx context.Context, t Target) (*Client, error) { return new(Dialer).D
 func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) { return d.dial(ctx, t.hops()) }
 
 // dial connects to the last of hops, through the others.
-func (d *Dialer) dial(ctx context.Context, hops []Target) (*Client, error) {
+func (d *Dialer) dial(ctx context.Context, hops []Target) (client *Client, err error) {
 	t, err := hops[len(hops)-1].withDefaults()
 	if err != nil {
 		return nil, err
 	}
+	way := d.way(hops[:len(hops)-1], t)
+	leave, err := way.enter(ctx)
+	if err != nil {
+		return nil, t.as(err)
+	}
+	defer func() { leave(ctx, err) }()
 	keys := d.loadHostKeys(t)
-	var client *Client
 	err = d.reach(ctx, t, hops[:len(hops)-1], func(l *link, via *passage) error {
 		conn, err := d.handshake(ctx, t, l, keys)
 		if err == nil {
@@ -64,6 +72,16 @@ func (d *Dialer) reach(ctx context.Context, t Target, path []Target, shake func(
 		}
 		again, err := d.reachOnce(ctx, t, path, shake)
 		gate.leave(again && hungUp(err))
+		if errors.Is(err, errWider) && attempt < maxAttempts {
+			continue
+		}
+		if again && isBan(err) && ctx.Err() == nil {
+			if gate.banned() {
+				attempt--
+				continue // enter waits
+			}
+			return err
+		}
 		if err == nil || !again || attempt == maxAttempts || ctx.Err() != nil {
 			return err
 		}
@@ -120,6 +138,9 @@ func (d *Dialer) gate(key string) *gate {
 			d.gates = map[string]*gate{}
 		}
 		g = newGate()
+		if d.pauses != nil {
+			g.pauses = d.pauses
+		}
 		d.gates[key] = g
 	}
 	return g

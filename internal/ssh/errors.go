@@ -117,6 +117,8 @@ type AuthError struct {
 	User    string
 	Offered []string // the keys that were offered, "FINGERPRINT (source)"
 	Methods []string // what the server accepts
+	Partial []string // what it has accepted, and wants more
+	Said    string   // the server's own words
 	Notes   []string // why a key was not offered, or what else went wrong
 	Err     error    // what the library or the server said last
 }
@@ -132,8 +134,14 @@ func (e *AuthError) Error() string {
 	} else {
 		b.WriteString("; no key was offered")
 	}
+	if len(e.Partial) > 0 {
+		fmt.Fprintf(&b, "; it accepted %s, and wants %s besides", strings.Join(e.Partial, ", "), strings.Join(e.Methods, " or "))
+	}
 	for _, n := range e.Notes {
 		b.WriteString("; " + n)
+	}
+	if e.Said != "" {
+		fmt.Fprintf(&b, "; it says: %s", e.Said)
 	}
 	if e.Err != nil {
 		fmt.Fprintf(&b, ": %v", e.Err)

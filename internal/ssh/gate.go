@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -26,12 +27,19 @@ type gate struct {
 	limit   float64
 	inside  int
 	waiting []chan struct{} // each closed when its turn has come
+
+	closed  time.Time // until when nobody enters
+	penalty int       // how often it was closed
+	pauses  []time.Duration
 }
 
-func newGate() *gate { return &gate{limit: maxHandshakes} }
+func newGate() *gate { return &gate{limit: maxHandshakes, pauses: penaltyPauses()} }
 
 // enter waits for a turn, which leave gives back. Its error is that of ctx.
 func (g *gate) enter(ctx context.Context) error {
+	if err := g.awaitOpen(ctx); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	if g.inside < int(g.limit) && len(g.waiting) == 0 {
 		g.inside++
@@ -73,6 +81,47 @@ func (g *gate) leave(turnedAway bool) {
 		g.inside++
 		close(g.waiting[0])
 		g.waiting = g.waiting[1:]
+	}
+}
+
+// penaltyPauses are how long nobody comes back to a server that has banned this address. sshd enforces penalties from 15
+// seconds on, and attempts meanwhile do not prolong them (sshd_config(5), PerSourcePenalties, min).
+func penaltyPauses() []time.Duration {
+	return []time.Duration{16 * time.Second, 20 * time.Second, 30 * time.Second, 40 * time.Second}
+}
+
+// isBan reports whether err says that the server has banned this address.
+func isBan(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Phase == PhaseHandshake && banned(e.Err.Error())
+}
+
+// banned closes the gate of a server that has banned this address, and reports false if the ban has lasted too long.
+func (g *gate) banned() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Until(g.closed) > 0 {
+		return true // another one of the same time has closed it
+	}
+	if g.penalty == len(g.pauses) {
+		return false
+	}
+	g.closed = time.Now().Add(g.pauses[g.penalty])
+	g.penalty++
+	return true
+}
+
+func (g *gate) awaitOpen(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		left := time.Until(g.closed)
+		g.mu.Unlock()
+		if left <= 0 {
+			return nil
+		}
+		if err := sleep(ctx, left); err != nil {
+			return err
+		}
 	}
 }
 

@@ -153,8 +153,10 @@ func (h hostKeys) algorithms(legacy bool) []string {
 	for i, name := range h.names {
 		r := h.record(name)
 		authority = authority || len(r.authorities) > 0
-		for _, k := range r.keys {
+		for n, k := range r.keys {
+			first := !slices.ContainsFunc(r.keys[:n], func(other knownKey) bool { return other.Type() == k.Type() })
 			switch {
+			case !first, find(r.revoked, k) != nil: // a key that is revoked is not asked for
 			case i == 0:
 				types = append(types, k.Type())
 			case slices.Contains(ecdsaHostKeys(), k.Type()):

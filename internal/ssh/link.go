@@ -12,10 +12,11 @@ type link struct {
 	net.Conn
 	ack      func() // asks the kernel to acknowledge at once; nil where it cannot
 	lastRead atomic.Int64
+	head     *head // what came first; nil once nobody asks for it any more
 }
 
 func newLink(nc net.Conn) *link {
-	l := &link{Conn: nc, ack: quickAck(nc)}
+	l := &link{Conn: nc, ack: quickAck(nc), head: &head{}}
 	l.lastRead.Store(time.Now().UnixNano())
 	return l
 }
@@ -27,6 +28,7 @@ func (l *link) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
 	if n > 0 {
 		l.lastRead.Store(time.Now().UnixNano())
+		l.head.keep(p[:n])
 		if l.ack != nil {
 			l.ack()
 		}

@@ -43,6 +43,8 @@ type Target struct {
 	HostKeyAlias string
 	// Password is asked once, when the server wants a password and no key was accepted; nil: there is none.
 	Password func(ctx context.Context) (string, error)
+	// Answer is asked what the server asks beside a password, such as a code; nil: the login ends with the server's question.
+	Answer Answer
 	// Passphrase is asked when the server accepted a key whose file is encrypted; nil: such keys are skipped.
 	Passphrase func(ctx context.Context, file string) (string, error)
 	// Jumps are the hosts to go through, the nearest first. A hop's own Jumps come before it.

@@ -82,7 +82,7 @@ func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 	}
 	var key ssh.PublicKey
 	err = d.reach(ctx, t, path, func(l *link, _ *passage) (err error) {
-		key, err = scanOne(ctx, t, l, algorithms)
+		key, err = d.scanOne(ctx, t, l, algorithms)
 		return err
 	})
 	if err != nil {
@@ -121,13 +121,13 @@ func (t Target) as(err error) error {
 }
 
 // scanOne sees the host's key of one type over l, which it closes.
-func scanOne(ctx context.Context, t Target, l *link, algorithms []string) (ssh.PublicKey, error) {
+func (d *Dialer) scanOne(ctx context.Context, t Target, l *link, algorithms []string) (ssh.PublicKey, error) {
 	defer l.Close()
 	watch := newWatchdog(PhaseHandshake, t.ConnectTimeout, func() { l.Close() })
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	var seen ssh.PublicKey
-	config := clientConfig(t, algorithms)
+	config := clientConfig(t, d.width(t), algorithms)
 	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
 		seen = key
 		return errScanned
@@ -145,6 +145,10 @@ func scanOne(ctx context.Context, t Target, l *link, algorithms []string) (ssh.P
 	if inner := errors.Unwrap(err); inner != nil {
 		err = inner // the library's "ssh: handshake failed" is said by the phase
 	}
+	if said, _ := l.head.split(); said != "" {
+		return nil, t.fail(PhaseHandshake, fmt.Errorf("the host says %q: %w", said, err), saidHint(said, err))
+	}
+	err = d.widen(t, l, err)
 	return nil, t.fail(PhaseHandshake, err, handshakeHint(err))
 }
 

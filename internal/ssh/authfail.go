@@ -1,0 +1,68 @@
+package ssh
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// failure says what was tried, once authentication has failed with err, and what to do.
+func (l *login) failure(err error) (*AuthError, string) {
+	e := &AuthError{User: l.target.User, Methods: l.methods, Partial: l.partial, Said: l.said, Notes: l.notes, Err: err}
+	for _, id := range l.offered {
+		e.Offered = append(e.Offered, id.describe())
+	}
+	text := err.Error()
+	switch {
+	case l.refusal != nil:
+		e.Err = l.refusal
+	case strings.Contains(text, "unable to authenticate"), strings.Contains(text, "agent: failed"):
+		e.Err = nil // the library's summary says less than ours
+	}
+	return e, l.hint(err)
+}
+
+func (l *login) hint(err error) string {
+	key := slices.Contains(l.methods, methodKey)
+	switch {
+	case l.refusal != nil:
+		return ""
+	case strings.Contains(err.Error(), "Too many authentication failures"):
+		return "name the right key with identity_file and let IdentitiesOnly be yes"
+	case cut(err) && l.said != "":
+		return "the host hung up with these words: see to what they name"
+	case cut(err):
+		return "the host hung up during the login: its own log has the reason"
+	case len(l.partial) > 0 && l.given > 0:
+		return "is the password right?"
+	case len(l.partial) > 0 && (slices.Contains(l.methods, methodPassword) || slices.Contains(l.methods, methodAsk)) && l.target.Password == nil:
+		return "the host wants a password besides: give one with password"
+	case len(l.partial) > 0:
+		return "the host wants all of these methods, one after the other (AuthenticationMethods)"
+	case l.given > 0 && (len(l.offered) == 0 || !key):
+		return "is the password right?"
+	case len(l.methods) > 0 && !key && l.target.Password == nil:
+		return "the host takes no keys: give a password"
+	case len(l.methods) > 0 && !key:
+		return "the host takes neither keys nor this password's method"
+	case len(l.offered) == 0:
+		return "make a key with ssh-keygen and put it on the host with ssh-copy-id, or name one with identity_file"
+	}
+	return "is the user right, and is one of these keys in its authorized_keys?"
+}
+
+// definite reports whether err is a refusal that another attempt meets again: of a host key, or of everything there is to log
+// in with. A connection that was cut is none, nor is an answer that did not come.
+func definite(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) || cut(err) || errors.Is(err, ErrTimeout) {
+		return false
+	}
+	return e.Phase == PhaseHostKey || e.Phase == PhaseAuthenticate
+}
+
+// turnedOut reports whether the host hung up during the login.
+func turnedOut(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Phase == PhaseAuthenticate && cut(err)
+}
