@@ -103,6 +103,15 @@ func (r *reacher) target(ctx context.Context, h *inventory.Host) (ssh.Target, er
 	if s.Password != nil {
 		over.Password = func(context.Context) (string, error) { return s.Password.Reveal(), nil }
 	}
+	over.Answer = func(ctx context.Context, p ssh.Prompt) (string, error) {
+		question := p.User + "@" + p.Host + ": " + r.cli.clean(p.Text) + " "
+		if p.Kind == ssh.PromptCode { // good once: it is no answer to the next one
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.cli.password(ctx, question)
+		}
+		return r.ask(ctx, question)
+	}
 	over.Passphrase = func(ctx context.Context, file string) (string, error) {
 		return r.ask(ctx, "Passphrase for "+file+": ")
 	}

@@ -30,6 +30,7 @@ type Session struct {
 	method  string // of become, until the first answer has shown that it worked
 	greeted bool   // the library has been sent
 	heard   heard
+	first   firstWords
 	silence time.Duration // how long it may be silent; 0: silenceLimit
 	silent  atomic.Bool   // it was silent for so long that it was given up
 }
@@ -88,7 +89,7 @@ func OpenSession(ctx context.Context, conn Conn, become Become, usePassword bool
 		return nil, err
 	}
 	s := &Session{process: process, method: become.Method, nonce: newNonce()}
-	s.stdout = bufio.NewReaderSize(&listening{process.Stdout, &s.heard}, 64<<10)
+	s.stdout = bufio.NewReaderSize(io.TeeReader(&listening{process.Stdout, &s.heard}, &s.first), 64<<10)
 	s.stderr = readStderr(&listening{process.Stderr, &s.heard}, s.nonce)
 	if usePassword {
 		if err := s.givePassword(ctx, password); err != nil {
@@ -261,6 +262,23 @@ type heard struct{ at atomic.Int64 }
 
 func (h *heard) now() { h.at.Store(time.Now().UnixNano()) }
 
+// firstWords keeps what a stream began with.
+type firstWords struct{ text []byte }
+
+func (f *firstWords) Write(p []byte) (int, error) {
+	const most = 300
+	f.text = append(f.text, p[:min(len(p), max(0, most-len(f.text)))]...)
+	return len(p), nil
+}
+
+// before returns, in one line, what came before a mark; "" if there is a mark, since the shell has answered then.
+func (f *firstWords) before(mark string) string {
+	if bytes.Contains(f.text, []byte(mark)) {
+		return ""
+	}
+	return strings.Join(strings.Fields(strings.ToValidUTF8(string(f.text), "?")), " ")
+}
+
 // A listening reader notes when something came.
 type listening struct {
 	io.Reader
@@ -341,6 +359,9 @@ func (s *Session) lost(err error) error {
 		return fmt.Errorf("%w: the connection was lost: %w", ErrUnreachable, werr)
 	case err == io.EOF || err == io.ErrClosedPipe:
 		message := fmt.Sprintf("the shell on the host ended with status %d before it had answered", status)
+		if words := s.first.before(s.nonce); words != "" {
+			message += ", and said: " + words // nologin(8) and a shell for SFTP only tell it there
+		}
 		if said != "" {
 			message += ": " + lastLines(said, 3)
 		}

@@ -106,3 +106,14 @@ func TestSilenceIsNotSlowness(t *testing.T) {
 		t.Errorf("%v after %s", err, time.Since(began))
 	}
 }
+
+// nologin(8) and a shell for SFTP only say on standard output why there is no shell.
+func TestWhatAHostSaysInsteadOfAShell(t *testing.T) {
+	host := newLocalHost(t, "sh", "-c", "echo 'This account is currently not available.'; exit 1")
+	session := openLocal(t, host)
+	defer session.Close()
+	_, err := session.Ask(t.Context(), "", []Fragment{{Text: "true"}})
+	if !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "and said: This account is currently not available.") {
+		t.Errorf("error %v", err)
+	}
+}
