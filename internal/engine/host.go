@@ -53,6 +53,7 @@ type hostRun struct {
 	borrowed     map[string]*loan // by address: the steps that another host runs for this one
 	taken        map[string]bool  // by address: of these, those that have run there
 	exchanges    int
+	real         map[string]string // of paths that steps need and bring: without symbolic links
 
 	slots        chan struct{} // of the hosts that have their turn; this one holds one
 	programs     int           // sent so far
@@ -237,6 +238,7 @@ func (h *hostRun) silent(err error, addrs []string, reached int) error {
 // from an index on. The outputs of steps that have nothing to do are known already, so that what depends on
 // them is planned too.
 func (h *hostRun) settle(ctx context.Context, from int) error {
+	h.real = nil
 	for {
 		if err := h.evaluate(); err != nil {
 			return err
@@ -249,7 +251,14 @@ func (h *hostRun) settle(ctx context.Context, from int) error {
 				return h.silent(err, addrs, len(answers))
 			}
 		}
-		planned := planHost(h.facts, h.instances[min(from, len(h.instances)):], h.observations, h.state, h.borrowed)
+		rest := h.instances[min(from, len(h.instances)):]
+		planned := planHost(h.facts, rest, h.observations, h.state, h.borrowed, h.real)
+		if paths := h.unresolved(planned); len(paths) > 0 {
+			if err := h.resolve(ctx, paths); err != nil {
+				return err
+			}
+			planned = planHost(h.facts, rest, h.observations, h.state, h.borrowed, h.real)
+		}
 		h.planned = append(h.planned[:min(from, len(h.planned))], planned...)
 		if !h.learn(from) {
 			return nil

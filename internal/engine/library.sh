@@ -167,3 +167,17 @@ print_state() {
 	[ -z "$state_begun" ] || say begun "$state_begun"
 	return 0
 }
+
+# real_paths PATH…: each without the symbolic links on its way, as far as it exists.
+real_paths() {
+	for real_path in "$@"; do
+		real_up=$real_path
+		real_rest=
+		while [ -n "$real_up" ] && [ ! -d "$real_up" ]; do
+			real_rest=/${real_up##*/}$real_rest
+			real_up=${real_up%/*}
+		done
+		real_up=$(cd -P -- "${real_up:-/}" 2>/dev/null && pwd -P) || real_up=${real_path%"$real_rest"}
+		printf '%s\n' "${real_up%/}$real_rest"
+	done
+}

@@ -62,8 +62,9 @@ func notification(in *steps.Instance, event string) string {
 }
 
 // planHost is the pure heart of a plan: from what was observed to what each step would change.
-func planHost(f *steps.Facts, instances []steps.Instance, observations map[string]steps.Observation, state HostState, borrowed map[string]*loan) []Planned {
-	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}}
+// real are the paths of the host without symbolic links, as far as they were asked for.
+func planHost(f *steps.Facts, instances []steps.Instance, observations map[string]steps.Observation, state HostState, borrowed map[string]*loan, real map[string]string) []Planned {
+	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}, real: real}
 	planned := make([]Planned, len(instances))
 	for i := range instances {
 		if l := borrowed[instances[i].Addr]; l != nil && !instances[i].Skip {
@@ -71,10 +72,13 @@ func planHost(f *steps.Facts, instances []steps.Instance, observations map[strin
 			h.pending[instances[i].Addr] = l.changes()
 			continue
 		}
-		planned[i] = h.plan(instances[i])
-		if planned[i].Pending() {
-			h.pending[planned[i].Addr] = true
-			h.order = append(h.order, &planned[i])
+		p := &planned[i]
+		*p = h.plan(instances[i])
+		if p.Pending() {
+			h.pending[p.Addr] = true
+			h.order = append(h.order, p)
+		} else if p.Err != nil && !p.Proceed || len(h.order) > 0 && p.mayWake() {
+			h.order = append(h.order, p)
 		}
 	}
 	return planned
@@ -85,7 +89,8 @@ type hostPlanner struct {
 	state        HostState
 	observations map[string]steps.Observation
 	pending      map[string]bool // addresses of earlier steps that will or may change something
-	order        []*Planned      // the same, in order
+	order        []*Planned      // the same, in order, with those that may wake and those that would if they could be planned
+	real         map[string]string
 }
 
 func (h *hostPlanner) plan(in steps.Instance) Planned {
@@ -100,11 +105,13 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 		return p
 	}
 	h.observe(&p)
-	if p.Err != nil || p.Change.Action == steps.Unknown {
-		return p
-	}
 	h.gate(&p)
-	h.events(&p)
+	switch {
+	case p.Err != nil:
+		p.Change = steps.Change{Action: steps.NoOp}
+	case p.Change.Action != steps.Unknown:
+		h.events(&p)
+	}
 	return p
 }
 
@@ -126,68 +133,25 @@ func (h *hostPlanner) observe(p *Planned) {
 		return
 	}
 	p.Change = change
-	if change.Need == nil {
-		return
-	}
-	by := h.provider(change.Need.Kinds)
-	if by == "" {
-		p.Err = fmt.Errorf("%s does not exist, and no earlier step makes it", change.Need.What)
-		p.Change = steps.Change{Action: steps.NoOp}
-		return
-	}
-	p.After = []string{by}
-	p.Change.Reason = strings.TrimPrefix(p.Change.Reason+"; needs "+change.Need.What, "; ")
-}
-
-// blind handles a probe that could not tell. If earlier steps will change the host it may be able to
-// tell when its turn comes; otherwise it is an error.
-func (h *hostPlanner) blind(p *Planned) {
-	why := lastLines(strings.TrimSpace(p.obs.Stderr), 3)
-	kinds := []string{"package"}
-	if p.obs.Exit == statusNoUser {
-		why, kinds = "there is no user "+p.RunAs, []string{"user"}
-	}
-	if why == "" {
-		why = fmt.Sprintf("the probe ended with status %d", p.obs.Exit)
-	}
-	if by := h.provider(kinds); by != "" {
-		p.Change = steps.Change{Action: steps.Unknown, Reason: oneLine(why)}
-		p.After = []string{by}
-		return
-	}
-	p.Err = fmt.Errorf("could not tell its state: %s", why)
-}
-
-// provider returns the latest earlier pending step of the likeliest kind, or the latest at all; "" if
-// nothing is pending.
-func (h *hostPlanner) provider(kinds []string) string {
-	for _, kind := range kinds {
-		for _, p := range slices.Backward(h.order) {
-			if p.Kind.Name == kind {
-				return p.Addr
-			}
-		}
-	}
-	if len(h.order) == 0 {
-		return ""
-	}
-	return h.order[len(h.order)-1].Addr
+	h.needs(p)
 }
 
 // gate applies on_change = [...]: the step runs only if one of those changes, or if an earlier run
 // still owes it.
 func (h *hostPlanner) gate(p *Planned) {
 	sources, gated := p.OnChange[""]
-	if !gated || p.Change.Action == steps.NoOp {
+	if !gated || p.Err == nil && p.Change.Action == steps.NoOp {
 		return
 	}
 	p.owedGate = h.state.Pending[notification(&p.Instance, "")]
 	by := h.raised(sources)
 	switch {
+	case (p.owedGate || by != "") && (p.Err != nil || p.Change.Action == steps.Unknown):
 	case p.owedGate:
 		p.Change.Reason = "owed: an earlier run changed what it watches, and ended before this step"
 	case by == "":
-		p.Change = steps.Change{Action: steps.NoOp, Reason: "nothing that it watches changes"}
+		// It will not even be looked at, so that nothing which it lacks matters.
+		p.Change, p.Err, p.After = steps.Change{Action: steps.NoOp, Reason: "nothing that it watches changes"}, nil, nil
 	case h.unknown(by):
 		p.Change.Action, p.After = steps.Unknown, []string{by}
 	default:
@@ -259,7 +223,7 @@ func (p *Planned) cases(f *steps.Facts) []stateCase {
 	var list []stateCase
 	add := func(obs steps.Observation) (steps.Change, bool) {
 		change, err := p.Step.Plan(f, obs)
-		if err != nil || change.Need != nil || change.Action == steps.Unknown {
+		if err != nil || len(change.Needs) > 0 || change.Action == steps.Unknown {
 			return change, false
 		}
 		for _, c := range list {

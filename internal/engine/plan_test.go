@@ -19,13 +19,13 @@ func TestNeeds(t *testing.T) {
 		return planHost(debian, list, map[string]steps.Observation{
 			user.Addr: steps.Observe("exists no"),
 			dir.Addr:  steps.Observe("type absent", "missing user app"),
-		}, HostState{}, nil)
+		}, HostState{}, nil, nil)
 	}
 	both := observe(user, dir)
 	if p := both[1]; p.Err != nil || p.Change.Action != steps.Create || len(p.After) != 1 || p.After[0] != "step.user.app" {
 		t.Errorf("with the user before it: %+v", p)
 	}
-	if alone := observe(dir); alone[0].Err == nil || !strings.Contains(alone[0].Err.Error(), "user app does not exist") {
+	if alone := observe(dir); alone[0].Err == nil || !strings.Contains(alone[0].Err.Error(), "there is no user app, and no earlier step makes it") {
 		t.Errorf("alone: %+v", alone[0])
 	}
 }
@@ -34,15 +34,15 @@ func TestNeeds(t *testing.T) {
 func TestBlindProbe(t *testing.T) {
 	file := step(t, "directory", "d", map[string]cty.Value{"path": str("/x")})
 	blind := map[string]steps.Observation{file.Addr: {Exit: 1, Stderr: "/x: permission denied\n"}}
-	planned := planHost(debian, []steps.Instance{file}, blind, HostState{}, nil)
+	planned := planHost(debian, []steps.Instance{file}, blind, HostState{}, nil, nil)
 	if planned[0].Err == nil || !strings.Contains(planned[0].Err.Error(), "permission denied") {
 		t.Errorf("%+v", planned[0])
 	}
-	planned = planHost(debian, []steps.Instance{script(t, "first", "true"), file}, blind, HostState{}, nil)
+	planned = planHost(debian, []steps.Instance{script(t, "first", "true"), file}, blind, HostState{}, nil, nil)
 	if p := planned[1]; p.Err != nil || p.Change.Action != steps.Unknown || p.After[0] != "step.command.first" {
 		t.Errorf("after a pending step: %+v", p)
 	}
-	planned = planHost(debian, []steps.Instance{file}, nil, HostState{}, nil)
+	planned = planHost(debian, []steps.Instance{file}, nil, HostState{}, nil, nil)
 	if planned[0].Err == nil {
 		t.Error("a probe that was not reached counts as no change")
 	}
@@ -55,14 +55,14 @@ func TestOnChangeGate(t *testing.T) {
 	list := []steps.Instance{source, gated}
 	quiet := map[string]steps.Observation{source.Addr: steps.Observe("type directory", "owner root", "group root", "mode 755")}
 	moving := map[string]steps.Observation{source.Addr: steps.Observe("type absent")}
-	if p := planHost(debian, list, quiet, HostState{}, nil)[1]; p.Change.Action != steps.NoOp {
+	if p := planHost(debian, list, quiet, HostState{}, nil, nil)[1]; p.Change.Action != steps.NoOp {
 		t.Errorf("nothing changes: %+v", p.Change)
 	}
-	if p := planHost(debian, list, moving, HostState{}, nil)[1]; p.Change.Action != steps.Execute || !strings.Contains(p.Change.Reason, source.Addr) {
+	if p := planHost(debian, list, moving, HostState{}, nil, nil)[1]; p.Change.Action != steps.Execute || !strings.Contains(p.Change.Reason, source.Addr) {
 		t.Errorf("the source changes: %+v", p.Change)
 	}
 	owed := HostState{Pending: map[string]bool{notification(&gated, ""): true}}
-	if p := planHost(debian, list, quiet, owed, nil)[1]; p.Change.Action != steps.Execute || !strings.Contains(p.Change.Reason, "owed") {
+	if p := planHost(debian, list, quiet, owed, nil, nil)[1]; p.Change.Action != steps.Execute || !strings.Contains(p.Change.Reason, "owed") {
 		t.Errorf("owed by an earlier run: %+v", p.Change)
 	}
 }

@@ -209,8 +209,8 @@ func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
 	switch {
 	case err != nil:
 		e.Error = &Failure{Message: err.Error(), Hint: "look at the host: the step ran, and its state is not as wanted"}
-	case change.Need != nil:
-		e.Error = &Failure{Message: change.Need.What + " does not exist", Hint: "let an earlier step make it"}
+	case len(change.Needs) > 0:
+		e.Error = &Failure{Message: change.Needs[0].Lacking(), Hint: change.Needs[0].Fix()}
 	case change.Action == steps.Create, change.Action == steps.Update, change.Action == steps.Delete, change.Action == steps.Execute && change.Settles:
 		e.Diff = change.Diff
 		e.Error = &Failure{

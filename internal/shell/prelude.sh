@@ -12,6 +12,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # say KEY VALUE: one line of state. The value is the rest of the line.
 say() { printf '%s %s\n' "$1" "$2"; }
 
+# need KIND NAME: a probe lacks something that an earlier step may bring; the kinds are those of steps.Thing.
+need() { printf 'missing %s %s\n' "$1" "$2"; }
+
 # fail MESSAGE: end the fragment as "could not tell" (a probe) or as failed (an operation).
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 

@@ -157,8 +157,8 @@ func (h *host) settled(t *testing.T, step Step) string {
 		switch {
 		case err != nil:
 			return err.Error()
-		case change.Need != nil:
-			return "needs " + change.Need.What + "\n" + obs.Stderr
+		case len(change.Needs) > 0:
+			return "needs " + change.Needs[0].String() + "\n" + obs.Stderr
 		case change.Action == NoOp:
 			return ""
 		case last:

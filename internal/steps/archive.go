@@ -107,9 +107,36 @@ func (a *archive) sum() string {
 
 func (a *archive) stamp() string { return path.Join(a.Dest, ".provision-archive") }
 
+var (
+	_ Bringer  = (*archive)(nil)
+	_ Requirer = (*archive)(nil)
+)
+
+// Brings implements Bringer.
+func (a *archive) Brings(Change) Supply {
+	s := Supply{Trees: []string{a.Dest}}
+	s.directory(a.Dest)
+	if a.Creates != "" {
+		s.Things = append(s.Things, Thing{pathThing, a.Creates})
+	}
+	return s
+}
+
+// Requires implements Requirer.
+func (a *archive) Requires() []Thing {
+	list := a.names().requires()
+	if a.File != "" {
+		list = append(list, Thing{FileThing, a.File})
+	}
+	return list
+}
+
+// names are the owner and the group.
+func (a *archive) names() *ownership { return &ownership{Owner: a.Owner, Group: a.Group} }
+
 func (a *archive) Probe() string {
 	if a.Creates != "" {
-		return fmt.Sprintf("t=$(path_type %s) || exit 1\nif [ \"$t\" = absent ]; then say unpacked no; else say unpacked yes; fi\n", shell.Quote(a.Creates)) + a.probeFile(false)
+		return fmt.Sprintf("t=$(path_type %s) || exit 1\nif [ \"$t\" = absent ]; then say unpacked no; else say unpacked yes; exit 0; fi\n", shell.Quote(a.Creates)) + a.probeFile(false) + a.names().probeNames(false)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "p=%s\n", shell.Quote(a.stamp()))
@@ -121,6 +148,7 @@ fi
 say stamp "$s"
 `)
 	b.WriteString(a.probeFile(a.SHA256 == ""))
+	b.WriteString(a.names().probeNames(false))
 	return b.String()
 }
 
@@ -130,7 +158,7 @@ func (a *archive) probeFile(sum bool) string {
 		return ""
 	}
 	script := fmt.Sprintf("f=%s\nt=$(path_type \"$f\") || exit 1\n", shell.Quote(a.File)) +
-		"[ ! -f \"$f\" ] || t=file\nsay file \"$t\"\n"
+		"[ ! -f \"$f\" ] || t=file\nsay file \"$t\"\n[ \"$t\" != absent ] || need file \"$f\"\n"
 	if sum {
 		script += "[ \"$t\" != file ] || { s=$(sum_of \"$f\") || exit 1; say sum \"$s\"; }\n"
 	}
@@ -175,7 +203,7 @@ func (a *archive) Plan(f *Facts, obs Observation) (Change, error) {
 		switch file {
 		case "file":
 		case "absent":
-			change.Need = &Need{What: "file " + a.File, Kinds: []string{"download", "file", "command"}}
+			change.Needs = obs.Needs()
 			if a.Creates != "" {
 				change.Predict = []Observation{Observe("unpacked no", "file file")}
 			} else if a.SHA256 != "" {
@@ -191,6 +219,9 @@ func (a *archive) Plan(f *Facts, obs Observation) (Change, error) {
 		}
 	}
 	change.Ops = a.ops(sum)
+	if len(change.Needs) == 0 {
+		change.missing(obs)
+	}
 	return change, nil
 }
 

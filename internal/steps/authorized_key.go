@@ -136,6 +136,19 @@ func (a *authorizedKey) mode() string {
 	return a.State
 }
 
+var (
+	_ Bringer  = (*authorizedKey)(nil)
+	_ Requirer = (*authorizedKey)(nil)
+)
+
+// Brings implements Bringer.
+func (a *authorizedKey) Brings(Change) Supply {
+	return Supply{Things: []Thing{{DirectoryThing, "*/.ssh"}, {FileThing, "*/.ssh/authorized_keys"}}}
+}
+
+// Requires implements Requirer.
+func (a *authorizedKey) Requires() []Thing { return []Thing{{UserThing, a.User}} }
+
 func (a *authorizedKey) Probe() string {
 	var b strings.Builder
 	var want []string
@@ -150,7 +163,7 @@ func (a *authorizedKey) Probe() string {
 	b.WriteString(`h=$(home_of "$n")
 case $? in 0) ;; 2)
 	nothing
-	say missing "user $n"
+	need user "$n"
 	exit 0
 	;;
 *) fail "cannot look up the user $n" ;;
@@ -162,7 +175,7 @@ t=$(path_type "$d") || fail "$refused"
 case $t in
 absent)
 	nothing
-	[ -d "$h" ] || say missing "directory $h"
+	[ -d "$h" ] || need directory "$h"
 	exit 0
 	;;
 directory) t=$(stat -c '%U %a' -- "$d") || exit 1 ;;

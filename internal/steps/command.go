@@ -90,6 +90,11 @@ func (c *command) guarded() bool {
 // Repeatable implements Repeater: only a condition, or the author's word, makes a second run safe.
 func (c *command) Repeatable() bool { return c.CanRepeat || c.guarded() }
 
+var _ Bringer = (*command)(nil)
+
+// Brings implements Bringer.
+func (c *command) Brings(Change) Supply { return Supply{May: anything} }
+
 func (c *command) Probe() string {
 	if !c.guarded() {
 		return ""

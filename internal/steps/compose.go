@@ -241,9 +241,17 @@ func (c *compose) Probe() string {
 	}
 	b.WriteString(c.probeEnv())
 	b.WriteString(dockerProbe + dockerRuns + c.head())
-	b.WriteString("[ -d \"$dir\" ] || { say project absent; exit 0; }\n")
+	b.WriteString("[ -d \"$dir\" ] || { say project absent" + c.needsDirectory() + "; exit 0; }\n")
 	b.WriteString("compose_look\n")
 	return b.String()
+}
+
+// needsDirectory is sh for a project directory that only an earlier step can bring.
+func (c *compose) needsDirectory() string {
+	if c.Source != "" || c.State != "up" {
+		return ""
+	}
+	return "; need directory \"$dir\""
 }
 
 // probeEnv is sh that reports environment files that are nowhere.
@@ -263,7 +271,7 @@ func (c *compose) probeEnv() string {
 		if !path.IsAbs(f) {
 			f = path.Join(c.Dir, f)
 		}
-		fmt.Fprintf(&b, "[ -e %s ] || say missing %s\n", shell.Quote(f), shell.Quote("file "+f))
+		fmt.Fprintf(&b, "[ -e %[1]s ] || need file %[1]s\n", shell.Quote(f))
 	}
 	return b.String()
 }

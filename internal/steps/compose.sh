@@ -104,7 +104,7 @@ compose_look() {
 	case $? in
 	0) ;;
 	125)
-		say missing 'command docker compose'
+		need command 'docker-compose or /usr/libexec/docker/cli-plugins/docker-compose'
 		return 0
 		;;
 	*)

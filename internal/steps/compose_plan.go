@@ -9,6 +9,40 @@ import (
 	"provision/internal/shell"
 )
 
+var (
+	_ Bringer  = (*compose)(nil)
+	_ Requirer = (*compose)(nil)
+	_ Asker    = (*compose)(nil)
+)
+
+// Brings implements Bringer: the containers may write to any directory that is mounted into them, and Docker makes those that do not exist.
+func (c *compose) Brings(Change) Supply {
+	if c.State != "up" {
+		return Supply{}
+	}
+	var s Supply
+	if c.Source != "" || c.Dir == "" {
+		s = c.tree.supply(c.Dir)
+	}
+	s.May = []string{RunningThing, DirectoryThing, FileThing}
+	return s
+}
+
+// Requires implements Requirer.
+func (c *compose) Requires() []Thing {
+	if c.State == "absent" {
+		return nil
+	}
+	list := c.tree.owner.requires()
+	if c.Source == "" {
+		list = append(list, Thing{DirectoryThing, c.Dir})
+	}
+	return list
+}
+
+// Asks implements Asker.
+func (c *compose) Asks(f *Facts) []Thing { return append(dockerAsks(f), Thing{DirectoryThing, c.Dir}) }
+
 func (c *compose) Plan(f *Facts, obs Observation) (Change, error) {
 	if c.State == "absent" {
 		return c.planAbsent(obs), nil
@@ -138,25 +172,11 @@ func (c *compose) wake(obs Observation) []Observation {
 
 // needs completes a change for what is missing: users, environment files, Docker.
 func (c *compose) needs(change *Change, obs Observation) {
-	var need *Need
-	for _, what := range obs.All("missing") {
-		if need != nil {
-			break
-		}
-		switch kind, _, _ := strings.Cut(what, " "); kind {
-		case "command", "running":
-			need = dockerNeed(what)
-		case "file":
-			need = &Need{What: what, Kinds: []string{"env_file", "file", "command"}}
-		default:
-			need = &Need{What: what, Kinds: []string{kind, "package"}}
-		}
-	}
+	change.Needs = obs.Needs()
 	dest, _ := obs.Get("dest")
-	if need == nil && dest != "absent" {
+	if len(change.Needs) == 0 && dest != "absent" {
 		return
 	}
-	change.Need = need
 	if c.Source == "" {
 		return
 	}

@@ -161,3 +161,11 @@ func (c *contentFile) put(content Content) Put {
 		Validate: c.Check, Backup: c.Backup,
 	}
 }
+
+var _ Bringer = (*contentFile)(nil)
+
+// Brings implements Bringer.
+func (c *contentFile) Brings(Change) Supply { return fileSupply(c.Path) }
+
+// requires lists what the file needs to be written.
+func (c *contentFile) requires() []Thing { return append(c.ownership.requires(), parentOf(c.Path)...) }

@@ -66,6 +66,29 @@ func protectedPath(p string) bool {
 // Batch implements Batcher.
 func (d *directory) Batch() (attributes, sums []string) { return []string{d.Path}, nil }
 
+var (
+	_ Bringer  = (*directory)(nil)
+	_ Requirer = (*directory)(nil)
+)
+
+// Brings implements Bringer: with the directory come those above it.
+func (d *directory) Brings(change Change) Supply {
+	if d.State == "absent" {
+		return removal(change, d.Path)
+	}
+	var s Supply
+	s.directory(d.Path)
+	return s
+}
+
+// Requires implements Requirer.
+func (d *directory) Requires() []Thing {
+	if d.State == "absent" {
+		return nil
+	}
+	return d.requires()
+}
+
 func (d *directory) Probe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "p=%s\n", shell.Quote(d.Path))

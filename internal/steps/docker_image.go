@@ -117,12 +117,12 @@ func (s *dockerImage) Validate() []Problem {
 }
 
 // dockerProbe is sh that ends a probe with what is missing: the command, or the engine behind it.
-const dockerProbe = `have docker || { say missing 'command docker'; exit 0; }
+const dockerProbe = `have docker || { need command docker; exit 0; }
 docker_ask() {
 	docker_out=$(docker "$@" 2>&1) && return 0
 	case $docker_out in
 	*'annot connect to the Docker daemon'* | *'docker daemon running'* | *'docker.sock: connect: no such file'*)
-		say missing 'running Docker engine'
+		need running 'Docker engine'
 		exit 0
 		;;
 	esac
@@ -133,13 +133,15 @@ docker_ask() {
 // dockerRuns is sh that ends a probe if there is no engine to ask; after dockerProbe.
 const dockerRuns = "docker_ask version --format '{{.Server.Version}}' || fail \"docker: $docker_out\"\n"
 
-// dockerNeed is what brings what dockerProbe found missing.
-func dockerNeed(what string) *Need {
-	if what == "command docker" {
-		return &Need{What: what, Kinds: []string{"package", "archive", "command"}}
-	}
-	return &Need{What: what, Kinds: []string{"service", "package", "command"}}
+// dockerAsks is what an answer of the Docker engine hangs on.
+func dockerAsks(f *Facts) []Thing {
+	return []Thing{{RunningThing, "Docker engine"}, {UserThing, f.User}, {GroupThing, "docker"}}
 }
+
+var _ Asker = (*dockerImage)(nil)
+
+// Asks implements Asker.
+func (s *dockerImage) Asks(f *Facts) []Thing { return dockerAsks(f) }
 
 func (s *dockerImage) Probe() string {
 	return dockerProbe + fmt.Sprintf(`if docker_ask image inspect --format '{{.Id}}' %s; then
@@ -154,7 +156,7 @@ fi
 }
 
 func (s *dockerImage) Plan(_ *Facts, obs Observation) (Change, error) {
-	missing, lacking := obs.Get("missing")
+	lacking := len(obs.Needs()) > 0
 	id, seen := obs.Get("id")
 	if !lacking && !seen {
 		return Change{}, errors.New("the host did not say which image it has; is docker there a command of its own?")
@@ -184,7 +186,7 @@ func (s *dockerImage) Plan(_ *Facts, obs Observation) (Change, error) {
 	}
 	change.Diff = []Attr{attr}
 	if lacking {
-		change.Need = dockerNeed(missing)
+		change.Needs = obs.Needs()
 		change.Predict = []Observation{Observe("id none")}
 	}
 	return change, nil

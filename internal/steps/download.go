@@ -188,3 +188,16 @@ func verifySum(sum, file string) string {
 	}
 	return fmt.Sprintf("s=$(sum_of %s) || exit 1\n[ \"$s\" = %s ] || fail \"the SHA-256 of the download is $s, not %s: check the URL, then sha256\"\n", file, sum, sum)
 }
+
+var (
+	_ Bringer  = (*download)(nil)
+	_ Requirer = (*download)(nil)
+)
+
+// Brings implements Bringer.
+func (d *download) Brings(Change) Supply { return fileSupply(d.Path) }
+
+// Requires implements Requirer.
+func (d *download) Requires() []Thing {
+	return append((&ownership{Owner: d.Owner, Group: d.Group}).requires(), parentOf(d.Path)...)
+}

@@ -97,3 +97,8 @@ func (e *envFile) whole() *contentFile {
 func (e *envFile) Probe() string { return e.whole().probe() }
 
 func (e *envFile) Plan(f *Facts, obs Observation) (Change, error) { return e.whole().plan(f, obs) }
+
+var _ Requirer = (*envFile)(nil)
+
+// Requires implements Requirer.
+func (e *envFile) Requires() []Thing { return e.requires() }

@@ -109,6 +109,27 @@ func (s *file) Batch() (attributes, sums []string) {
 	return s.whole().Batch()
 }
 
+var (
+	_ Bringer  = (*file)(nil)
+	_ Requirer = (*file)(nil)
+)
+
+// Brings implements Bringer.
+func (s *file) Brings(change Change) Supply {
+	if s.State == "absent" {
+		return removal(change, s.Path)
+	}
+	return fileSupply(s.Path)
+}
+
+// Requires implements Requirer.
+func (s *file) Requires() []Thing {
+	if s.State == "absent" {
+		return nil
+	}
+	return s.requires()
+}
+
 func (s *file) Probe() string {
 	if s.State == "absent" {
 		return fmt.Sprintf("p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path)) +

@@ -3,6 +3,7 @@ package steps
 import (
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 
@@ -126,12 +127,30 @@ func (g *git) Validate() []Problem {
 	return problems
 }
 
+var (
+	_ Bringer = (*git)(nil)
+	_ Asker   = (*git)(nil)
+)
+
+// Brings implements Bringer.
+func (g *git) Brings(Change) Supply {
+	s := Supply{Trees: []string{g.Dest}}
+	s.directory(g.Dest)
+	return s
+}
+
+// Asks implements Asker: the answer of a repository hangs on the server, and on how it is found and trusted.
+func (g *git) Asks(*Facts) []Thing {
+	list := []Thing{{FileThing, g.KeyFile}}
+	if local := strings.TrimPrefix(g.Repo, "file://"); path.IsAbs(local) {
+		return append(list, Thing{DirectoryThing, local})
+	}
+	return append(list, network...)
+}
+
 func (g *git) Plan(f *Facts, obs Observation) (Change, error) {
-	if _, missing := obs.Get("git"); missing {
-		return Change{
-			Action: Unknown, Need: &Need{What: "command git", Kinds: []string{"package", "source_build"}},
-			Predict: []Observation{Observe("dest absent"), Observe("dest empty")},
-		}, nil
+	if needs := obs.Needs(); len(needs) > 0 {
+		return Change{Action: Unknown, Needs: needs, Predict: []Observation{Observe("dest absent"), Observe("dest empty")}}, nil
 	}
 	dest, _ := obs.Get("dest")
 	repository, _ := obs.Get("repository")

@@ -38,7 +38,7 @@ func (g *git) Probe() string {
 if [ "$t" = directory ] && [ ! -e "$dest/.git" ]; then
 	if e=$(ls -A "$dest") && [ -z "$e" ]; then t=empty; elif [ -z "$e" ]; then exit 1; fi
 fi
-have git || { say git missing; exit 0; }
+have git || { need command git; exit 0; }
 say dest "$t"
 [ "$t" = directory ] || exit 0
 [ -e "$dest/.git" ] || { say repository no; exit 0; }

@@ -55,6 +55,22 @@ func (g *group) Validate() []Problem {
 	return nil
 }
 
+var _ Bringer = (*group)(nil)
+
+// Brings implements Bringer.
+func (g *group) Brings(change Change) Supply {
+	thing := []Thing{{GroupThing, g.Name}}
+	switch {
+	case change.Action == Delete:
+		return Supply{Lost: thing}
+	case g.State == "present" && g.GID != nil && change.Action != NoOp:
+		return Supply{Things: append(thing, Thing{GroupThing, strconv.Itoa(*g.GID)})}
+	case g.State == "present" && (change.Action == Create || change.Action == Unknown):
+		return Supply{Things: thing}
+	}
+	return Supply{}
+}
+
 func (g *group) Probe() string {
 	return fmt.Sprintf(`l=$(account group %s)
 case $? in

@@ -148,16 +148,21 @@ func (h *httpCheck) Probe() string {
 		b.WriteString(headersOnHost("{ " + shell.Printf([]byte(lines.Text.Reveal())) + "\n}"))
 	}
 	b.WriteString(h.ask())
-	b.WriteString("ask 5 || { say tool missing; exit 0; }\nsay status \"$http_status\"\n")
+	b.WriteString("ask 5 || { need command 'curl or python3 or wget'; exit 0; }\nsay status \"$http_status\"\n")
 	if h.Body != "" {
 		b.WriteString("say body \"$http_body\"\n")
 	}
 	return b.String()
 }
 
+var _ Bringer = (*httpCheck)(nil)
+
+// Brings implements Bringer.
+func (h *httpCheck) Brings(Change) Supply { return Supply{May: []string{RunningThing}} }
+
 func (h *httpCheck) Plan(_ *Facts, obs Observation) (Change, error) {
-	if _, missing := obs.Get("tool"); missing {
-		return Change{Action: Unknown, Need: &Need{What: "command curl", Kinds: []string{"package"}}, Predict: h.predict()}, nil
+	if needs := obs.Needs(); len(needs) > 0 {
+		return Change{Action: Unknown, Needs: needs, Predict: h.predict()}, nil
 	}
 	status, asked := obs.Get("status")
 	body, _ := obs.Get("body")

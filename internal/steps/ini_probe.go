@@ -85,6 +85,25 @@ END {
 	if (mode != "count") print bad ? "differ" : "same"
 }`
 
+var (
+	_ Bringer  = (*ini)(nil)
+	_ Requirer = (*ini)(nil)
+)
+
+// Brings implements Bringer.
+func (s *ini) Brings(Change) Supply { return fileSupply(s.Path) }
+
+// Requires implements Requirer.
+func (s *ini) Requires() []Thing {
+	switch {
+	case s.State == "absent":
+		return nil
+	case s.Create:
+		return append(s.requires(), parentOf(s.Path)...)
+	}
+	return []Thing{{FileThing, s.Path}}
+}
+
 func (s *ini) Probe() string {
 	var b strings.Builder
 	var keys, values []string
@@ -101,7 +120,7 @@ func (s *ini) Probe() string {
 	case s.Create:
 		b.WriteString(probeParent + s.probeNames(false))
 	default:
-		b.WriteString("\tsay missing \"file $p\"\n")
+		b.WriteString("\tneed file \"$p\"\n")
 	}
 	b.WriteString("\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n")
 	var whereKeys, whereValues []string

@@ -134,6 +134,25 @@ func (l *line) Validate() []Problem {
 	return problems
 }
 
+var (
+	_ Bringer  = (*line)(nil)
+	_ Requirer = (*line)(nil)
+)
+
+// Brings implements Bringer.
+func (l *line) Brings(Change) Supply { return fileSupply(l.Path) }
+
+// Requires implements Requirer.
+func (l *line) Requires() []Thing {
+	switch {
+	case l.State == "absent":
+		return nil
+	case l.Create:
+		return append(l.requires(), parentOf(l.Path)...)
+	}
+	return []Thing{{FileThing, l.Path}}
+}
+
 // Probe counts the lines that match and those that equal the line, and prints whether that is
 // as it should be.
 func (l *line) Probe() string {
@@ -145,7 +164,7 @@ func (l *line) Probe() string {
 	case l.Create:
 		b.WriteString(probeParent + l.probeNames(false))
 	default:
-		b.WriteString("\tsay missing \"file $p\"\n")
+		b.WriteString("\tneed file \"$p\"\n")
 	}
 	b.WriteString("\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n")
 	// What ends a line, and the byte order mark that begins a file, are no part of any line.

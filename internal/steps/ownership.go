@@ -66,8 +66,8 @@ func (o *ownership) probeNames(found bool) string {
 			continue
 		}
 		name := shell.Quote(part.wanted)
-		lookup := fmt.Sprintf("account %s %s >/dev/null\ncase $? in 0) ;; 2) say missing %s ;; *) fail %s ;; esac\n",
-			part.database, name, shell.Quote(part.what+" "+part.wanted), shell.Quote("cannot look up the "+part.what+" "+part.wanted))
+		lookup := fmt.Sprintf("account %s %s >/dev/null\ncase $? in 0) ;; 2) need %s %s ;; *) fail %s ;; esac\n",
+			part.database, name, part.what, name, shell.Quote("cannot look up the "+part.what+" "+part.wanted))
 		if found {
 			lookup = fmt.Sprintf("[ \"%s\" = %s ] || {\n%s}\n", part.name, name, lookup)
 		}
@@ -119,39 +119,13 @@ func (o *ownership) differences(change *Change, obs Observation, quoted string) 
 	return commands
 }
 
-// missing completes a change for the names and parents that the probe did not find: it needs
-// the first of them, and predicts the state in which all of them are there.
-func (c *Change) missing(obs Observation) {
-	var kept []string
-	for _, line := range strings.Split(obs.State(), "\n") {
-		what, yes := strings.CutPrefix(line, "missing ")
-		if !yes {
-			kept = append(kept, line)
-			continue
+// requires lists the names that must exist.
+func (o *ownership) requires() []Thing {
+	var list []Thing
+	for _, part := range o.parts() {
+		if part.wanted != "" && part.what != "" && !onlyDigits.MatchString(part.wanted) {
+			list = append(list, Thing{part.what, part.wanted})
 		}
-		if c.Need != nil {
-			continue
-		}
-		kind, _, _ := strings.Cut(what, " ")
-		kinds := []string{kind, "package"}
-		switch kind {
-		case "directory":
-			kinds = []string{"directory", "package", "user", "git", "archive", "sync", "command"}
-		case "file":
-			kinds = []string{"package", "file", "archive", "git", "sync", "command"}
-		case "group":
-			kinds = []string{"group", "user", "package"}
-		case "free":
-			kinds = []string{"user", "group"} // a number that an account gives up
-		}
-		c.Need = &Need{What: what, Kinds: kinds}
 	}
-	if c.Need != nil {
-		c.Predict = append(c.Predict, Observe(kept...))
-	}
+	return list
 }
-
-// probeParent is sh that reports a directory of $p that is missing.
-const probeParent = `d=${p%/*}
-[ -d "${d:-/}" ] || say missing "directory ${d:-/}"
-`

@@ -241,3 +241,19 @@ func (p *packages) run(names []string) Run {
 	}
 	return Run{Script: b.String()}
 }
+
+var (
+	_ Bringer = (*packages)(nil)
+	_ Asker   = (*packages)(nil)
+)
+
+// Brings implements Bringer.
+func (p *packages) Brings(Change) Supply {
+	if p.State == "absent" {
+		return Supply{}
+	}
+	return Supply{May: anything}
+}
+
+// Asks implements Asker: what a package manager can tell hangs on its configuration.
+func (p *packages) Asks(*Facts) []Thing { return packageSources }

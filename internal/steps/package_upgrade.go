@@ -138,3 +138,14 @@ func (u *packageUpgrade) script() string {
 	return packageQuery + packageLists + packageUpdates + packageChange + packageUpgradeScript +
 		"upgrade_packages " + u.arguments() + "\n"
 }
+
+var (
+	_ Bringer = (*packageUpgrade)(nil)
+	_ Asker   = (*packageUpgrade)(nil)
+)
+
+// Brings implements Bringer.
+func (p *packageUpgrade) Brings(Change) Supply { return Supply{May: anything} }
+
+// Asks implements Asker.
+func (p *packageUpgrade) Asks(*Facts) []Thing { return packageSources }

@@ -98,3 +98,6 @@ func versionMatches(installed, wanted string) bool {
 	}
 	return false
 }
+
+// packageSources are the configurations of the package managers.
+var packageSources = []Thing{{DirectoryThing, "/etc/apt"}, {DirectoryThing, "/etc/yum.repos.d"}, {DirectoryThing, "/etc/zypp"}, {DirectoryThing, "/etc/apk"}, {FileThing, "/etc/pacman.conf"}}

@@ -164,15 +164,36 @@ func (p *pip) absent() string {
 	return b.String()
 }
 
+var (
+	_ Bringer = (*pip)(nil)
+	_ Asker   = (*pip)(nil)
+)
+
+// Brings implements Bringer.
+func (p *pip) Brings(Change) Supply {
+	if p.State == "absent" {
+		return Supply{}
+	}
+	if p.Virtualenv == "" {
+		return Supply{Trees: []string{"/usr/local", "*/.local"}, May: []string{CommandThing, ModuleThing}}
+	}
+	s := Supply{Trees: []string{p.Virtualenv}}
+	s.directory(p.Virtualenv)
+	return s
+}
+
+// Asks implements Asker.
+func (p *pip) Asks(*Facts) []Thing { return append([]Thing{{FileThing, p.Python}}, network...) }
+
 func (p *pip) Probe() string {
 	var b strings.Builder
 	if p.Virtualenv != "" {
 		fmt.Fprintf(&b, "base=%s\n", shell.Quote(p.Python))
 		b.WriteString(p.setPython(""))
 		b.WriteString("t=$(path_type \"$py\") || exit 1\n[ \"$t\" != symlink ] || [ -e \"$py\" ] || t=absent\n")
-		b.WriteString("if [ \"$t\" = absent ]; then\nsay virtualenv no\n" + p.absent() + "have \"$base\" || say missing python\nexit 0\nfi\n")
+		b.WriteString("if [ \"$t\" = absent ]; then\nsay virtualenv no\n" + p.absent() + "have \"$base\" || need command \"$base\"\nexit 0\nfi\n")
 	} else {
-		b.WriteString(p.setPython("\n" + p.absent() + "say missing python; exit 0"))
+		b.WriteString(p.setPython("\n" + p.absent() + "need command \"$py\"; exit 0"))
 	}
 	// The Python must not take modules from where it is run, nor what a user's environment says.
 	fmt.Fprintf(&b, "cd / && unset PYTHONPATH PYTHONHOME PYTHONSTARTUP\n\"$py\" -c %s %s || exit 1\n", shell.Quote(pipProbe), shell.Words(p.wanted()...))
@@ -273,7 +294,7 @@ func (p *pip) Plan(_ *Facts, obs Observation) (Change, error) {
 		change.Action = Update
 	}
 	change.Ops = []Op{p.op(touched)}
-	p.needs(&change, obs)
+	change.missing(obs)
 	return change, nil
 }
 
@@ -286,26 +307,6 @@ func (p *pip) target(requirement, newer string) string {
 		return strings.TrimPrefix(rest, "==")
 	}
 	return p.State
-}
-
-// needs completes a change for a Python or pip that is missing.
-func (p *pip) needs(change *Change, obs Observation) {
-	missing, yes := obs.Get("missing")
-	if !yes {
-		return
-	}
-	var kept []string
-	for _, line := range strings.Split(obs.State(), "\n") {
-		if !strings.HasPrefix(line, "missing ") {
-			kept = append(kept, line)
-		}
-	}
-	change.Predict = []Observation{Observe(kept...)}
-	what := "command " + p.Python
-	if missing == "pip" {
-		what = "pip for " + p.Python
-	}
-	change.Need = &Need{What: what, Kinds: []string{"package", "source_build", "command"}}
 }
 
 // env is the configuration of pip. Variables, unlike options, are unknown to no version of it, and are not seen by others.

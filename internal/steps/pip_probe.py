@@ -67,7 +67,7 @@ for text in sys.argv[1:]:
     else:
         print("have %s %s %s" % (name, version, "fits" if good else "differs"))
 if "pip" not in found:
-    print("missing pip")
+    print("missing module pip")
 # PEP 668: a Python whose packages are the distribution's.
 if sys.prefix == getattr(sys, "base_prefix", sys.prefix) and not hasattr(sys, "real_prefix"):
     import sysconfig

@@ -72,3 +72,10 @@ func (r *reboot) Plan(f *Facts, obs Observation) (Change, error) {
 
 // Repeatable implements Repeater: whether a host has restarted since is seen only where it says that it needs to.
 func (r *reboot) Repeatable() bool { return r.When == "needed" }
+
+var _ Bringer = (*reboot)(nil)
+
+// Brings implements Bringer: what starts at boot runs then, and file systems are mounted.
+func (r *reboot) Brings(Change) Supply {
+	return Supply{May: []string{RunningThing, DirectoryThing, FileThing}}
+}

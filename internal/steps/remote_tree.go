@@ -91,6 +91,28 @@ func (t *remoteTree) probe() string {
 	return t.setup() + shell.Words(words...) + "\n" + t.owner.probeNames(false)
 }
 
+// supply is what the tree brings to its destination.
+func (t *remoteTree) supply(dest string) Supply {
+	var s Supply
+	s.directory(dest)
+	if t.Tree == nil {
+		s.Trees = []string{dest}
+		return s
+	}
+	for _, f := range t.Files {
+		p := path.Join(dest, f.Path)
+		switch f.Type {
+		case TreeDirectory:
+			s.Things = append(s.Things, Thing{DirectoryThing, p})
+		case TreeLink:
+			s.Trees = append(s.Trees, p)
+		default:
+			s.Things = append(s.Things, Thing{FileThing, p})
+		}
+	}
+	return s
+}
+
 // differences are the paths of a state, by what is wrong with them.
 type differences struct {
 	send, chmod, chown, replace, remove []string

@@ -65,8 +65,8 @@ func renderChange(b *strings.Builder, c Change) {
 	for _, a := range c.Diff {
 		renderAttr(b, a)
 	}
-	if c.Need != nil {
-		fmt.Fprintf(b, "need %s (%s)\n", c.Need.What, strings.Join(c.Need.Kinds, ", "))
+	for _, t := range c.Needs {
+		fmt.Fprintf(b, "need %s\n", t)
 	}
 	for _, d := range c.Dangers {
 		fmt.Fprintf(b, "danger %s\n", d)

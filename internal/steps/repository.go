@@ -134,6 +134,35 @@ func (r *repository) Validate() []Problem {
 	return problems
 }
 
+var (
+	_ Bringer  = (*repository)(nil)
+	_ Requirer = (*repository)(nil)
+)
+
+// Brings implements Bringer.
+func (r *repository) Brings(Change) Supply {
+	var s Supply
+	if r.State == "absent" {
+		return s
+	}
+	for _, manager := range []string{"apt", "zypper", "apk", "yum"} {
+		s.Things = append(s.Things, Thing{FileThing, r.path(manager)})
+	}
+	if key := r.keyPath(); key != "" && key != r.SignedBy {
+		s.Things = append(s.Things, Thing{FileThing, key})
+		s.directory("/etc/apt/keyrings")
+	}
+	return s
+}
+
+// Requires implements Requirer.
+func (r *repository) Requires() []Thing {
+	if r.State == "absent" || !strings.HasPrefix(r.SignedBy, "/") {
+		return nil
+	}
+	return []Thing{{FileThing, r.SignedBy}}
+}
+
 func (r *repository) Probe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `case $F_PACKAGE_MANAGER in
@@ -246,7 +275,7 @@ func (r *repository) Plan(f *Facts, obs Observation) (Change, error) {
 	}
 	if hasKey && (key == "absent" || r.armored() && keySum != Plain(r.key()).Sum(f)) {
 		if strings.HasPrefix(r.SignedBy, "/") {
-			change.Need = &Need{What: "file " + r.SignedBy, Kinds: []string{"download", "file", "package"}}
+			change.Needs = []Thing{{FileThing, r.SignedBy}}
 		} else {
 			change.Diff = append(change.Diff, Attr{Name: "key", Before: keySum, BeforeMissing: keySum == "", After: r.keyPath()})
 		}
@@ -258,7 +287,7 @@ func (r *repository) Plan(f *Facts, obs Observation) (Change, error) {
 	if kind == "absent" {
 		change.Action = Create
 	}
-	if change.Need != nil {
+	if len(change.Needs) > 0 {
 		lines := []string{"type " + kind}
 		if sum != "" {
 			lines = append(lines, "sum "+sum)

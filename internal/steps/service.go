@@ -132,6 +132,22 @@ func (s *service) shownName(f *Facts) string {
 	return s.bare()
 }
 
+var _ Bringer = (*service)(nil)
+
+// Brings implements Bringer: what is started answers, and makes its own directories (RuntimeDirectory and the like in systemd.exec(5)). A
+// directory of users is a service too.
+func (s *service) Brings(change Change) Supply {
+	if s.State == "stopped" || s.State == "" && change.Action == Update {
+		return Supply{}
+	}
+	supply := Supply{Trees: []string{"/run", "/var/run", "/var/lib", "/var/cache", "/var/log"}, May: []string{RunningThing}}
+	switch s.bare() {
+	case "sssd", "nslcd", "winbind", "nscd", "systemd-userdbd", "systemd-homed":
+		supply.May = []string{RunningThing, UserThing, GroupThing}
+	}
+	return supply
+}
+
 func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 	load, _ := obs.Get("load")
 	active, _ := obs.Get("active")
@@ -143,10 +159,7 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 	wantsUnit := s.State == "started" || s.Enabled != nil && *s.Enabled
 	switch {
 	case load == "not-found" && wantsUnit:
-		kinds := []string{"package", "systemd_unit", "file", "source_build", "download", "command"}
-		return Change{
-			Action: Unknown, Need: &Need{What: s.needed(f, isYes(obs, "script_only")), Kinds: kinds}, Predict: s.predict(f, active, enabled),
-		}, nil
+		return Change{Action: Unknown, Needs: []Thing{s.needed(f, isYes(obs, "script_only"))}, Predict: s.predict(f, active, enabled)}, nil
 	case masked && wantsUnit && (s.Masked == nil || *s.Masked):
 		return Change{}, fmt.Errorf("%s is masked: someone switched it off on purpose; set masked = false to undo that", name)
 	case load == "error" || load == "bad-setting" || load == "bad":
@@ -205,14 +218,14 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 	return change, nil
 }
 
-func (s *service) needed(f *Facts, scriptOnly bool) string {
+func (s *service) needed(f *Facts, scriptOnly bool) Thing {
 	switch {
 	case scriptOnly:
-		return fmt.Sprintf("unit %s (/etc/init.d/%s alone does not serve: this systemd ignores init scripts, as all do from version 260 on)", s.unit(), s.bare())
+		return Thing{UnitThing, fmt.Sprintf("%s (/etc/init.d/%s alone does not serve: this systemd ignores init scripts, as all do from version 260 on)", s.unit(), s.bare())}
 	case f.Init == "systemd":
-		return "unit " + s.unit()
+		return Thing{UnitThing, s.unit()}
 	}
-	return "service " + s.bare()
+	return Thing{ServiceThing, s.bare()}
 }
 
 // planEnabled compares with a UnitFileState; see systemctl(1), is-enabled. links says that a masked unit would start at boot

@@ -228,13 +228,27 @@ esac
 `)
 	for _, tool := range s.Tools {
 		if tool == "cc" {
-			b.WriteString("have cc || have gcc || have clang || say missing 'command cc'\n")
+			b.WriteString("have cc || have gcc || have clang || need command 'cc or gcc or clang'\n")
 			continue
 		}
-		fmt.Fprintf(&b, "have %s || say missing %s\n", shell.Quote(tool), shell.Quote("command "+tool))
+		fmt.Fprintf(&b, "have %[1]s || need command %[1]s\n", shell.Quote(tool))
+	}
+	if s.BuildUser != "" {
+		b.WriteString((&ownership{Owner: s.BuildUser}).probeNames(false))
 	}
 	return b.String()
 }
+
+var (
+	_ Bringer  = (*sourceBuild)(nil)
+	_ Requirer = (*sourceBuild)(nil)
+)
+
+// Brings implements Bringer: what make install does is the program's own.
+func (s *sourceBuild) Brings(Change) Supply { return Supply{May: anything} }
+
+// Requires implements Requirer.
+func (s *sourceBuild) Requires() []Thing { return (&ownership{Owner: s.BuildUser}).requires() }
 
 // fits tells whether a version that was found is the wanted one.
 func (s *sourceBuild) fits(found string) bool {
@@ -276,19 +290,8 @@ func (s *sourceBuild) Plan(f *Facts, obs Observation) (Change, error) {
 	change.Reason = shown + " → " + s.Version
 	change.Diff = []Attr{attr}
 	change.Ops = s.ops(f)
-	s.lacks(&change, obs)
+	change.missing(obs)
 	return change, nil
-}
-
-// lacks completes a change for commands that are missing: a package brings them.
-func (s *sourceBuild) lacks(change *Change, obs Observation) {
-	missing := obs.All("missing")
-	if len(missing) == 0 {
-		return
-	}
-	change.Need = &Need{What: missing[0], Kinds: []string{"package", "archive", "source_build", "command"}}
-	found, _ := obs.Get("found")
-	change.Predict = []Observation{Observe("found " + found)}
 }
 
 func (s *sourceBuild) ops(f *Facts) []Op {

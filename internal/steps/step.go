@@ -73,6 +73,24 @@ type (
 		Batch() (attributes, sums []string)
 	}
 
+	// A Bringer tells what its change leaves on the host for later steps that need it, and what it takes away. A step
+	// without the method brings nothing. change is the planned one; where it is not known yet, its action is Unknown.
+	Bringer interface {
+		Brings(change Change) Supply
+	}
+
+	// A Requirer names what must be there when its turn comes, beside what its probe found missing, so that a plan is wrong in
+	// which an earlier step takes it away.
+	Requirer interface {
+		Requires() []Thing
+	}
+
+	// An Asker names what it looks at beyond what it makes: an earlier step that changes one of these may change what the probe
+	// could not tell.
+	Asker interface {
+		Asks(*Facts) []Thing
+	}
+
 	// An Outputter gives the values of the kind's outputs once the step is in its state.
 	// Outputs left out are null.
 	Outputter interface {
@@ -195,22 +213,15 @@ type Change struct {
 	// than 0 means that nothing changed after all. "" means that the operations change something.
 	ChangedIf string
 
-	// Need names something that the step requires and that is not there now, such as a user or
-	// a unit. If an earlier step of the plan changes something it may yet appear; otherwise the
-	// plan is wrong, and says so.
-	Need *Need
+	// Needs names what the step requires and what is not there now, such as a user or a unit. Each must be brought by an
+	// earlier step of the plan that has something to do (Bringer); otherwise the plan is wrong, and says so.
+	Needs []Thing
 
 	// Predict lists states that the step may find when its turn comes, because earlier steps
 	// change what it looks at: a user that does not exist yet will exist then. The engine asks
 	// Plan about each and takes the operations along, so that no round trip is needed. A state
 	// that was not predicted is planned anew.
 	Predict []Observation
-}
-
-// A Need is something that must exist before a step can do its work.
-type Need struct {
-	What  string   // "user deploy", "unit nginx.service"
-	Kinds []string // the kinds of steps that usually bring it, the likeliest first
 }
 
 // An Attr is an attribute that differs. Before and After of a sensitive one are empty. A value

@@ -161,13 +161,27 @@ func (s *supervisorProgram) Probe() string {
 			b.WriteString((&ownership{Owner: s.User}).probeNames(false))
 		}
 	}
-	b.WriteString("s=$(supervisor_state) || exit 1\nsay process \"$s\"\n")
+	b.WriteString("s=$(supervisor_state) || exit 1\n")
+	if s.State != "absent" {
+		b.WriteString("[ \"$s\" != down ] || { need running supervisord; s=none; }\n")
+	}
+	b.WriteString("say process \"$s\"\n")
 	return b.String()
 }
 
+var _ Requirer = (*supervisorProgram)(nil)
+
+// Requires implements Requirer.
+func (s *supervisorProgram) Requires() []Thing {
+	if s.State == "absent" {
+		return nil
+	}
+	return (&ownership{Owner: s.User}).requires()
+}
+
 func (s *supervisorProgram) Plan(f *Facts, obs Observation) (Change, error) {
-	if missing, _ := obs.Get("missing"); missing == "supervisor" || missing == "include" {
-		return s.needs(missing), nil
+	if _, found := obs.Get("config"); !found {
+		return s.needs(obs.Needs()), nil
 	}
 	kind, _ := obs.Get("type")
 	process, _ := obs.Get("process")
@@ -215,37 +229,16 @@ func (s *supervisorProgram) Plan(f *Facts, obs Observation) (Change, error) {
 		change.Dangers = []string{"restarts the program " + s.Name}
 	}
 	change.Ops = s.ops(obs, write)
-	if process == "down" {
-		change.Need = &Need{What: "a running supervisord", Kinds: []string{"service", "command", "package"}}
-		change.Predict = append(change.Predict, s.without(obs, "process down", "process none"))
-		return change, nil
-	}
 	change.missing(obs)
 	return change, nil
 }
 
-// without is a state with one line in place of another.
-func (s *supervisorProgram) without(obs Observation, old, now string) Observation {
-	lines := strings.Split(obs.State(), "\n")
-	for i, line := range lines {
-		if line == old {
-			lines[i] = now
-		}
-	}
-	return Observe(lines...)
-}
-
 // needs is the change where supervisord is not installed or configured yet.
-func (s *supervisorProgram) needs(missing string) Change {
+func (s *supervisorProgram) needs(missing []Thing) Change {
 	if s.State == "absent" {
 		return Change{Action: NoOp}
 	}
-	change := Change{Action: Unknown}
-	if missing == "include" {
-		change.Need = &Need{What: "an [include] section with files = … in the configuration of supervisord", Kinds: []string{"ini", "file", "line", "command"}}
-		return change
-	}
-	change.Need = &Need{What: "supervisor", Kinds: []string{"package", "pip", "file", "command"}}
+	change := Change{Action: Unknown, Needs: missing}
 	if s.Config == "" && s.ConfDir == "" {
 		// What the package of Debian leaves behind.
 		change.Predict = []Observation{Observe("config /etc/supervisor/supervisord.conf", "ini /etc/supervisor/conf.d/"+s.Name+".conf", "type absent", "process none")}

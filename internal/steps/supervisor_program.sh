@@ -85,6 +85,7 @@ supervisor_run() {
 # supervisor_find: with dir set, leaves the configuration in $config, the program's file in $ini and its pending copy in $new. Or says
 # what is missing, with status 1.
 supervisor_find() {
+	wanted=$config
 	if [ -z "$config" ]; then
 		for config in /etc/supervisor/supervisord.conf /etc/supervisord.conf ''; do
 			[ ! -e "$config" ] || break
@@ -94,7 +95,7 @@ supervisor_find() {
 		[ "$t" != absent ] || config=
 	fi
 	[ -n "$config" ] && have "$ctl" || {
-		say missing supervisor
+		if ! have "$ctl"; then need command "$ctl"; elif [ -n "$wanted" ]; then need file "$wanted"; else need file /etc/supervisor/supervisord.conf; fi
 		return 1
 	}
 	patterns=$(awk -v here="${config%/*}" '
@@ -125,7 +126,7 @@ supervisor_find() {
 	done
 	set +f
 	[ -n "$ini" ] || {
-		say missing include
+		need setting "$config [include] section with files = …${dir:+ in $dir}"
 		return 1
 	}
 	new=${ini%/*}/.${ini##*/}.provision

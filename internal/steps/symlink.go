@@ -53,6 +53,27 @@ func (s *symlink) Validate() []Problem {
 	return nil
 }
 
+var (
+	_ Bringer  = (*symlink)(nil)
+	_ Requirer = (*symlink)(nil)
+)
+
+// Brings implements Bringer: behind the link is what its target holds.
+func (s *symlink) Brings(change Change) Supply {
+	if s.State == "absent" {
+		return removal(change, s.Path)
+	}
+	return Supply{Trees: []string{s.Path}}
+}
+
+// Requires implements Requirer.
+func (s *symlink) Requires() []Thing {
+	if s.State == "absent" {
+		return nil
+	}
+	return parentOf(s.Path)
+}
+
 func (s *symlink) Probe() string {
 	probe := fmt.Sprintf("p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path))
 	if s.State == "absent" {

@@ -96,6 +96,17 @@ func (s *syncTree) Validate() []Problem {
 	return problems
 }
 
+var (
+	_ Bringer  = (*syncTree)(nil)
+	_ Requirer = (*syncTree)(nil)
+)
+
+// Brings implements Bringer.
+func (s *syncTree) Brings(Change) Supply { return s.tree.supply(s.Dest) }
+
+// Requires implements Requirer.
+func (s *syncTree) Requires() []Thing { return s.tree.owner.requires() }
+
 func (s *syncTree) Probe() string { return s.tree.probe() }
 
 func (s *syncTree) Plan(f *Facts, obs Observation) (Change, error) { return s.tree.plan(f, obs) }

@@ -199,7 +199,7 @@ func (u *user) probeUID() string {
 	if u.UID == nil {
 		return ""
 	}
-	return fmt.Sprintf("taken=$(id_name passwd %d) && [ -n \"$taken\" ] && say missing \"free uid %d ($taken has it)\"\n", *u.UID, *u.UID)
+	return fmt.Sprintf("taken=$(id_name passwd %d) && [ -n \"$taken\" ] && need free \"uid %d ($taken has it)\"\n", *u.UID, *u.UID)
 }
 
 // probeShell is sh that reports a shell that is not there: nobody could log in.
@@ -207,7 +207,7 @@ func (u *user) probeShell() string {
 	if u.Shell == "" {
 		return ""
 	}
-	return fmt.Sprintf("[ -e %s ] || say missing %s\n", shell.Quote(u.Shell), shell.Quote("file "+u.Shell))
+	return fmt.Sprintf("[ -e %[1]s ] || need file %[1]s\n", shell.Quote(u.Shell))
 }
 
 // probeHome is sh that prints "home_of OWNER" for the home of a new account that is there already.
@@ -230,10 +230,9 @@ fi
 // probeGroup is sh that reports a group that does not exist.
 func probeGroup(name string) string {
 	if onlyDigits.MatchString(name) {
-		return fmt.Sprintf("g=$(id_name group %s) && [ -n \"$g\" ] || say missing %s\n", name, shell.Quote("group "+name))
+		return fmt.Sprintf("g=$(id_name group %[1]s) && [ -n \"$g\" ] || need group %[1]s\n", name)
 	}
-	return fmt.Sprintf("account group %s >/dev/null\ncase $? in 0) ;; 2) say missing %s ;; *) fail 'cannot look up a group' ;; esac\n",
-		shell.Quote(name), shell.Quote("group "+name))
+	return fmt.Sprintf("account group %[1]s >/dev/null\ncase $? in 0) ;; 2) need group %[1]s ;; *) fail 'cannot look up a group' ;; esac\n", shell.Quote(name))
 }
 
 // probeGroups is sh that prints "in GROUP" and "not_in GROUP" for the wanted groups and, if the list is
@@ -247,7 +246,7 @@ func (u *user) probeGroups() string {
 	*)
 		say not_in "$g"
 		account group "$g" >/dev/null
-		case $? in 0) ;; 2) say missing "group $g" ;; *) fail 'cannot look up a group' ;; esac
+		case $? in 0) ;; 2) need group "$g" ;; *) fail 'cannot look up a group' ;; esac
 		;;
 	esac
 done

@@ -40,6 +40,58 @@ func (u *user) Plan(f *Facts, obs Observation) (Change, error) {
 	return change, nil
 }
 
+var (
+	_ Bringer  = (*user)(nil)
+	_ Requirer = (*user)(nil)
+)
+
+// Brings implements Bringer: a new user comes with its group and home. useradd makes the home where /etc/default/useradd says if
+// the step does not.
+func (u *user) Brings(change Change) Supply {
+	var s Supply
+	switch {
+	case change.Action == Delete:
+		s.Lost = []Thing{{UserThing, u.Name}}
+		s.Things = u.frees()
+	case u.State == "present" && change.Action == Update && u.UID != nil:
+		s.Things = u.frees()
+	case u.State == "present" && (change.Action == Create || change.Action == Unknown):
+		s.Things = []Thing{{UserThing, u.Name}}
+		if u.Group == "" {
+			s.Things = append(s.Things, Thing{GroupThing, u.Name})
+			if u.UID != nil {
+				s.Things = append(s.Things, Thing{GroupThing, strconv.Itoa(*u.UID)})
+			}
+		}
+		if !u.CreateHome {
+			break
+		}
+		home := u.Home
+		if home == "" && u.Name != "" {
+			home = "*/" + u.Name
+		}
+		s.Trees = []string{home}
+		if u.Home != "" {
+			s.directory(u.Home)
+		}
+	}
+	return s
+}
+
+// frees is the number that the user has now.
+func (u *user) frees() []Thing { return []Thing{{FreeThing, "(" + u.Name + " has it)"}} }
+
+// Requires implements Requirer.
+func (u *user) Requires() []Thing {
+	var list []Thing
+	if u.State == "present" {
+		for _, g := range u.wantedGroups() {
+			list = append(list, Thing{GroupThing, g})
+		}
+	}
+	return list
+}
+
 func (u *user) planAbsent() Change {
 	name := shell.Quote(u.Name)
 	shadow, busybox, danger := "userdel "+name, "deluser "+name, "deletes user "+u.Name

@@ -3,6 +3,7 @@ package steps
 import (
 	_ "embed"
 	"fmt"
+	"path"
 	"strings"
 
 	"provision/internal/shell"
@@ -127,18 +128,32 @@ func (w *waitFor) Probe() string {
 case $? in
 0) say there yes ;;
 2) exit 1 ;;
-127) say tool missing ;;
+127) need command 'bash or nc or python3' ;;
 *) say there no ;;
 esac
 `
 }
 
+var _ Bringer = (*waitFor)(nil)
+
+// Brings implements Bringer: what was waited for is there.
+func (w *waitFor) Brings(Change) Supply {
+	switch {
+	case w.Absent:
+		return Supply{}
+	case w.Path != "":
+		s := Supply{Things: []Thing{{pathThing, w.Path}}, Trees: []string{w.Path}, May: []string{RunningThing}}
+		s.directory(path.Dir(w.Path))
+		return s
+	case w.Port != nil:
+		return Supply{May: []string{RunningThing}}
+	}
+	return Supply{May: anything}
+}
+
 func (w *waitFor) Plan(_ *Facts, obs Observation) (Change, error) {
-	if _, missing := obs.Get("tool"); missing {
-		return Change{
-			Action: Unknown, Need: &Need{What: "command bash, nc or python3", Kinds: []string{"package"}},
-			Predict: []Observation{Observe("there yes"), Observe("there no")},
-		}, nil
+	if needs := obs.Needs(); len(needs) > 0 {
+		return Change{Action: Unknown, Needs: needs, Predict: []Observation{Observe("there yes"), Observe("there no")}}, nil
 	}
 	there, _ := obs.Get("there")
 	wanted, other := "yes", "no"

@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+)
+
+// A needError says that a step needs what nothing brings.
+type needError struct {
+	thing steps.Thing
+	by    string // the earlier step that takes it away; "" if it is not there now
+}
+
+func (e *needError) Error() string {
+	message, hint := e.Hint()
+	return message + ": " + hint
+}
+
+// Hint returns the message and what to do about it.
+func (e *needError) Hint() (message, hint string) {
+	if e.by != "" {
+		return fmt.Sprintf("%s removes the %s, which this step needs", e.by, e.thing), "put this step before it, or bring it back in between"
+	}
+	verb := "makes it"
+	switch e.thing.Kind {
+	case steps.RunningThing:
+		verb = "starts it"
+	case steps.CommandThing, steps.UnitThing, steps.ServiceThing, steps.ModuleThing:
+		verb = "brings it"
+	case steps.FreeThing:
+		verb = "frees it"
+	case steps.SettingThing:
+		verb = "adds it"
+	}
+	return e.thing.Lacking() + ", and no earlier step " + verb, e.thing.Fix()
+}
+
+// needs finds, for what a step lacks now, the earlier steps that bring it; and for what it has, whether one of them takes it away.
+func (h *hostPlanner) needs(p *Planned) {
+	var from, what []string
+	for _, t := range p.Change.Needs {
+		by, gone := h.source(t)
+		if by == "" {
+			p.Err = &needError{thing: t, by: gone}
+			return
+		}
+		if !slices.Contains(from, by) {
+			from = append(from, by)
+		}
+		what = append(what, t.String())
+	}
+	for _, t := range h.required(p) {
+		if by, gone := h.source(t); by == "" && gone != "" {
+			p.Err = &needError{thing: t, by: gone}
+			return
+		}
+	}
+	if len(what) > 0 {
+		p.After = from
+		p.Change.Reason = strings.TrimPrefix(p.Change.Reason+"; needs "+strings.Join(what, ", "), "; ")
+	}
+}
+
+// required is what must be there for a step to be in its state.
+func (h *hostPlanner) required(p *Planned) []steps.Thing {
+	var list []steps.Thing
+	if p.observed && p.obs.Exit == 0 && p.Change.Action == steps.NoOp {
+		return nil // it has nothing to do, and needs nothing for that
+	}
+	if p.RunAs != "" {
+		list = append(list, steps.Thing{Kind: steps.UserThing, Name: p.RunAs})
+	}
+	if r, ok := p.Step.(steps.Requirer); ok {
+		list = append(list, r.Requires()...)
+	}
+	return list
+}
+
+// source returns the latest earlier step that brings a thing, or the one that takes it away for good.
+func (h *hostPlanner) source(t steps.Thing) (by, gone string) {
+	for _, p := range slices.Backward(h.order) {
+		supply := p.supply()
+		if supply.Brings(t, h.path) {
+			return p.Addr, ""
+		}
+		if supply.Removes(t, h.path) {
+			return "", p.Addr
+		}
+	}
+	return "", ""
+}
+
+// path is a path without symbolic links, as far as the host was asked.
+func (h *hostPlanner) path(p string) string {
+	if real, known := h.real[p]; known {
+		return real
+	}
+	return p
+}
+
+// supply is what the step brings. Of a step whose arguments are not known yet, its kind tells.
+func (p *Planned) supply() steps.Supply {
+	step, change := p.Step, p.Change
+	if step == nil {
+		step, _ = p.Kind.New()
+	}
+	if len(p.Waits) > 0 || p.Err != nil || change.Action == steps.NoOp {
+		change = steps.Change{Action: steps.Unknown}
+	}
+	if b, ok := step.(steps.Bringer); ok {
+		return b.Brings(change)
+	}
+	return steps.Supply{}
+}
+
+// blind handles a probe that could not tell. If an earlier step changes what it looks at, it may be able to tell when its turn
+// comes; otherwise it is an error.
+func (h *hostPlanner) blind(p *Planned) {
+	if p.obs.Exit == statusNoUser {
+		user := steps.Thing{Kind: steps.UserThing, Name: p.RunAs}
+		p.Change = steps.Change{Action: steps.Unknown, Needs: []steps.Thing{user}}
+		h.needs(p)
+		return
+	}
+	why := lastLines(strings.TrimSpace(p.obs.Stderr), 3)
+	if why == "" {
+		why = fmt.Sprintf("the probe ended with status %d", p.obs.Exit)
+	}
+	if by := h.turns(p); by != "" {
+		p.Change = steps.Change{Action: steps.Unknown, Reason: oneLine(why)}
+		p.After = []string{by}
+		return
+	}
+	p.Err = fmt.Errorf("could not tell its state: %s", why)
+}
+
+// turns returns the latest earlier step that may change what the probe of a step looks at.
+func (h *hostPlanner) turns(p *Planned) string {
+	looks := h.required(p)
+	if a, ok := p.Step.(steps.Asker); ok {
+		looks = append(looks, a.Asks(h.facts)...)
+	}
+	own := p.supply()
+	looks = append(looks, own.Things...)
+	for _, path := range append(own.Trees, own.Gone...) {
+		looks = append(looks, steps.Thing{Kind: steps.DirectoryThing, Name: path})
+	}
+	for _, before := range slices.Backward(h.order) {
+		supply := before.supply()
+		if supply.Anything() || slices.ContainsFunc(looks, func(t steps.Thing) bool { return supply.Touches(t, h.path) }) {
+			return before.Addr
+		}
+	}
+	return ""
+}
+
+// unresolved lists paths that have to be compared without symbolic links: those that a step needs and no earlier step seems to
+// bring, and those that earlier steps bring. The host is asked for them only then.
+func (h *hostRun) unresolved(planned []Planned) []string {
+	var paths []string
+	lacking := false
+	add := func(list ...string) {
+		for _, p := range list {
+			if _, known := h.real[p]; !known && strings.HasPrefix(p, "/") && !slices.Contains(paths, p) {
+				paths = append(paths, p)
+			}
+		}
+	}
+	for i := range planned {
+		p := &planned[i]
+		var need *needError
+		if errors.As(p.Err, &need) && need.by == "" {
+			places := steps.Supply{Things: []steps.Thing{need.thing}}.Paths()
+			lacking = lacking || len(places) > 0
+			add(places...)
+		}
+		if p.Pending() {
+			add(p.supply().Paths()...)
+		}
+	}
+	if !lacking {
+		return nil
+	}
+	return paths
+}
+
+// resolve asks the host where paths lead.
+func (h *hostRun) resolve(ctx context.Context, paths []string) error {
+	answers, err := h.ask(ctx, []Fragment{{Text: "real_paths " + shell.Words(paths...)}})
+	if err != nil {
+		return err
+	}
+	if h.real == nil {
+		h.real = map[string]string{}
+	}
+	found := strings.Split(answers[0].Stdout, "\n")
+	for i, p := range paths {
+		h.real[p] = p
+		if i < len(found) && found[i] != "" {
+			h.real[p] = found[i]
+		}
+	}
+	return nil
+}

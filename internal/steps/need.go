@@ -1,0 +1,307 @@
+package steps
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// A Thing is something on a host that one step needs and another may bring. A probe says what it lacks with the function need of the
+// prelude, which prints a line "missing KIND NAME"; Observation.Needs reads these lines.
+type Thing struct {
+	Kind string
+	Name string
+}
+
+// The kinds of things.
+const (
+	UserThing      = "user"
+	GroupThing     = "group"
+	DirectoryThing = "directory" // an absolute path
+	FileThing      = "file"      // an absolute path
+	CommandThing   = "command"   // a name in the search path, or an absolute path; "NAME or NAME" where each will do
+	UnitThing      = "unit"      // of systemd, with its suffix, and " (WHY)" where an init script of the name does not serve
+	ServiceThing   = "service"   // of OpenRC or SysV
+	RunningThing   = "running"   // what answers: "Docker engine", "supervisord", the URL of a server
+	ModuleThing    = "module"    // of a Python
+	SettingThing   = "setting"   // "FILE WHAT": what the file has to say
+	FreeThing      = "free"      // "uid 1000 (bob has it)": a number that nobody has
+
+	pathThing = "path" // brought by what may be a file or a directory
+)
+
+// anything lists the kinds of things that a step may bring which runs the programs of others: a package, a command.
+var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, FreeThing}
+
+// String is what a plan says that a step needs.
+func (t Thing) String() string {
+	switch t.Kind {
+	case RunningThing:
+		return "a running " + t.Name
+	case SettingThing:
+		file, what, _ := strings.Cut(t.Name, " ")
+		return what + " in " + file
+	case ModuleThing:
+		return "the Python module " + t.Name
+	}
+	return t.Kind + " " + t.Name
+}
+
+// Lacking says that the thing is not there.
+func (t Thing) Lacking() string {
+	switch t.Kind {
+	case DirectoryThing, FileThing:
+		return fmt.Sprintf("the %s %s does not exist", t.Kind, t.Name)
+	case RunningThing:
+		return fmt.Sprintf("no %s answers", t.Name)
+	case SettingThing:
+		file, what, _ := strings.Cut(t.Name, " ")
+		return fmt.Sprintf("%s has no %s", file, what)
+	case FreeThing:
+		return "the " + t.Name + " is not free"
+	case ModuleThing:
+		return "this Python has no module " + t.Name
+	}
+	return fmt.Sprintf("there is no %s %s", t.Kind, t.Name)
+}
+
+// Fix says what to do where no earlier step brings the thing.
+func (t Thing) Fix() string {
+	switch t.Kind {
+	case UserThing, GroupThing, DirectoryThing:
+		return fmt.Sprintf("add a step %q before this one, or correct the name", t.Kind)
+	case FileThing:
+		return `add a step that makes it before this one ("file", "download", "package"), or correct the path`
+	case CommandThing:
+		return `add a step "package" that installs it before this one`
+	case UnitThing:
+		return `install its package with a step "package" before this one, write the unit with a step "file", or correct the name`
+	case ServiceThing:
+		return `install its package with a step "package" before this one, or correct the name`
+	case RunningThing:
+		return `start it with a step "service" before this one`
+	case FreeThing:
+		return "give another number, or let a step \"user\" before this one remove or change whoever has it"
+	case ModuleThing:
+		return `add a step "package" that installs it before this one, such as python3-` + t.Name
+	}
+	return `add it with a step "ini", "line" or "file" before this one`
+}
+
+// searchPath is the PATH of the prelude.
+var searchPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
+// places are the files that bring the thing along with them: a command is a file in the search path, and a line in /etc/group is a
+// group. A leading "*" stands for any directory.
+func (t Thing) places() []string {
+	var list []string
+	in := func(dirs []string, name string) {
+		for _, dir := range dirs {
+			list = append(list, dir+"/"+name)
+		}
+	}
+	switch t.Kind {
+	case DirectoryThing, FileThing, pathThing:
+		return []string{t.Name}
+	case CommandThing:
+		for _, name := range strings.Split(t.Name, " or ") {
+			if path.IsAbs(name) {
+				list = append(list, name)
+			} else {
+				in(searchPath, name)
+			}
+		}
+	case UnitThing:
+		unit, _, ignored := strings.Cut(t.Name, " (")
+		names := []string{unit}
+		if at := strings.IndexByte(unit, '@'); at >= 0 {
+			names = append(names, unit[:at+1]+path.Ext(unit)) // its template
+		}
+		for _, name := range names {
+			in([]string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}, name)
+		}
+		switch path.Ext(unit) {
+		case ".service": // systemd-sysv-generator(8)
+			if !ignored {
+				in([]string{"/etc/init.d"}, strings.TrimSuffix(unit, ".service"))
+			}
+		case ".mount", ".automount", ".swap": // systemd-fstab-generator(8)
+			list = append(list, "/etc/fstab")
+		}
+	case ServiceThing:
+		in([]string{"/etc/init.d"}, t.Name)
+	case UserThing:
+		list = []string{"/etc/passwd", "/etc/nsswitch.conf", "/etc/sssd/sssd.conf"}
+	case GroupThing:
+		list = []string{"/etc/group", "/etc/nsswitch.conf", "/etc/sssd/sssd.conf"}
+	case SettingThing:
+		file, _, _ := strings.Cut(t.Name, " ")
+		list = []string{file}
+	}
+	return list
+}
+
+// Needs returns the things that a probe found missing, in order.
+func (o Observation) Needs() []Thing {
+	var list []Thing
+	for _, line := range o.All("missing") {
+		kind, name, _ := strings.Cut(line, " ")
+		if t := (Thing{kind, name}); !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// Fulfilled is the state in which nothing is missing any more.
+func (o Observation) Fulfilled() Observation {
+	var kept []string
+	for _, line := range strings.Split(o.State(), "\n") {
+		if line != "" && !strings.HasPrefix(line, "missing ") {
+			kept = append(kept, line)
+		}
+	}
+	return Observe(kept...)
+}
+
+// missing completes a change for what the probe did not find: it needs that, and predicts the state in which all of it is there.
+func (c *Change) missing(obs Observation) {
+	if c.Needs = obs.Needs(); len(c.Needs) > 0 {
+		c.Predict = append(c.Predict, obs.Fulfilled())
+	}
+}
+
+// probeParent is sh that reports the directory of $p if it is missing.
+const probeParent = `d=${p%/*}
+[ -d "${d:-/}" ] || need directory "${d:-/}"
+`
+
+// A Supply is what a step leaves on the host, for later steps that need it. The names of things and the paths of trees may be "",
+// which stands for any (the arguments of the step are not known yet), or begin with "*/" for a place that is known only on the
+// host, such as the home directory of a new user.
+type Supply struct {
+	Things []Thing  // these are there afterwards
+	Trees  []string // directories below which anything may be afterwards, themselves included
+	May    []string // kinds of things of which any one may be there afterwards
+	Gone   []string // paths that are removed, with everything below
+	Lost   []Thing  // other things that are removed
+}
+
+// brings a directory with those above it.
+func (s *Supply) directory(p string) {
+	s.Things = append(s.Things, Thing{DirectoryThing, p})
+	for up := path.Dir(p); path.IsAbs(p) && up != "/"; up = path.Dir(up) {
+		s.Things = append(s.Things, Thing{DirectoryThing, up})
+	}
+}
+
+// fileSupply is that of a step which writes one file.
+func fileSupply(p string) Supply { return Supply{Things: []Thing{{FileThing, p}}} }
+
+// removal is the supply of a step that removes a path, where it is sure to.
+func removal(change Change, p string) Supply {
+	if change.Action != Delete {
+		return Supply{}
+	}
+	return Supply{Gone: []string{p}}
+}
+
+// Brings tells whether a thing may be there after the step. real gives the paths without symbolic links, as far as the host told.
+func (s Supply) Brings(t Thing, real func(string) string) bool {
+	if slices.Contains(s.May, t.Kind) {
+		return true
+	}
+	for _, b := range s.Things {
+		if b.Kind == t.Kind && (isPath(t.Kind) && samePath(b.Name, t.Name, real) || b.Name == t.Name || b.Name == "" ||
+			t.Kind == FreeThing && strings.HasSuffix(t.Name, b.Name)) {
+			return true
+		}
+	}
+	for _, place := range t.places() {
+		for _, tree := range s.Trees {
+			if within(place, tree, real) {
+				return true
+			}
+		}
+		for _, b := range s.Things {
+			// A file of any name is hardly that of the accounts.
+			any := b.Name == "" && (t.Kind == UserThing || t.Kind == GroupThing)
+			if (b.Kind == pathThing || b.Kind == FileThing && t.Kind != DirectoryThing) && !any && samePath(b.Name, place, real) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Removes tells whether the step takes a thing away.
+func (s Supply) Removes(t Thing, real func(string) string) bool {
+	if slices.Contains(s.Lost, t) {
+		return true
+	}
+	return isPath(t.Kind) && slices.ContainsFunc(s.Gone, func(gone string) bool { return within(t.Name, gone, real) })
+}
+
+// Touches tells whether the step changes what is at a path, above it or below it.
+func (s Supply) Touches(t Thing, real func(string) string) bool {
+	if s.Brings(t, real) || s.Removes(t, real) {
+		return true
+	}
+	for _, place := range t.places() {
+		for _, b := range s.Things {
+			if (isPath(b.Kind) || b.Kind == pathThing) && b.Name != "" && (within(place, b.Name, real) || within(b.Name, place, real)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Anything tells whether the step may change everything.
+func (s Supply) Anything() bool { return len(s.May) == len(anything) }
+
+// Paths lists what Brings and Removes compare, for the host to tell where symbolic links lead.
+func (s Supply) Paths() []string {
+	list := slices.Concat(s.Trees, s.Gone)
+	for _, t := range s.Things {
+		if isPath(t.Kind) || t.Kind == pathThing {
+			list = append(list, t.Name)
+		}
+	}
+	return list
+}
+
+func isPath(kind string) bool { return kind == DirectoryThing || kind == FileThing }
+
+// samePath compares a pattern with a path.
+func samePath(pattern, p string, real func(string) string) bool {
+	if end, any := strings.CutPrefix(pattern, "*"); any {
+		return strings.HasSuffix(p, end)
+	}
+	return pattern == "" || pattern == p || real(pattern) == real(p)
+}
+
+// within tells whether a path is a tree's root or below it.
+func within(p, tree string, real func(string) string) bool {
+	if end, any := strings.CutPrefix(tree, "*"); any {
+		return strings.Contains(p+"/", end+"/")
+	}
+	below := func(p, tree string) bool { return p == tree || strings.HasPrefix(p, strings.TrimSuffix(tree, "/")+"/") }
+	return tree == "" || below(p, tree) || below(real(p), real(tree))
+}
+
+// parentOf is the directory that a path needs.
+func parentOf(p string) []Thing {
+	if !path.IsAbs(p) {
+		return nil
+	}
+	return []Thing{{DirectoryThing, path.Dir(p)}}
+}
+
+// network is what the answer of a server hangs on.
+var network = []Thing{
+	{RunningThing, "server"}, {FileThing, "/etc/hosts"}, {FileThing, "/etc/resolv.conf"}, {FileThing, "/etc/nsswitch.conf"},
+	{DirectoryThing, "/etc/ssh"}, {DirectoryThing, "/etc/ssl"}, {DirectoryThing, "/etc/pki"}, {DirectoryThing, "/usr/local/share/ca-certificates"},
+	{FileThing, "/root/.ssh/config"}, {FileThing, "/etc/gitconfig"}, {FileThing, "/etc/pip.conf"},
+}
