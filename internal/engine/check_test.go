@@ -93,8 +93,14 @@ func TestCheckThatCannotBeTold(t *testing.T) {
 	}
 	waits := step(t, "wait_for", "hidden", map[string]cty.Value{"path": str(host.path("closed/x"))})
 	exit, rec := applied(t, host, stepList{waits})
-	if exit != 1 || !strings.Contains(rec.dump(), "closed: permission denied") {
-		t.Errorf("exit %d\n%s", exit, rec.dump())
+	why := ""
+	for _, e := range rec.events {
+		if e.PlanStep != nil && e.PlanStep.Error != nil {
+			why = e.PlanStep.Error.Message
+		}
+	}
+	if exit != 1 || !strings.Contains(why, "closed: permission denied") {
+		t.Errorf("exit %d %q\n%s", exit, why, rec.dump())
 	}
 	exit, rec = applied(t, host, stepList{checkOf(t, "hidden", map[string]cty.Value{"path": str(host.path("closed/x"))})})
 	if c := rec.checks()["hidden"]; exit != 1 || c == nil || c.OK || !strings.Contains(c.Message, "permission denied") {
