@@ -170,14 +170,17 @@ func (h *hostRun) unasked(from int) ([]Fragment, []string) {
 		if yes && h.constant {
 			continue
 		}
-		probe := in.Step.Probe()
+		probe, runAs := in.Step.Probe(), h.runAs(in)
+		if probe == "" && in.RunAs != "" {
+			probe, runAs = probeUser(in.RunAs), "" // there is nothing else to look at
+		}
 		if probe == "" || yes && answered == probe {
 			continue
 		}
 		if h.asked[in.Addr] = probe; h.constant {
 			h.asked[in.Addr] = "" // it will not be compared with another
 		}
-		fragments = append(fragments, Fragment{Text: probe, RunAs: h.runAs(in), files: batchOf(in)})
+		fragments = append(fragments, Fragment{Text: probe, RunAs: runAs, files: batchOf(in)})
 		addrs = append(addrs, in.Addr)
 	}
 	return fragments, addrs

@@ -67,6 +67,11 @@ func (h *hostPlanner) needs(p *Planned) {
 	}
 }
 
+// probeUser is the probe of a step that looks at nothing, for the user that it runs as.
+func probeUser(name string) string {
+	return fmt.Sprintf("account passwd %s >/dev/null\ncase $? in 0) ;; 2) exit %d ;; *) fail 'cannot look up the user' ;; esac\n", shell.Quote(name), statusNoUser)
+}
+
 // required is what must be there for a step to be in its state.
 func (h *hostPlanner) required(p *Planned) []steps.Thing {
 	var list []steps.Thing

@@ -123,16 +123,23 @@ func (h *hostPlanner) observe(p *Planned) {
 		p.Err = fmt.Errorf("its state was not reached: the host did not answer that far")
 		return
 	}
-	if obs.Exit != 0 {
+	var lacking []steps.Thing
+	switch {
+	case obs.Exit == statusNoUser && p.Step.Probe() == "":
+		// What it does is known; it is who does it that is missing.
+		p.obs, p.observed = steps.Observation{}, false
+		lacking = []steps.Thing{{Kind: steps.UserThing, Name: p.RunAs}}
+	case obs.Exit != 0:
 		h.blind(p)
 		return
 	}
-	change, err := p.Step.Plan(h.facts, obs)
+	change, err := p.Step.Plan(h.facts, p.obs)
 	if err != nil {
 		p.Err = err
 		return
 	}
 	p.Change = change
+	p.Change.Needs = append(lacking, change.Needs...)
 	h.needs(p)
 }
 

@@ -15,7 +15,7 @@ var (
 	_ Asker    = (*compose)(nil)
 )
 
-// Brings implements Bringer: the containers may write to any directory that is mounted into them, and Docker makes those that do not exist.
+// Brings implements Bringer: Docker makes directories that are mounted into containers and do not exist.
 func (c *compose) Brings(Change) Supply {
 	if c.State != "up" {
 		return Supply{}
@@ -24,7 +24,7 @@ func (c *compose) Brings(Change) Supply {
 	if c.Source != "" || c.Dir == "" {
 		s = c.tree.supply(c.Dir)
 	}
-	s.May = []string{RunningThing, DirectoryThing, FileThing}
+	s.May = []string{RunningThing, DirectoryThing}
 	return s
 }
 
