@@ -220,6 +220,10 @@ func (s Supply) Brings(t Thing, real func(string) string) bool {
 	}
 	for _, place := range t.places() {
 		for _, tree := range s.Trees {
+			// Neither a home nor what a service keeps in /run holds the units and commands of the system.
+			if elsewhere := strings.HasPrefix(tree, "*") || strings.HasPrefix(place, "/run/"); elsewhere && !isPath(t.Kind) {
+				continue
+			}
 			if within(place, tree, real) {
 				return true
 			}
