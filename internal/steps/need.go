@@ -305,7 +305,15 @@ func parentOf(p string) []Thing {
 
 // network is what the answer of a server hangs on.
 var network = []Thing{
-	{RunningThing, "server"}, {FileThing, "/etc/hosts"}, {FileThing, "/etc/resolv.conf"}, {FileThing, "/etc/nsswitch.conf"},
-	{DirectoryThing, "/etc/ssh"}, {DirectoryThing, "/etc/ssl"}, {DirectoryThing, "/etc/pki"}, {DirectoryThing, "/usr/local/share/ca-certificates"},
-	{FileThing, "/root/.ssh/config"}, {FileThing, "/etc/gitconfig"}, {FileThing, "/etc/pip.conf"},
+	{RunningThing, "server"},
+	{FileThing, "/etc/hosts"},
+	{FileThing, "/etc/resolv.conf"},
+	{FileThing, "/etc/nsswitch.conf"},
+	{DirectoryThing, "/etc/ssh"},
+	{DirectoryThing, "/etc/ssl"},
+	{DirectoryThing, "/etc/pki"},
+	{DirectoryThing, "/usr/local/share/ca-certificates"},
+	{FileThing, "/root/.ssh/config"},
+	{FileThing, "/etc/gitconfig"},
+	{FileThing, "/etc/pip.conf"},
 }
