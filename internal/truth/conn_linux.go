@@ -64,16 +64,17 @@ func (c conn) Start(_ context.Context, command string) (*engine.Process, error) 
 	}, nil
 }
 
-func (c conn) Upload(_ context.Context, path string, mode os.FileMode, _ int64, r io.Reader) error {
-	f, err := os.OpenFile(c.root.Path(path), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
+// Upload writes as the host sees the path, whatever links are on the way.
+func (c conn) Upload(ctx context.Context, path string, mode os.FileMode, _ int64, r io.Reader) error {
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `umask 077 && cat >"$1" && chmod "$2" "$1"`, "sh", path, fmt.Sprintf("%o", mode))
+	cmd.Env = []string{"PATH=/usr/bin:/bin"}
+	cmd.Dir = "/"
+	cmd.Stdin = r
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: c.root.dir}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
 	}
-	_, err = io.Copy(f, r)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return nil
 }
 
 func (c conn) Close() error { return nil }

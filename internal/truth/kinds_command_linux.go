@@ -24,7 +24,7 @@ func (g *generator) commandStep() {
 		g.place(Placed{Path: name, Type: "file", Mode: 0o644, Content: "old\n"})
 	}
 	c.runs = true
-	switch g.number("condition", 0, 8) {
+	switch g.number("condition", 0, 10) {
 	case 0, 1:
 		b.str("creates", name)
 		c.runs = !there
@@ -42,7 +42,7 @@ func (g *generator) commandStep() {
 		if g.chance("output", 50) {
 			script += "; echo out; echo err >&2"
 		}
-	case 6: // on_change
+	case 6, 9, 10: // on_change
 		if len(g.earlier) > 0 {
 			c.sources = g.sources()
 			b.expr("on_change", addrs(c.sources))
