@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -163,7 +165,7 @@ func (r *reacher) host(h *inventory.Host) engine.Host {
 		become.Password = func(context.Context) (string, error) { return h.Settings.BecomePassword.Reveal(), nil }
 	}
 	return engine.Host{
-		Name: h.Name, Address: fmt.Sprintf("%s:%d", target.Address, target.Port), User: target.User, Become: become,
+		Name: h.Name, Address: net.JoinHostPort(target.Address, strconv.Itoa(target.Port)), User: target.User, Become: become,
 	}
 }
 

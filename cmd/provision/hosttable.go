@@ -40,7 +40,11 @@ func hostTable(out io.Writer, infos []hostInfo, fold bool) error {
 	}
 	fmt.Fprintf(w, "HOST\tADDRESS\tUSER%s\tGROUPS\n", via("VIA"))
 	for _, r := range rows {
-		address := rangeOf(r.first.Address, r.last.Address) + ":" + strconv.Itoa(r.first.Port)
+		address := rangeOf(r.first.Address, r.last.Address)
+		if strings.Count(address, ":") > 1 && !strings.HasPrefix(address, "[") {
+			address = "[" + address + "]" // an IPv6 address
+		}
+		address += ":" + strconv.Itoa(r.first.Port)
 		fmt.Fprintf(w, "%s\t%s\t%s%s\t%s\n", ui.Line(rangeOf(r.first.Name, r.last.Name)), ui.Line(address), ui.Line(r.first.User),
 			via(ui.Line(strings.Join(r.first.Jump, ","))), ui.Line(strings.Join(r.first.Groups, ",")))
 	}

@@ -225,3 +225,12 @@ func TestKeysOfAnAgentThatAreNotWhatTheySeem(t *testing.T) {
 		}
 	}
 }
+
+func TestIPv6AddressInBrackets(t *testing.T) {
+	for given, want := range map[string]string{"[::1]": "[::1]:22", "::1": "[::1]:22", "[fe80::1%eth0]": "[fe80::1%eth0]:22", "fe80::1%eth0": "[fe80::1%eth0]:22"} {
+		target, err := Target{Address: given, User: "u"}.withDefaults()
+		if err != nil || target.addr() != want {
+			t.Errorf("%s: %s, error %v", given, target.addr(), err)
+		}
+	}
+}

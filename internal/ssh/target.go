@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -89,6 +90,10 @@ func (t Target) withDefaults() (Target, error) {
 	}
 	if t.Address == "" {
 		return t, &Error{Phase: PhaseResolve, Err: errors.New("the host has no address"), Hint: "give it one"}
+	}
+	// An IPv6 address may stand in brackets, as in a URL.
+	if inner, ok := strings.CutPrefix(t.Address, "["); ok && strings.HasSuffix(inner, "]") && strings.Contains(inner, ":") {
+		t.Address = strings.TrimSuffix(inner, "]")
 	}
 	if t.Port == 0 {
 		t.Port = defaultPort
