@@ -20,6 +20,14 @@ func (e stepsError) Error() string { return string(e) }
 
 const errStepFailed stepsError = "a step failed"
 
+// failed is why the work on the host ends with a program: always with a reason.
+func (h *hostRun) failed(end ending) error {
+	if end.failed == "" {
+		return fmt.Errorf("the program on the host ended with %q and gave no reason; look at the journals in its state directory", end.verdict)
+	}
+	return fmt.Errorf("%w: %s", errStepFailed, end.failed)
+}
+
 // apply makes the planned changes of the plays that are wanted: the pending steps of the host as one program, and
 // another one only where a step could not be known before an earlier one had run.
 func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
@@ -74,7 +82,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 		case "stopped":
 			return context.Canceled
 		default:
-			return errStepFailed
+			return h.failed(end)
 		}
 		if err := h.replan(ctx, from); err != nil {
 			return err
@@ -170,7 +178,7 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 			continue
 		}
 		s.entries = append(s.entries, h.entry(s.next, owed[p.Addr]))
-		if n := len(s.entries[len(s.entries)-1].cases); n > 0 && reboots(s.entries[len(s.entries)-1].cases[0].ops) {
+		if n := len(s.entries[len(s.entries)-1].cases); n > 0 && reboots(s.entries[len(s.entries)-1].cases[0].change.Ops) {
 			s.next++
 			return s
 		}
@@ -253,7 +261,7 @@ func (h *hostRun) entry(i int, raises []string) entry {
 	p := &h.planned[i]
 	e := entry{
 		number: i + 1, addr: p.Addr, runAs: h.runAs(&p.Instance), probe: p.Step.Probe(), cases: p.cases(h.facts),
-		raises: raises, changedIf: p.Change.ChangedIf, timeout: p.Timeout, retries: p.Retries, repeatable: true, proceed: p.Proceed || p.Check,
+		raises: raises, timeout: p.Timeout, retries: p.Retries, repeatable: true, proceed: p.Proceed || p.Check,
 	}
 	slices.Sort(e.raises)
 	if r, ok := p.Step.(steps.Repeater); ok {
@@ -276,6 +284,7 @@ func (h *hostRun) entry(i int, raises []string) entry {
 type ending struct {
 	verdict string // of its done record
 	at      int    // index of the step that it was at last
+	failed  string // the step that failed, with its place; "" if none did
 }
 
 // execute sends one program and follows it to its end, over as many connections as that takes.
@@ -311,6 +320,10 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 	}
 	w := &watcher{host: h, total: len(seg.entries)}
 	if err := h.follow(ctx, prog, text, w); err != nil {
+		var fault *faultError
+		if errors.As(err, &fault) {
+			return w.end, w.fault(fault)
+		}
 		return w.end, err
 	}
 	if w.end.verdict == "ok" {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"provision/internal/shell"
@@ -20,6 +21,16 @@ var followText = shell.Strip(followSource)
 
 // errProgramDied means that the program ended without a word: it was killed, or the host restarted.
 var errProgramDied = errors.New("the program on the host ended without finishing: it was killed, or the host restarted")
+
+// A faultError means that the program could not write what must not be lost, and stopped.
+type faultError struct {
+	number int // the step that was next or running; 0 before the first
+	why    string
+}
+
+func (e *faultError) Error() string {
+	return e.why + "; make it writable or make room there, then run again"
+}
 
 // A position is how far the client has followed a program. It is all that is needed to go on over a new
 // connection.
@@ -100,8 +111,9 @@ func (s *Session) launch(ctx context.Context, p *program, text string, pos *posi
 	b.WriteString(followText)
 	fmt.Fprintf(&b, "ID=%s DIR=$RUN/run-%s\n", p.id, p.id)
 	b.WriteString("if umask 077 && make_run_directory &&\n")
-	fmt.Fprintf(&b, "printf '%%s' %s >\"$DIR/program\"; then\numask 022\n", shell.Quote(text))
-	b.WriteString("launch \"$ID\" \"$DIR/program\"\nfollow \"$ID\" \"$DIR\" 0 0 0 0\nmark 0 0\nelse rm -rf \"$DIR\"; mark 0 1; fi\n} </dev/null\n")
+	// The file for a fault is written in place later, when there may be no room for a new one.
+	fmt.Fprintf(&b, "printf '%%512s\\n' '' >\"$DIR/fault\" && printf '%%s' %s >\"$DIR/program\"; then\numask 022\n", shell.Quote(text))
+	b.WriteString("launch \"$ID\" \"$DIR/program\"\nfollow \"$ID\" \"$DIR\" 0 0 0 0\nmark 0 0\nelse no_room \"$DIR\" 65536 >&2; rm -rf \"$DIR\"; mark 0 1; fi\n} </dev/null\n")
 	return s.followed(ctx, b.String(), pos, to)
 }
 
@@ -126,6 +138,7 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 	stop := context.AfterFunc(ctx, func() { _ = s.process.Close() })
 	defer stop()
 	ended := false
+	var fault *faultError
 	judge := func(all bool) error {
 		for _, r := range pos.ready(all) {
 			// The host may have removed what the program left, but not its journal.
@@ -151,6 +164,8 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 			switch {
 			case f.number != 0:
 				return fmt.Errorf("the program could not be written to the host: %s", lastLines(strings.TrimSpace(said), 3))
+			case fault != nil:
+				return fault
 			case !ended:
 				return errProgramDied
 			}
@@ -178,6 +193,10 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 			return &LockedError{Owner: string(f.body)}
 		case "done":
 			ended = true
+		case "fault":
+			number, why, _ := strings.Cut(string(f.body), " ")
+			fault = &faultError{why: oneLine(why)}
+			fault.number, _ = strconv.Atoi(number)
 		case "dead":
 		}
 	}

@@ -93,7 +93,11 @@ follow() {
 		if [ -n "$follow_done" ]; then break; fi
 		if [ -n "$FOLLOW_MOVED" ]; then follow_idle=0; else follow_idle=$((follow_idle + 1)); fi
 		if [ "$follow_idle" -gt 20 ] && ! follow_alive; then
-			[ -f "$DIR/done" ] || { printf '%s dead 0 0 0 0\n' "$NONCE"; return 0; }
+			[ -f "$DIR/done" ] || {
+				follow_fault
+				printf '%s dead 0 0 0 0\n' "$NONCE"
+				return 0
+			}
 		fi
 		if [ "$follow_looks" -lt 50 ]; then sleep 0.02; else sleep 0.2; fi 2>/dev/null || sleep 1
 	done
@@ -103,11 +107,19 @@ follow() {
 		rm -rf "$DIR"
 		return 0
 	fi
-	: >"$DIR/ack"
+	follow_fault
+	true >"$DIR/ack"
 	printf '%s done 0 0 0 0\n' "$NONCE"
 	rm -rf "$DIR"
 	rmdir "$RUN" 2>/dev/null
 	return 0
+}
+
+# follow_fault: why the program could not go on, if it could not. The file has had its room since the launch.
+follow_fault() {
+	[ -s "$DIR/fault" ] || return 0
+	IFS= read -r follow_line <"$DIR/fault"
+	[ -z "${follow_line%% *}" ] || printf '%s fault 0 0 0 %s\n%s' "$NONCE" "${#follow_line}" "$follow_line"
 }
 
 follow_alive() {

@@ -80,6 +80,17 @@ fragment() {
 	}
 }
 
+# no_room DIRECTORY BYTES: prints why so many bytes cannot be written to a new file there; status 1 if they can. Not with the shell's
+# own printf, which says "I/O error" in dash.
+no_room() {
+	no_room_file=$1/.room.$$
+	no_room_why=$({ head -c "$2" /dev/zero >"$no_room_file"; } 2>&1)
+	no_room_status=$?
+	rm -f "$no_room_file" 2>/dev/null
+	[ "$no_room_status" -ne 0 ] || return 1
+	printf '%s: %s\n' "$1" "${no_room_why##*: }"
+}
+
 # alive PID START: is that process still the one that it was? START is field 22 of /proc/PID/stat.
 alive() {
 	[ "$(started "$1")" = "$2" ]

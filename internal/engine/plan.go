@@ -249,20 +249,11 @@ func (p *Planned) cases(f *steps.Facts) []stateCase {
 	for _, obs := range predicted {
 		add(obs)
 	}
-	// Operations that fit every state stand in for the states that have no case.
-	for _, c := range list {
-		if c.anyState {
-			last := c
-			last.state = ""
-			list = append(slices.DeleteFunc(list, func(c stateCase) bool { return c.anyState }), last)
-			break
-		}
-	}
 	return list
 }
 
 func (p *Planned) stateCase(f *steps.Facts, obs steps.Observation, change steps.Change) stateCase {
-	c := stateCase{state: obs.State(), noop: change.Action == steps.NoOp, ops: change.Ops, anyState: change.AnyState}
+	c := stateCase{state: obs.State(), change: change}
 	handler, ok := p.Step.(steps.Handler)
 	if !ok {
 		return c

@@ -11,6 +11,9 @@ import (
 // inlineLimit is the size in bytes up to which content that is no secret travels inside the program.
 const inlineLimit = 48 << 10
 
+// roomOfStep is about what one step takes in the journal, in bytes, for the look whether there is room.
+const roomOfStep = 512
+
 // A program is what one host is to do, in order.
 type program struct {
 	id      string // safe for a file name
@@ -30,19 +33,16 @@ type entry struct {
 	gate       string      // name of a notification; "" if the step does not wait for one
 	events     []eventCase // of on_change = { EVENT = … }, in the order of the kind
 	raises     []string    // notifications owed to others once this step changes something
-	changedIf  string
-	timeout    int // seconds
+	timeout    int         // seconds
 	retries    int
 	repeatable bool
 	proceed    bool
 }
 
-// A stateCase is what to do in one observed state. anyState stands for every state that has no case.
+// A stateCase is what to do in one observed state: the whole change that the step planned for it.
 type stateCase struct {
 	state    string
-	anyState bool
-	noop     bool
-	ops      []steps.Op
+	change   steps.Change
 	handlers map[string][]steps.Op // by event
 }
 
@@ -58,8 +58,8 @@ type staged struct {
 func (p *program) text() (string, []staged) {
 	w := &programWriter{}
 	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
-	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s\nDIR=$RUN/run-$ID\n",
-		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)))
+	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s ROOM=%d\nDIR=$RUN/run-$ID\n",
+		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), 4096+roomOfStep*len(p.entries))
 	w.WriteString(programText)
 	w.WriteString("start\n")
 	for i := range p.entries {
@@ -80,7 +80,7 @@ func (w *programWriter) entry(e *entry) {
 	w.bodies = map[string]string{}
 	calls := make([]caseCalls, len(e.cases))
 	for i, c := range e.cases {
-		calls[i].ops = w.function(fmt.Sprintf("ops_%d_%d", e.number, i), e, fmt.Sprint(i), c.ops)
+		calls[i].ops = w.function(fmt.Sprintf("ops_%d_%d", e.number, i), e, fmt.Sprint(i), c.change.Ops)
 		for j, ev := range e.events {
 			calls[i].events = append(calls[i].events, w.function(fmt.Sprintf("event_%d_%d_%d", e.number, i, j), e, fmt.Sprintf("%d.%d", i, j), c.handlers[ev.event]))
 		}
@@ -97,26 +97,21 @@ func (w *programWriter) entry(e *entry) {
 	} else {
 		w.WriteString("case $STATEMENT in\n")
 		for i, c := range e.cases {
-			if c.anyState {
-				w.WriteString("*)\n")
-			} else {
-				fmt.Fprintf(w, "%s)\n", quotePattern(c.state))
-			}
+			fmt.Fprintf(w, "%s)\n", quotePattern(c.state))
 			w.caseBody(e, i, calls[i])
 			w.WriteString(";;\n")
 		}
-		if n := len(e.cases); n == 0 || !e.cases[n-1].anyState {
-			w.WriteString("*) end stale 0 \"$STATEMENT\"; finish stale ;;\n")
-		}
+		w.WriteString("*) end stale 0 \"$STATEMENT\"; finish stale ;;\n")
 		w.WriteString("esac\n")
-	}
-	if e.gate != "" {
-		fmt.Fprintf(w, "paid %s\n", e.gate)
 	}
 	if e.probe != "" {
 		fmt.Fprintf(w, "if [ \"$CHANGED\" != 0 ]; then\n")
 		w.look(e)
+		w.converge(e)
 		w.WriteString("fi\n")
+	}
+	if e.gate != "" {
+		fmt.Fprintf(w, "paid %s\n", e.gate)
 	}
 	w.WriteString("if [ \"$CHANGED\" = 1 ]; then end changed 0 \"$STATEMENT\"; else end unchanged 0 \"$STATEMENT\"; fi\n}\n")
 	fmt.Fprintf(w, "step_%d\n", e.number)
@@ -132,6 +127,36 @@ func (w *programWriter) look(e *entry) {
 	w.WriteString("if [ \"$STATUS\" -ne 0 ]; then end blind \"$STATUS\" ''; ")
 	w.giveUp(e)
 	w.WriteString("fi\n")
+}
+
+// converge ends the step if its operations left it in a state that is known to ask for more: the one that they were planned for, or
+// another that the program has a case for. No later step may build on it. Whether a state that was never thought of is the wanted
+// one, the client finds out when it reads the journal.
+func (w *programWriter) converge(e *entry) {
+	var unsettled []string
+	for i := range e.cases {
+		if c := &e.cases[i]; len(c.change.Needs) > 0 || unsettles(&c.change) {
+			unsettled = append(unsettled, quotePattern(c.state))
+		}
+	}
+	if len(unsettled) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "case $STATEMENT in %s) end unsettled 0 \"$STATEMENT\"; ", strings.Join(unsettled, "|"))
+	w.giveUp(e)
+	w.WriteString(";; esac\n")
+}
+
+// unsettles tells of the change of a state that was observed after the operations of a step whether the step has not converged. What
+// a step waits for or runs (action run) has proved itself by its status, unless it says that more is to be seen.
+func unsettles(c *steps.Change) bool {
+	switch c.Action {
+	case steps.Create, steps.Update, steps.Delete:
+		return true
+	case steps.Execute:
+		return c.Settles
+	}
+	return false
 }
 
 // giveUp ends the program after a failed step, or the step alone where it may be passed over.
@@ -153,9 +178,9 @@ func (w *programWriter) caseBody(e *entry, i int, calls caseCalls) {
 	c := &e.cases[i]
 	if calls.ops != "" {
 		w.operate(e, calls.ops, e.raises)
-		w.changed(e)
+		w.changed(e, c.change.ChangedIf)
 	}
-	if reboots(c.ops) {
+	if reboots(c.change.Ops) {
 		if e.gate != "" {
 			fmt.Fprintf(w, "paid %s\n", e.gate)
 		}
@@ -174,6 +199,7 @@ func (w *programWriter) caseBody(e *entry, i int, calls caseCalls) {
 }
 
 func (w *programWriter) operate(e *entry, function string, raises []string) {
+	w.WriteString("OWED_NEW=\n")
 	if len(raises) > 0 {
 		fmt.Fprintf(w, "owe %s\n", shell.Words(raises...))
 	}
@@ -185,18 +211,15 @@ func (w *programWriter) operate(e *entry, function string, raises []string) {
 	w.WriteString("fi\n")
 }
 
-// changed sets CHANGED after the operations: 1, or 2 if changed_if says that nothing changed after all.
-func (w *programWriter) changed(e *entry) {
+// changed sets CHANGED after the operations: 1, or 2 if changed_if says that nothing changed after all. Then what others were owed
+// for this step is taken back, and what they are owed for another stays.
+func (w *programWriter) changed(e *entry, changedIf string) {
 	w.WriteString("CHANGED=1\n")
-	if e.changedIf == "" {
+	if changedIf == "" {
 		return
 	}
 	fmt.Fprintf(w, "stdout=$(cat \"$DIR/out.%d.1\" 2>/dev/null)\n", e.number)
-	fmt.Fprintf(w, "if ! ( login_environment; eval %s ) >/dev/null 2>&1 </dev/null; then CHANGED=2", shell.Quote(e.changedIf))
-	for _, name := range e.raises {
-		fmt.Fprintf(w, "; paid %s", name)
-	}
-	w.WriteString("; fi\n")
+	fmt.Fprintf(w, "if ! ( eval %s ) >/dev/null 2>&1 </dev/null; then CHANGED=2; disown_owed; fi\n", shell.Quote(changedIf))
 }
 
 // function writes operations as a function and returns its name; the first operation that fails ends it. Operations that are

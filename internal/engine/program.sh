@@ -8,7 +8,7 @@
 #   end NUMBER VERDICT STATUS SECONDS STDOUT STDERR BYTES, a line break, that many bytes of state, a line break
 #       (STDOUT and STDERR are how many bytes the step has printed: nobody judges it who does not have them)
 #   done VERDICT
-# Verdicts of a step: changed, unchanged, skipped, stale, failed, timeout, blind (its state could not
+# Verdicts of a step: changed, unchanged, unsettled (its state still asks for something), skipped, stale, failed, timeout, blind (its state could not
 # be told), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, locked, reboot.
 
 DETAIL=0
@@ -18,8 +18,21 @@ umask 022
 JOURNAL=$STATE/journal.$ID
 NUMBER=
 WATCH=
+FAULT=
+BEGUN=
+OPERATING=
 
-record() { printf '%s\n' "$*" >>"$JOURNAL"; }
+record() { printf '%s\n' "$*" >>"$JOURNAL" || fault "$STATE"; }
+
+# fault DIRECTORY: the program cannot write there what it must not lose. It ends here, before its next step, and says why in a file
+# that has its room since the launch. The journal gets no further record: the last one may be cut off.
+fault() {
+	trap - HUP INT TERM
+	FAULT=1
+	fault_why=$(no_room "$1" "${2:-4096}") || fault_why="$1 could not be written"
+	printf '%s %s\n' "${NUMBER:-0}" "$fault_why" 1<>"$DIR/fault"
+	finish fault
+}
 
 # sync_record: as record, and on the disk when it returns. Only where a lost record would do harm.
 sync_record() { printf '%s\n' "$*" | dd of="$JOURNAL" oflag=append conv=notrunc,fsync 2>/dev/null || record "$@"; }
@@ -33,7 +46,7 @@ clock() {
 # gone, or that an earlier boot left, is broken.
 take_lock() {
 	lock_mine="$RUN/lock.$$"
-	printf '%s %s %s %s\n' "$$" "$(started $$)" "$(boot_id)" "$OWNER" >"$lock_mine" || return 1
+	printf '%s %s %s %s\n' "$$" "$(started $$)" "$(boot_id)" "$OWNER" >"$lock_mine" || fault "$RUN"
 	lock_tries=0
 	until ln "$lock_mine" "$RUN/lock" 2>/dev/null; do
 		if lock_text=$(lock_owner) || [ "$lock_tries" -ge 5 ]; then
@@ -55,14 +68,14 @@ watch() {
 		IFS=' ' read -r watch_pid watch_number watch_end <"$DIR/job" || continue
 		for watch_file in "$DIR/out.$watch_number.1" "$DIR/out.$watch_number.2"; do
 			[ -s "$watch_file" ] || continue
-			if [ "$(wc -c <"$watch_file")" -gt 33554432 ]; then : >"$watch_file"; fi
+			if [ "$(wc -c <"$watch_file")" -gt 33554432 ]; then true >"$watch_file"; fi
 		done
 		[ "$watch_end" != 0 ] || continue
 		clock
 		if [ "${NOW%.*}" -ge "$watch_end" ]; then
-			: >"$DIR/timeout.$watch_number"
+			true >"$DIR/timeout.$watch_number"
 			end_tree "$watch_pid" 30
-			: >"$DIR/ended.$watch_number"
+			true >"$DIR/ended.$watch_number"
 		fi
 	done
 }
@@ -72,10 +85,14 @@ finish() {
 	trap - HUP INT TERM
 	[ -z "$WATCH" ] || kill_tree KILL "$WATCH" >/dev/null
 	[ ! -d "$STAGE" ] || unstage "$STAGE"
-	rm -f "$STATE/current"
-	record "done $1"
+	if [ -z "$FAULT" ]; then
+		rm -f "$STATE/current"
+		record "done $1"
+	elif [ -z "$BEGUN" ]; then
+		rm -f "$STATE/current"
+	fi
 	if lock_mine=$(cat "$RUN/lock" 2>/dev/null) && [ "${lock_mine%% *}" = "$$" ]; then rm -f "$RUN/lock"; fi
-	: >"$DIR/done"
+	true >"$DIR/done"
 	# The client collects the output and says so; without a client nobody needs it for long.
 	finish_wait=0
 	while [ -d "$DIR" ] && [ ! -f "$DIR/ack" ] && [ "$finish_wait" -lt 300 ]; do
@@ -92,20 +109,22 @@ finish() {
 }
 
 interrupted() {
-	[ ! -s "$DIR/job" ] || { IFS=' ' read -r job_pid job_rest <"$DIR/job" && end_tree "$job_pid" 10; }
+	# Not by the file of the job: the signal may come before it is written.
+	[ -z "$OPERATING" ] || end_tree "$!" 10
 	if [ -n "$NUMBER" ]; then end interrupted 130 ""; fi
 	# A host that shuts down has no client any more, and must not wait for one.
-	case $(systemctl is-system-running 2>/dev/null) in stopping) : >"$DIR/ack" ;; esac
+	case $(systemctl is-system-running 2>/dev/null) in stopping) true >"$DIR/ack" ;; esac
 	finish stopped
 }
 
 begin() {
-	NUMBER=$1
+	NUMBER=$1 BEGUN=
 	clock
 	BEGAN=$NOW
 	if [ -f "$DIR/stop" ]; then NUMBER=; finish stopped; fi
-	printf '%s\n' "$1" >"$DIR/number"
+	{ printf '%s\n' "$1" >"$DIR/number" && true >>"$DIR/out.$1.1" && true >>"$DIR/out.$1.2"; } 2>/dev/null || fault "$DIR"
 	if [ "$3" = 1 ]; then record "begin $1 $2"; else sync_record "begin $1 $2"; fi
+	BEGUN=1
 }
 
 # end VERDICT STATUS STATE
@@ -114,8 +133,12 @@ end() {
 	end_out=0 end_err=0
 	[ ! -s "$DIR/out.$NUMBER.1" ] || end_out=$(wc -c <"$DIR/out.$NUMBER.1")
 	[ ! -s "$DIR/out.$NUMBER.2" ] || end_err=$(wc -c <"$DIR/out.$NUMBER.2")
-	printf 'end %s %s %s %s-%s %s %s %s\n%s\n' "$NUMBER" "$1" "$2" "$BEGAN" "$NOW" "$((end_out))" "$((end_err))" "${#3}" "$3" >>"$JOURNAL"
-	NUMBER=
+	end_state=$3
+	# A step that fails because its output has no room cannot say so there.
+	case $1 in failed | blind) end_state=$(no_room "$DIR" 16384) ;; esac
+	printf 'end %s %s %s %s-%s %s %s %s\n%s\n' "$NUMBER" "$1" "$2" "$BEGAN" "$NOW" "$((end_out))" "$((end_err))" "${#end_state}" "$end_state" >>"$JOURNAL" ||
+		fault "$STATE"
+	NUMBER= BEGUN=
 }
 
 # look USER TEXT: run a probe, setting STATUS and STATEMENT; what it says on stderr is part of the
@@ -125,13 +148,21 @@ look() {
 	STATUS=$?
 }
 
-# owe NAME…: notifications that steps are owed if this one changes something; on disk before it does.
+# owe NAME…: notifications that steps are owed if this one changes something; on disk before it does. OWED_NEW: those that nobody
+# was owed before.
 owe() {
-	[ -d "$STATE/pending" ] || mkdir -p "$STATE/pending" || return
+	[ -d "$STATE/pending" ] || mkdir -p "$STATE/pending" 2>/dev/null || fault "$STATE"
 	for owe_name in "$@"; do
-		: >"$STATE/pending/$owe_name"
+		[ ! -f "$STATE/pending/$owe_name" ] || continue
+		OWED_NEW="$OWED_NEW $owe_name"
+		true 2>/dev/null >"$STATE/pending/$owe_name" || fault "$STATE"
 	done
 	sync -f "$STATE/pending" 2>/dev/null || sync
+}
+
+# disown_owed: the step has changed nothing after all.
+disown_owed() {
+	for owe_name in $OWED_NEW; do paid "$owe_name"; done
 }
 
 owed() { [ -f "$STATE/pending/$1" ]; }
@@ -146,11 +177,13 @@ operate() {
 	while :; do
 		operate_end=0
 		if [ "$1" -gt 0 ]; then clock; operate_end=$((${NOW%.*} + $1)); fi
+		OPERATING=1
 		("$3") >>"$DIR/out.$NUMBER.1" 2>>"$DIR/out.$NUMBER.2" </dev/null &
 		operate_job=$!
-		printf '%s %s %s\n' "$operate_job" "$NUMBER" "$operate_end" >"$DIR/job"
+		printf '%s %s %s\n' "$operate_job" "$NUMBER" "$operate_end" 2>/dev/null >"$DIR/job" || { end_tree "$operate_job" 10; fault "$DIR"; }
 		wait "$operate_job"
 		STATUS=$?
+		OPERATING=
 		true >"$DIR/job" # starts no process, as rm would
 		# The first process ends at once; what it started may take longer, or has to be killed.
 		operate_wait=0
@@ -167,15 +200,17 @@ operate() {
 }
 
 start() {
-	mkdir -p "$STATE" && chmod 700 "$STATE" || exit 1
-	printf '%s %s\n' "$$" "$(started $$)" >"$DIR/pid"
+	printf '%s %s\n' "$$" "$(started $$)" >"$DIR/pid" || fault "$RUN"
+	# Before anything is done: is there room for what this program has to remember?
+	{ mkdir -p "$STATE" && chmod 700 "$STATE"; } 2>/dev/null || fault "$STATE"
+	if no_room "$STATE" "$ROOM" >/dev/null; then fault "$STATE" "$ROOM"; fi
 	if ! take_lock; then
-		: >"$DIR/done"
+		true >"$DIR/done"
 		exit 0
 	fi
 	trap interrupted HUP INT TERM
 	record "run $ID $(boot_id) $OWNER"
-	ln -sf "journal.$ID" "$STATE/current"
+	ln -sf "journal.$ID" "$STATE/current" 2>/dev/null || fault "$STATE"
 	set -- "$STATE"/journal.*
 	while [ $# -gt 5 ]; do
 		rm -f "$1"

@@ -262,7 +262,7 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 		h.emit(Event{Type: EventHostLocked, HostLocked: &HostLocked{Owner: locked.Owner}})
 		h.end(HostIsLocked, err.Error())
 	case errors.As(err, &told):
-		h.endBySteps(told.Error())
+		h.endBySteps(err.Error())
 	case errors.As(err, &refused):
 		said := *refused
 		said.Cause = h.run.Secrets.Text(said.Cause)

@@ -33,7 +33,33 @@ type watcher struct {
 	end     ending
 	stop    func() // asks the program to end after its current step
 
+	open    int // number of the step that has begun and not ended
 	failure bool
+}
+
+// placed is the address of a step with its place in the playbook.
+func placed(p *Planned) string {
+	return fmt.Sprintf("%s (%s:%d)", p.Addr, p.Source.File, p.Source.Line)
+}
+
+// fault tells which step the program could not begin, or could not tell the end of.
+func (w *watcher) fault(f *faultError) error {
+	if f.number == 0 {
+		return fmt.Errorf("nothing was changed: %w", f)
+	}
+	p, err := w.step(f.number)
+	if err != nil {
+		return f
+	}
+	if w.open != f.number {
+		return fmt.Errorf("stopped before %s: %w", placed(p), f)
+	}
+	w.host.count(StepFailed)
+	w.host.emit(Event{Type: EventStepEnd, StepEnd: &StepEnd{
+		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: StepFailed,
+		Error: &Failure{Message: "how it ended could not be kept: " + f.why, Hint: "make room there and run again"},
+	}})
+	return fmt.Errorf("%w: %s: %w", errStepFailed, placed(p), f)
 }
 
 func (w *watcher) record(r record) error {
@@ -44,7 +70,7 @@ func (w *watcher) record(r record) error {
 		if err != nil {
 			return err
 		}
-		w.current, w.end.at = r.number, r.number-1
+		w.current, w.open, w.end.at = r.number, r.number, r.number-1
 		w.host.emit(Event{Type: EventStepStart, StepStart: &StepStart{
 			Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Number: w.begun, Of: w.total,
 		}})
@@ -130,7 +156,7 @@ func (w *watcher) ended(p *Planned, r record) {
 	switch r.verdict {
 	case "reboot":
 		e.Status, e.Reason = StepChanged, "the host restarts"
-	case "changed":
+	case "changed", "unsettled":
 		e.Status = StepChanged
 		w.converged(p, obs, e)
 	case "unchanged":
@@ -160,8 +186,12 @@ func (w *watcher) ended(p *Planned, r record) {
 		result := steps.Result{Ran: e.Status == StepChanged, Stdout: stdout, Stderr: stderr, Exit: r.status}
 		h.results[p.Addr] = results(h.facts, p, obs, result, e.Status == StepChanged)
 	case StepFailed, StepNotConverged:
-		w.failure = w.failure || !p.Proceed
+		if !p.Proceed && !w.failure {
+			w.failure = true
+			w.end.failed = placed(p)
+		}
 	}
+	w.open = 0
 	if p.Check {
 		h.check(p, e)
 		return
@@ -211,7 +241,7 @@ func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
 		e.Error = &Failure{Message: err.Error(), Hint: "look at the host: the step ran, and its state is not as wanted"}
 	case len(change.Needs) > 0:
 		e.Error = &Failure{Message: change.Needs[0].Lacking(), Hint: change.Needs[0].Fix()}
-	case change.Action == steps.Create, change.Action == steps.Update, change.Action == steps.Delete, change.Action == steps.Execute && change.Settles:
+	case unsettles(&change):
 		e.Diff = change.Diff
 		e.Error = &Failure{
 			Message: "did not converge: its operations succeeded, and it still differs",
@@ -248,6 +278,8 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 	}
 	if why := lastLines(strings.TrimSpace(stderr), 1); why != "" && r.verdict != "timeout" {
 		e.Message += ": " + why
+	} else if r.state != "" && r.verdict != "timeout" {
+		e.Message += ": there is no room for its output: " + oneLine(r.state)
 	}
 	if e.Hint == "" {
 		e.Hint = "fix the cause and run the same command again: finished steps are skipped"

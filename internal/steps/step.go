@@ -201,10 +201,6 @@ type Change struct {
 	Ops     []Op     // in order; the first that fails ends the step
 	Dangers []string // what a person must not miss: "deletes user bob and its home"
 
-	// AnyState says that the operations are right whatever the state is when the step's turn comes, such as those
-	// that wait for something.
-	AnyState bool
-
 	// Settles says of the action run that the state must ask for nothing once the operations have succeeded, as the other
 	// actions imply: what a command creates must be there.
 	Settles bool
