@@ -313,6 +313,10 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 			}
 		}
 		if err != nil {
+			number := 0
+			if _, serr := fmt.Sscanf(files[0].name, "%d.", &number); serr == nil && number >= 1 && number <= len(h.planned) {
+				err = fmt.Errorf("the contents for %s: %w", placed(&h.planned[number-1]), err)
+			}
 			return ending{}, err
 		}
 		prog.stage = dir
