@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"provision/internal/shell"
@@ -119,7 +120,8 @@ done
 done
 `, texts)
 	}
-	if large > 0 {
+	// An empty file has a place, too.
+	if slices.ContainsFunc(files, func(f staged) bool { return f.large() }) {
 		if inside == large {
 			b.WriteString("[ -z \"$main\" ] || mkdir \"$main/disk\" || exit 1\n")
 		}

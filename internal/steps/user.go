@@ -199,7 +199,7 @@ func (u *user) probeUID() string {
 	if u.UID == nil {
 		return ""
 	}
-	return fmt.Sprintf("taken=$(id_name passwd %d) && [ -n \"$taken\" ] && need free \"uid %d ($taken has it)\"\n", *u.UID, *u.UID)
+	return fmt.Sprintf("taken=$(id_name passwd %d) || taken=\n[ -z \"$taken\" ] || need free \"uid %d ($taken has it)\"\n", *u.UID, *u.UID)
 }
 
 // probeShell is sh that reports a shell that is not there: nobody could log in.
