@@ -92,9 +92,26 @@ apt_get() {
 	} 3>&1
 	read -r apt_status <"$apt_said.status" || apt_status=1
 	apt_reason=$(sed -n -e 's/^E: //p' "$apt_said" | sed -n '1,3p' | tr '\n' ' ')
+	dpkg_reason=$(dpkg_errors <"$apt_said")
 	rm -f "$apt_said" "$apt_said.status"
 	apt_said=
 	return "$apt_status"
+}
+
+# dpkg_errors: what dpkg could not do, one package a line with dpkg's own words. In every language it says "dpkg: ... NAME
+# (--OPERATION):" with the reason, indented, in the next line. An archive counts for the package that its name begins with.
+dpkg_errors() {
+	awk '
+		name != "" && /^ / { sub(/^ +/, ""); print name ": " $0 }
+		{ name = "" }
+		/^dpkg: .*\(--[a-z-]+\) ?:$/ {
+			line = $0
+			sub(/ *\(--[a-z-]+\) ?:$/, "", line)
+			count = split(line, words, " ")
+			name = words[count]
+			if (sub(/.*\//, "", name)) sub(/_.*/, "", name)
+			sub(/:.*/, "", name)
+		}'
 }
 
 # apt_broken: the packages that dpkg did not finish, with what is the matter, one a line.
@@ -107,6 +124,27 @@ apt_broken() {
 		LC_ALL=C sort -t' ' -k3
 }
 
+# broken_now: the packages that dpkg complained of in this run. A package that an earlier run left broken is no reason why
+# another one has no candidate. Only where neither apt nor dpkg told a reason, all that are broken are named.
+broken_now() {
+	broken_break='
+'
+	broken_all=$(apt_broken)
+	case ${dpkg_reason:-}:${apt_reason:-} in
+	: | :"Sub-process "*)
+		[ -z "$broken_all" ] || printf '%s\n' "$broken_all"
+		return
+		;;
+	:*) return ;;
+	esac
+	printf '%s\n' "$broken_all" | while read -r broken_name broken_state; do
+		case "$broken_break$dpkg_reason" in *"$broken_break$broken_name: "*) printf '%s %s\n' "$broken_name" "$broken_state" ;; esac
+	done
+	printf '%s\n' "$dpkg_reason" | while read -r broken_name broken_why; do
+		case "$broken_break$broken_all" in *"$broken_break${broken_name%:} "*) ;; *) printf '%s %s\n' "$broken_name" "$broken_why" ;; esac
+	done
+}
+
 # package_failed NAME...: ends with why these are not as they should be, as far as the package manager tells.
 package_failed() {
 	failed_names=$*
@@ -114,7 +152,7 @@ package_failed() {
 		[ -z "$failed_names" ] || fail "not installed: $failed_names; the lines above say why. Check the names, and that a repository of this host has them"
 		fail "the package manager failed; its last lines say why"
 	fi
-	failed_broken=$(apt_broken | sed -n '1,5s/$/;/p' | tr '\n' ' ')
+	failed_broken=$(broken_now | sed -n '1,5s/$/;/p' | tr '\n' ' ')
 	[ -z "$failed_broken" ] || fail "dpkg could not finish: ${failed_broken}the lines above say why"
 	failed_unknown=
 	for failed_name in "$@"; do
