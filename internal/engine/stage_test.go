@@ -14,7 +14,7 @@ import (
 // TestStagePlaces pins where content waits on hosts of which something is missing: secrets stay off the disks where they can.
 func TestStagePlaces(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("only root can take /dev/shm away")
+		lack(t, "only root can take /dev/shm away")
 	}
 	const (
 		noShm   = "mount -t tmpfs -o ro tmpfs /dev/shm\n"

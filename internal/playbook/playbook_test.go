@@ -99,10 +99,10 @@ play "web" {
 
 func TestGitModule(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("PROVISION_CI") != "" {
-			t.Fatal("git is required")
+		if os.Getenv("PROVISION_CI") == "1" {
+			t.Fatal("PROVISION_CI=1 and there is no git")
 		}
-		t.Skip("git is not installed")
+		t.Skip("NOT TESTED: there is no git on this machine")
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	repo := t.TempDir()

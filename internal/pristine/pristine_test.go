@@ -130,7 +130,7 @@ func TestReadmeOnAMachineWithNothing(t *testing.T) {
 			}
 			out, err = m.run(account, test, variables...)
 			if err != nil || !strings.Contains(out, "\nPASSED in ") {
-				t.Errorf("%s: %v\n%s", test, err, last(out))
+				t.Errorf("%s: %v; all that it printed is in %s\n%s", test, err, keep(t, out), last(out))
 			}
 			for line := range strings.Lines(out) {
 				if strings.HasPrefix(line, "=== ") && strings.Contains(line, ": passed") || strings.HasPrefix(line, "LEFT OUT") {
@@ -144,7 +144,21 @@ func TestReadmeOnAMachineWithNothing(t *testing.T) {
 	}
 }
 
-// last is what of an output explains its end.
+// keep writes an output to a file that stays, and returns its name.
+func keep(t *testing.T, out string) string {
+	t.Helper()
+	f, err := os.CreateTemp("", "provision-test-pristine-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(out); err != nil {
+		t.Fatal(err)
+	}
+	return f.Name()
+}
+
+// last is what of an output explains its end. ./test names there all the tests that failed.
 func last(out string) string {
 	const most = 12000
 	if len(out) <= most {

@@ -21,16 +21,22 @@ import (
 	"provision/internal/ssh/sshtest"
 )
 
+// lack skips a test that this machine cannot run, or fails where PROVISION_CI=1 says that it must.
+func lack(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("PROVISION_CI") == "1" {
+		t.Fatal("PROVISION_CI=1 and " + what)
+	}
+	t.Skip("NOT TESTED: " + what)
+}
+
 // openSSH starts the real sshd on loopback as the current user, with extra lines of configuration, and returns how to
 // enter it. Without an sshd the test is skipped, unless PROVISION_CI=1 says that there must be one.
 func openSSH(t testing.TB, lines ...string) ssh.Target {
 	t.Helper()
 	binary := "/usr/sbin/sshd"
 	if _, err := os.Stat(binary); err != nil {
-		if os.Getenv("PROVISION_CI") == "1" {
-			t.Fatalf("no OpenSSH server to test with: %v; install openssh-server", err)
-		}
-		t.Skipf("NOT TESTED against OpenSSH: %v; install openssh-server", err)
+		lack(t, "there is no OpenSSH server: install openssh-server")
 	}
 	dir := t.TempDir()
 	hostPublic, hostPrivate, _ := sshtest.NewKey(t)

@@ -21,7 +21,7 @@ import (
 func connectBy(t *testing.T, port int) string {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("there is no bash to carry a connection")
+		lack(t, "there is no bash to carry a connection")
 	}
 	return fmt.Sprintf(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d; cat <&3 & cat >&3'`, port)
 }
@@ -97,7 +97,7 @@ func TestRevokedHostKeys(t *testing.T) {
 		}
 	}
 	if _, err := exec.LookPath("ssh-keygen"); err != nil {
-		t.Skip("there is no ssh-keygen to make a key revocation list")
+		lack(t, "there is no ssh-keygen to make a key revocation list")
 	}
 	for _, key := range []string{own, string(xssh.MarshalAuthorizedKey(other))} {
 		krl := filepath.Join(dir, "krl")

@@ -385,9 +385,6 @@ func TestPortWithEachProgram(t *testing.T) {
 // TestKindsWithoutEachProgram takes one program after the other away from the kinds of files. Either the step settles all the
 // same, or what it says names the program, or what to install.
 func TestKindsWithoutEachProgram(t *testing.T) {
-	if testing.Short() {
-		t.Skip("many shells")
-	}
 	local := t.TempDir()
 	for _, name := range []string{"a", "b c", "d/-e"} {
 		_ = os.MkdirAll(filepath.Dir(filepath.Join(local, "tree", name)), 0o755)

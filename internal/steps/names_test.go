@@ -22,10 +22,11 @@ func TestOddNames(t *testing.T) {
 	quote := func(s string) string {
 		return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
 	}
+	shells := availableShells(t, "dash\nbusybox sh")
 	for i, name := range oddNames {
 		t.Run(fmt.Sprint(i, " ", name), func(t *testing.T) {
 			t.Parallel()
-			for _, sh := range [][]string{{"dash"}, {"busybox", "sh"}} {
+			for _, sh := range shells {
 				h := &host{shell: sh, work: filepath.Join(t.TempDir(), "work")}
 				local := filepath.Join(filepath.Dir(h.work), "local")
 				path := func(parts ...string) string { return filepath.Join(append([]string{h.work}, parts...)...) }

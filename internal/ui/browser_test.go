@@ -40,6 +40,15 @@ type browserMessage struct {
 	} `json:"error,omitempty"`
 }
 
+// lack skips a test that this machine cannot run, or fails where PROVISION_CI=1 says that it must.
+func lack(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("PROVISION_CI") == "1" {
+		t.Fatal("PROVISION_CI=1 and " + what)
+	}
+	t.Skip("NOT TESTED: " + what)
+}
+
 // newBrowser starts a Chromium with one page. Without one on this machine the test is skipped, with PROVISION_CI=1 it
 // fails.
 func newBrowser(t *testing.T) *browser {
@@ -52,11 +61,7 @@ func newBrowser(t *testing.T) *browser {
 		}
 	}
 	if program == "" {
-		const what = "there is no chromium on this machine"
-		if os.Getenv("PROVISION_CI") == "1" {
-			t.Fatal("PROVISION_CI=1 and " + what)
-		}
-		t.Skip("NOT TESTED: " + what)
+		lack(t, "there is no chromium on this machine")
 	}
 	commands, to, err := os.Pipe()
 	if err != nil {

@@ -63,7 +63,7 @@ func TestPassword(t *testing.T) {
 	}
 	master, tty, err := pty.Open()
 	if err != nil {
-		t.Skip("no pty here:", err)
+		lack(t, "there is no pty: "+err.Error())
 	}
 	defer master.Close()
 	defer tty.Close()

@@ -28,7 +28,7 @@ func TestAgainstOpenSSH(t *testing.T) {
 			if os.Getenv("PROVISION_CI") == "1" {
 				t.Fatal("there is no ssh to compare with")
 			}
-			t.Skip("there is no ssh to compare with: install OpenSSH's client")
+			t.Skip("NOT TESTED: there is no ssh to compare with: install openssh-client")
 		}
 		dir := t.TempDir()
 		rapid.Check(t, func(t *rapid.T) { compare(t, dir, binary) })
