@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -25,14 +26,24 @@ func TestMain(m *testing.M) {
 // raceOptions keep the race detector from sleeping for a second at the end of every command.
 const raceOptions = "atexit_sleep_ms=10"
 
-// sandboxPossible tells why no sandbox can be started on this machine.
-var sandboxPossible = sync.OnceValue(func() error {
+// trySandbox tells why no sandbox can be started on this machine, and why one has root's account alone.
+var trySandbox = sync.OnceValues(func() (oneAccount, possible error) {
 	box, err := sandbox.Start(context.Background(), sandbox.Options{})
-	if err == nil {
-		err = box.Close()
+	if err != nil {
+		return err, err
 	}
-	return err
+	for _, note := range box.Notes {
+		if strings.HasPrefix(note, "it has one account: ") {
+			oneAccount = errors.New(note)
+		}
+	}
+	return oneAccount, box.Close()
 })
+
+func sandboxPossible() error {
+	_, err := trySandbox()
+	return err
+}
 
 // needSandbox skips a test where there can be none, unless PROVISION_CI=1 says that there must.
 func needSandbox(t *testing.T) {
@@ -45,8 +56,8 @@ func needSandbox(t *testing.T) {
 	}
 }
 
-// TestScripts runs testdata/*.txtar. Beside testscript's own commands they have those of commands below, and the
-// condition [sandbox]: a sandbox can be started here. With PROVISION_CI=1 it must.
+// TestScripts runs testdata/*.txtar. Beside testscript's own commands they have those of commands below, and the conditions
+// [sandbox]: a sandbox can be started here; and [accounts]: it has other accounts than root's. With PROVISION_CI=1 both must hold.
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -58,15 +69,20 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Condition: func(name string) (bool, error) {
-			if name != "sandbox" {
+			oneAccount, err := trySandbox()
+			what := "no sandbox can be started here"
+			switch name {
+			case "sandbox":
+			case "accounts":
+				what, err = "no other account than root in a sandbox", oneAccount
+			default:
 				return false, fmt.Errorf("there is no condition %s", name)
 			}
-			err := sandboxPossible()
 			if err != nil && os.Getenv("PROVISION_CI") == "1" {
-				return false, fmt.Errorf("PROVISION_CI=1 and no sandbox can be started: %w", err)
+				return false, fmt.Errorf("PROVISION_CI=1 and %s: %w", what, err)
 			}
 			if err != nil {
-				t.Logf("NOT TESTED, no sandbox can be started here: %v", err)
+				t.Logf("NOT TESTED, %s: %v", what, err)
 			}
 			return err == nil, nil
 		},
