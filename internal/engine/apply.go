@@ -54,7 +54,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 				}
 				continue
 			}
-			return fmt.Errorf("%s waits for %s, which will not come", p.Addr, strings.Join(p.Waits, ", "))
+			return fmt.Errorf("%s waits for %s, which will not come", placed(p), strings.Join(p.Waits, ", "))
 		}
 		end, err := h.execute(ctx, segment)
 		h.passOver(segment, end)

@@ -112,7 +112,10 @@ func (h *hostRun) repay(p *Planned, status StepStatus) {
 	case status == StepChanged, status == StepUnchanged, status == StepSkipped:
 		l.ran, l.changed, l.result = true, status == StepChanged, h.results[p.Addr]
 	case p.Proceed:
-		l.ran, l.result = true, results(h.facts, p, steps.Observation{}, steps.Result{}, false)
+		l.ran, l.result = true, h.results[p.Addr]
+		if l.result == cty.NilVal {
+			l.result = results(h.facts, p, steps.Observation{}, steps.Result{}, false)
+		}
 	case status == StepStale:
 		return // it is planned anew, and its turn comes again
 	}

@@ -75,7 +75,7 @@ func planHost(f *steps.Facts, instances []steps.Instance, observations map[strin
 		p := &planned[i]
 		*p = h.plan(instances[i])
 		if p.Pending() {
-			h.pending[p.Addr] = true
+			h.pending[p.Addr] = !p.Change.Quiet()
 			h.order = append(h.order, p)
 		} else if p.Err != nil && !p.Proceed || len(h.order) > 0 && p.mayWake() {
 			h.order = append(h.order, p)

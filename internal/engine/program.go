@@ -177,7 +177,11 @@ type caseCalls struct {
 func (w *programWriter) caseBody(e *entry, i int, calls caseCalls) {
 	c := &e.cases[i]
 	if calls.ops != "" {
-		w.operate(e, calls.ops, e.raises)
+		raises := e.raises
+		if c.change.Quiet() {
+			raises = nil
+		}
+		w.operate(e, calls.ops, raises)
 		w.changed(e, c.change.ChangedIf)
 	}
 	if reboots(c.change.Ops) {
@@ -215,7 +219,11 @@ func (w *programWriter) operate(e *entry, function string, raises []string) {
 // for this step is taken back, and what they are owed for another stays.
 func (w *programWriter) changed(e *entry, changedIf string) {
 	w.WriteString("CHANGED=1\n")
-	if changedIf == "" {
+	switch changedIf {
+	case "":
+		return
+	case steps.Never:
+		w.WriteString("CHANGED=2\n")
 		return
 	}
 	fmt.Fprintf(w, "stdout=$(cat \"$DIR/out.%d.1\" 2>/dev/null)\n", e.number)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"provision/internal/steps"
 )
 
@@ -186,7 +188,10 @@ func (w *watcher) ended(p *Planned, r record) {
 		result := steps.Result{Ran: e.Status == StepChanged, Stdout: stdout, Stderr: stderr, Exit: r.status}
 		h.results[p.Addr] = results(h.facts, p, obs, result, e.Status == StepChanged)
 	case StepFailed, StepNotConverged:
-		if !p.Proceed && !w.failure {
+		switch {
+		case p.Proceed && !r.lost:
+			h.results[p.Addr] = w.passed(p, r, obs, e.Status, steps.Result{Ran: true, Stdout: stdout, Stderr: stderr, Exit: r.status})
+		case !p.Proceed && !w.failure:
 			w.failure = true
 			w.end.failed = placed(p)
 		}
@@ -203,6 +208,18 @@ func (w *watcher) ended(p *Planned, r record) {
 		h.count(e.Status)
 	}
 	h.emit(Event{Type: EventStepEnd, StepEnd: e})
+}
+
+// passed are the outputs of a step that failed and may: what it printed and its exit status are known. Its state is known only if it
+// came to its end.
+func (w *watcher) passed(p *Planned, r record, obs steps.Observation, status StepStatus, result steps.Result) cty.Value {
+	if status == StepFailed {
+		obs = steps.Observation{}
+	}
+	if r.verdict == "blind" {
+		result = steps.Result{}
+	}
+	return results(w.host.facts, p, obs, result, status == StepNotConverged)
 }
 
 // cutShort tells that a part of a step's output will never come: the host removed it, or had no room for it. What is computed from

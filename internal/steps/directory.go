@@ -96,9 +96,14 @@ func (d *directory) Probe() string {
 	if d.State == "absent" {
 		return b.String()
 	}
-	if names := d.probeNames(false); names != "" {
-		fmt.Fprintf(&b, "if [ \"$t\" = absent ]; then\n%sexit 0\nfi\n", names)
-	}
+	// What is nearest above it has to be a directory, or nothing can be made below.
+	fmt.Fprintf(&b, `if [ "$t" = absent ]; then
+a=$p
+while a=${a%%/*} && [ -n "$a" ] && [ ! -e "$a" ] && [ ! -h "$a" ]; do :; done
+[ -z "$a" ] || [ -d "$a" ] || fail "$a is not a directory; move it away, or name another path"
+%sexit 0
+fi
+`, d.probeNames(false))
 	b.WriteString("[ \"$t\" = directory ] || exit 0\n")
 	b.WriteString(d.ownership.probe())
 	if d.Recurse {

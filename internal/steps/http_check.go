@@ -173,7 +173,7 @@ func (h *httpCheck) Plan(_ *Facts, obs Observation) (Change, error) {
 	change := Change{
 		Action:    Execute,
 		Ops:       []Op{Run{Script: h.script(), Stdin: headerLines(h.Headers)}},
-		ChangedIf: "false",
+		ChangedIf: Never,
 		Predict:   h.predict(),
 	}
 	wanted := "waits until " + h.URL + " answers " + h.wanted()

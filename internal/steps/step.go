@@ -193,6 +193,12 @@ const (
 	Unknown Action = "unknown" // known only after an earlier step has run
 )
 
+// Never is the ChangedIf of operations that change nothing, whatever they print.
+const Never = "false"
+
+// Quiet tells of the operations that they never count as a change, even if they fail: whoever watches the step hears nothing of it.
+func (c *Change) Quiet() bool { return c.ChangedIf == Never }
+
 // A Change says what differs, and the operations that remove the difference.
 type Change struct {
 	Action  Action
@@ -207,7 +213,7 @@ type Change struct {
 
 	// ChangedIf is sh that runs after the operations with the output of the last Run in $stdout; a status other
 	// than 0 means that nothing changed after all. "" means that the operations change something.
-	ChangedIf string
+	ChangedIf string // Never: nobody need ask
 
 	// Needs names what the step requires and what is not there now, such as a user or a unit. Each must be brought by an
 	// earlier step of the plan that has something to do (Bringer); otherwise the plan is wrong, and says so.

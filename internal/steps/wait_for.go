@@ -169,7 +169,7 @@ func (w *waitFor) Plan(_ *Facts, obs Observation) (Change, error) {
 		Action:    Execute,
 		Reason:    fmt.Sprintf("waits until %s %s, at most %s", w.subject(), until, seconds(w.Timeout)),
 		Ops:       []Op{Run{Script: w.script()}},
-		ChangedIf: "false",
+		ChangedIf: Never,
 		Predict:   []Observation{Observe("there " + wanted)},
 	}, nil
 }
