@@ -195,9 +195,9 @@ func (h *hostRun) takesPart(p *Planned) bool {
 }
 
 // mayWake tells whether a step that has nothing to do now may have something to do once earlier steps have run, such as a
-// service whose unit file one of them replaces. The program looks at it again.
+// service whose unit file one of them replaces, or one that watches such a step. The program looks at it again.
 func (p *Planned) mayWake() bool {
-	return p.Change.Action == steps.NoOp && !p.Skip && !p.Check && p.Step != nil && len(p.Change.Predict) > 0
+	return p.Change.Action == steps.NoOp && !p.Skip && !p.Check && p.Step != nil && p.Err == nil && (len(p.Change.Predict) > 0 || p.alert)
 }
 
 // passOver tells of the steps of a segment that had nothing to do, as far as the program came.

@@ -26,6 +26,7 @@ type Planned struct {
 	observed bool
 	obs      steps.Observation
 	owedGate bool // an earlier run owes the step a notification
+	alert    bool // it watches a step that has nothing to do now and may wake
 }
 
 // Pending tells whether the step has something to do, or may have.
@@ -64,7 +65,7 @@ func notification(in *steps.Instance, event string) string {
 // planHost is the pure heart of a plan: from what was observed to what each step would change.
 // real are the paths of the host without symbolic links, as far as they were asked for.
 func planHost(f *steps.Facts, instances []steps.Instance, observations map[string]steps.Observation, state HostState, borrowed map[string]*loan, real map[string]string) []Planned {
-	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}, real: real}
+	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}, waking: map[string]bool{}, real: real}
 	planned := make([]Planned, len(instances))
 	for i := range instances {
 		if l := borrowed[instances[i].Addr]; l != nil && !instances[i].Skip {
@@ -79,6 +80,7 @@ func planHost(f *steps.Facts, instances []steps.Instance, observations map[strin
 			h.order = append(h.order, p)
 		} else if p.Err != nil && !p.Proceed || len(h.order) > 0 && p.mayWake() {
 			h.order = append(h.order, p)
+			h.waking[p.Addr] = p.mayWake()
 		}
 	}
 	return planned
@@ -89,7 +91,8 @@ type hostPlanner struct {
 	state        HostState
 	observations map[string]steps.Observation
 	pending      map[string]bool // addresses of earlier steps that will or may change something
-	order        []*Planned      // the same, in order, with those that may wake and those that would if they could be planned
+	waking       map[string]bool // addresses of earlier steps that have nothing to do now and may wake
+	order        []*Planned      // the pending ones, in order, with those that may wake and those that would if they could be planned
 	real         map[string]string
 }
 
@@ -103,6 +106,9 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 		p.Change.Action = steps.Unknown
 		p.After = in.Waits
 		return p
+	}
+	for _, sources := range in.OnChange {
+		p.alert = p.alert || slices.ContainsFunc(sources, func(addr string) bool { return h.waking[addr] })
 	}
 	h.observe(&p)
 	h.gate(&p)

@@ -199,6 +199,30 @@ func TestWokenStepKeepsItsWholeChange(t *testing.T) {
 	}
 }
 
+// What watches a step that is woken has its turn in the same run, and the next run has nothing to do.
+func TestWatcherOfAWokenStep(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{
+		step(t, "command", "start", map[string]cty.Value{"script": str("rm -f \"$HOME/made\"; touch \"$HOME/started\""), "creates": str(host.path("started"))}),
+		step(t, "command", "made", map[string]cty.Value{"script": str("touch \"$HOME/made\""), "creates": str(host.path("made"))}),
+		script(t, "after", "touch \"$HOME/notified\""),
+		script(t, "last", "touch \"$HOME/chained\""),
+	}
+	list[2].OnChange = map[string][]string{"": {"step.command.made"}}
+	list[3].OnChange = map[string][]string{"": {"step.command.after"}}
+	if err := os.WriteFile(host.path("made"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	exit, rec := applied(t, host, list)
+	want := "step.command.start changed, step.command.made changed, step.command.after changed, step.command.last changed"
+	if got := strings.Join(rec.verdicts(), ", "); exit != 0 || got != want || !host.exists("notified") || !host.exists("chained") {
+		t.Errorf("exit %d\n%s\n%s", exit, got, rec.dump())
+	}
+	if exit, rec := applied(t, host, list); exit != 0 || strings.Contains(strings.Join(rec.verdicts(), ", "), " changed") {
+		t.Errorf("again: exit %d\n%s", exit, rec.dump())
+	}
+}
+
 // What a step is owed because of one change is not taken back by another that changed nothing.
 func TestANotificationOfAnotherStepStays(t *testing.T) {
 	host := newLocalHost(t)
