@@ -261,11 +261,11 @@ func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
 	case unsettles(&change):
 		e.Diff = change.Diff
 		e.Error = &Failure{
-			Message: "did not converge: its operations succeeded, and it still differs",
+			Message: "its operations succeeded, and it still differs",
 			Hint:    "something on the host undoes the change, or the wanted value is one that the host writes differently",
 		}
 		if change.Action == steps.Execute {
-			e.Error.Message = "did not converge: it succeeded, and what it is meant to bring about is not there"
+			e.Error.Message = "it succeeded, and what it is meant to bring about is not there"
 			e.Error.Hint = "look at its creates and unless: is that what it makes?"
 		}
 	default:
