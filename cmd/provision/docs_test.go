@@ -206,7 +206,7 @@ func TestReadmePlanIsCurrent(t *testing.T) {
 		t.Fatalf("README.md has no block that begins with %s", command)
 	}
 	cmd := exec.CommandContext(t.Context(), "provision", "plan", "--sandbox", "examples/quickstart")
-	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "GORACE="+raceOptions)
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "GORACE="+raceOptions, "LC_ALL=C.UTF-8", "TERM=xterm")
 	plan, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
