@@ -106,7 +106,12 @@ func (h *hostRun) share(saved []SavedStep, plan *SavedPlan, table map[string]int
 		if !known {
 			at = len(plan.Shown)
 			table[string(data)] = at
-			plan.Shown = append(plan.Shown, told)
+			// As the file will hold it: there, bytes of a name that are no UTF-8 are replaced.
+			var held PlanStep
+			if err := json.Unmarshal(data, &held); err != nil {
+				return err
+			}
+			plan.Shown = append(plan.Shown, held)
 		}
 		saved[n].Shown = at
 		n++

@@ -251,6 +251,19 @@ func TestStaleTellsCauses(t *testing.T) {
 	}
 }
 
+// The file of a plan cannot hold a name that is not UTF-8 as it is: that alone makes no plan stale.
+func TestSavedWithANameThatIsNotUTF8(t *testing.T) {
+	host := newLocalHost(t)
+	if err := os.Symlink("latin\xe9", host.path("link")); err != nil {
+		t.Fatal(err)
+	}
+	list := stepList{step(t, "symlink", "s", map[string]cty.Value{"path": str(host.path("link")), "target": str("new"), "force": cty.True})}
+	exit, stale, rec := applySaved(t, host, savedPlan(t, host, one(list)), "inputs", nil, one(list))
+	if target, _ := os.Readlink(host.path("link")); exit != 0 || target != "new" {
+		t.Errorf("exit %d, %q, %v\n%s", exit, target, stale, rec.dump())
+	}
+}
+
 // Between the comparison and the turn of a host much time may go by in a fleet.
 func TestStaleWhenItsTurnComes(t *testing.T) {
 	host := newLocalHost(t)
