@@ -80,6 +80,9 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 				return fmt.Errorf("%s: its state changes whenever it is looked at; is something else changing the host?", h.planned[from].Addr)
 			}
 		case "stopped":
+			if !h.stopped.Load() && ctx.Err() == nil {
+				return errProgramStopped
+			}
 			return context.Canceled
 		default:
 			return h.failed(end)

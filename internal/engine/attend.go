@@ -78,6 +78,7 @@ func (h *hostRun) interrupts(ctx, following context.Context, cancel func(), id s
 
 // tellProgram reaches the program over a session of its own.
 func (h *hostRun) tellProgram(ctx context.Context, id string, now bool) {
+	h.stopped.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	session, err := OpenSession(ctx, h.conn, h.privilege(), h.password)

@@ -239,6 +239,21 @@ func TestFirstInterruptEndsAfterTheStep(t *testing.T) {
 	host.tidy()
 }
 
+// A host that shuts down ends its programs: nobody here has interrupted anything, and the run has failed.
+func TestAProgramThatIsEndedFromOutsideHasFailed(t *testing.T) {
+	host := newLocalHost(t)
+	exit, rec := applied(t, host, stepList{
+		script(t, "slow", `read -r pid rest <"$(echo "$HOME"/.provision/run/run-*/pid)"; kill -TERM "$pid"; sleep 4569`),
+		script(t, "next", "touch next"),
+	})
+	said := rec.dump()
+	if exit != 1 || !strings.Contains(said, "not by this run") || host.exists("next") {
+		t.Errorf("exit %d, next %v\n%s", exit, host.exists("next"), said)
+	}
+	ended(t, "sleep 4569")
+	host.tidy()
+}
+
 func TestSecondInterruptKills(t *testing.T) {
 	for name, shell := range shells(t) {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,9 @@ var followSource string
 
 var followText = shell.Strip(followSource)
 
+// errProgramStopped means that something other than this run told the program to end.
+var errProgramStopped = errors.New("the program on the host was told to stop, and not by this run: somebody ended it, or the host restarted; run again to go on")
+
 // errProgramDied means that the program ended without a word: it was killed, or the host restarted.
 var errProgramDied = errors.New("the program on the host ended without finishing: it was killed, or the host restarted")
 

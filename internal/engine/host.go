@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -57,6 +58,7 @@ type hostRun struct {
 
 	slots        chan struct{} // of the hosts that have their turn; this one holds one
 	programs     int           // sent so far
+	stopped      atomic.Bool   // this run told a program of its to stop
 	checksFailed int
 	password     bool // the session was opened with one
 	verified     bool // it was looked at again for the saved plan
