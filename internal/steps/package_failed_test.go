@@ -63,7 +63,7 @@ func TestAptFailureHasItsOwnReason(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				r := h.fragment(t, "PATH="+dir+":$PATH\nF_PACKAGE_MANAGER=apt\n"+packageQuery+packageLists+packageChange+
+				r := h.fragment(t, "PATH="+dir+":$PATH\nF_PACKAGE_MANAGER=apt F_UID=0\n"+packageQuery+packageLists+packageChange+
 					"lock_holder() { return 1; }\nas_login() { \"$@\"; }\napt_get install || package_failed "+c.call, nil, nil, false)
 				if r.exit == 0 || !strings.Contains(r.stderr, c.want) {
 					t.Fatalf("exit %d, stderr %q; it must fail and say %q", r.exit, r.stderr, c.want)
