@@ -14,19 +14,6 @@ import (
 	"provision/internal/steps"
 )
 
-// collected returns what a recorder was told of the steps of a host.
-func (r *recorder) collected(host string) []PlanStep {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var list []PlanStep
-	for _, e := range r.events {
-		if e.PlanStep != nil && e.Host == host {
-			list = append(list, *e.PlanStep)
-		}
-	}
-	return list
-}
-
 // savedPlan plans hosts and returns the plan after a way through a file.
 func savedPlan(t *testing.T, host *localHost, hosts ...Host) *SavedPlan {
 	t.Helper()

@@ -77,7 +77,7 @@ func parseMatch(words []string) (matchGuard, error) {
 		g = append(g, c)
 	}
 	if len(g) == 0 {
-		return nil, errors.New("Match has no criterion")
+		return nil, errors.New("a Match line needs a criterion")
 	}
 	return g, nil
 }
@@ -138,7 +138,7 @@ func onNetwork(list string) (bool, error) {
 		if err != nil {
 			address, err := netip.ParseAddr(text)
 			if err != nil {
-				return false, fmt.Errorf("Match localnetwork: %q is no network such as 192.0.2.0/24", text)
+				return false, fmt.Errorf("match localnetwork: %q is no network such as 192.0.2.0/24", text)
 			}
 			network = netip.PrefixFrom(address, address.BitLen())
 		}
@@ -163,7 +163,7 @@ func (e *evaluation) exec(text string) (bool, error) {
 	tokens := Tokens{Name: e.query.Host, Host: host, User: e.userNow(), Key: e.settings.Text("hostkeyalias"), Port: e.settings.Text("port")}
 	command, err := tokens.Expand(text)
 	if err != nil {
-		return false, fmt.Errorf("Match exec: %w", err)
+		return false, fmt.Errorf("match exec: %w", err)
 	}
 	return e.config.runs(e.ctx, command)
 }
@@ -183,7 +183,7 @@ func (c *Config) runs(ctx context.Context, command string) (bool, error) {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
-		return false, fmt.Errorf("Match exec %q: %w", command, errors.Join(err, ctx.Err()))
+		return false, fmt.Errorf("match exec %q: %w", command, errors.Join(err, ctx.Err()))
 	}
 	if c.ran == nil {
 		c.ran = map[string]bool{}
