@@ -68,7 +68,7 @@ step "file" "next" {
 
 func TestNotificationOutlivesAFailure(t *testing.T) {
 	t.Parallel()
-	h := testhost.Debian(t)
+	h := testhost.Fresh(t)
 	b := newBook(t, h, `step "file" "conf" {
   path    = "/etc/durable.conf"
   content = "a\n"
@@ -135,7 +135,7 @@ step "file" "next" {
 
 func TestTimeoutEndsTheTree(t *testing.T) {
 	t.Parallel()
-	h := testhost.Debian(t)
+	h := testhost.Fresh(t)
 	b := newBook(t, h, `step "command" "endless" {
   script  = "trap '' TERM; sleep 64321 & setsid sh -c 'sleep 64322; :' & while :; do sleep 64323; done"
   creates = "/root/never"
@@ -153,7 +153,7 @@ func TestTimeoutEndsTheTree(t *testing.T) {
 
 func TestFailureTellsAll(t *testing.T) {
 	t.Parallel()
-	h := testhost.Debian(t)
+	h := testhost.Fresh(t)
 	b := newBook(t, h, `step "command" "fails" {
   run = ["sh", "-c", "echo on stdout; echo the reason >&2; exit 7"]
 }
