@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"provision/internal/ssh/sshconfig"
 )
 
 // checkCertificate judges a host's certificate as the ssh of OpenSSH 10.6 does; the library is laxer. Its error says why the
@@ -45,7 +47,7 @@ func authoritySignatures() []string {
 
 // judge says what is wrong with a certificate of an authority that may certify this host.
 func (h hostKeys) judge(cert *ssh.Certificate) error {
-	names := slices.ContainsFunc(cert.ValidPrincipals, func(p string) bool { return matchPattern(h.host, p) })
+	names := slices.ContainsFunc(cert.ValidPrincipals, func(p string) bool { return sshconfig.MatchPattern(h.host, p) })
 	switch {
 	case cert.CertType != ssh.HostCert:
 		return errors.New("it is not a certificate for hosts")

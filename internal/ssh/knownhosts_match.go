@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"provision/internal/ssh/sshconfig"
 )
 
 // matching returns the lines that name a host, in the order of the files. name is in lower case, with brackets and a port
@@ -55,7 +57,7 @@ func matchList(name, list string) bool {
 		if len(pattern) >= longestPattern {
 			return false
 		}
-		if !matchPattern(name, pattern) {
+		if !sshconfig.MatchPattern(name, pattern) {
 			continue
 		}
 		if negated {
@@ -64,28 +66,6 @@ func matchList(name, list string) bool {
 		matched = true
 	}
 	return matched
-}
-
-// matchPattern matches bytes: "*" is any number of them and "?" is one. It comes back to the last "*" only, so that its time
-// is bounded by the product of the lengths.
-func matchPattern(s, pattern string) bool {
-	star, mark := -1, 0
-	i, j := 0, 0
-	for i < len(s) {
-		switch {
-		case j < len(pattern) && pattern[j] == '*':
-			star, mark = j, i
-			j++
-		case j < len(pattern) && (pattern[j] == '?' || pattern[j] == s[i]):
-			i, j = i+1, j+1
-		case star >= 0:
-			mark++
-			i, j = mark, star+1
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[j:], "*") == ""
 }
 
 // A hashedName is a name that HashKnownHosts has hidden: "|1|SALT|HASH", where HASH is the HMAC-SHA1 of the name. The keys

@@ -74,7 +74,8 @@ func splitWords(s string) ([]string, error) {
 	return words, nil
 }
 
-// MatchPattern reports whether s matches a pattern of * and ?.
+// MatchPattern reports whether s matches a pattern, byte by byte: "*" is any number of them and "?" is one. It comes back to the
+// last "*" only, so that its time is bounded by the product of the lengths.
 func MatchPattern(s, pattern string) bool {
 	star, mark := -1, 0
 	i, j := 0, 0
