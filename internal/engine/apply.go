@@ -114,7 +114,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	before := make(map[string]string)
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		before[p.Addr] = fmt.Sprintf("%v %v %v", p.Change.Action, p.Change.Diff, p.Err)
+		before[p.Addr] = p.shown()
 		delete(h.asked, p.Addr)
 		delete(h.observations, p.Addr)
 		delete(h.results, p.Addr)
@@ -130,7 +130,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	}
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		if !p.Check && before[p.Addr] != fmt.Sprintf("%v %v %v", p.Change.Action, p.Change.Diff, p.Err) {
+		if !p.Check && before[p.Addr] != p.shown() {
 			h.tellStep(p)
 		}
 	}
@@ -138,6 +138,11 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 		return err
 	}
 	return h.approved(from)
+}
+
+// shown is what the plan shows of a step, to tell whether it has changed.
+func (p *Planned) shown() string {
+	return fmt.Sprintf("%v %v %v", p.Change.Action, p.Change.Diff, p.Err)
 }
 
 // A segment is a run of steps that can go into one program.
