@@ -313,11 +313,11 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 	prog := &program{id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, salt: h.run.Salt, entries: seg.entries}
 	text, files := prog.text()
 	if len(files) > 0 {
-		dir, err := stage(ctx, h.conn, files)
+		dir, err := stage(ctx, h.link.get(), files)
 		if errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
 			// The link broke while somebody was reading the plan.
 			if err = h.reconnect(ctx); err == nil {
-				dir, err = stage(ctx, h.conn, files)
+				dir, err = stage(ctx, h.link.get(), files)
 			}
 		}
 		if err != nil {

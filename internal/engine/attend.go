@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -11,11 +12,13 @@ import (
 func (h *hostRun) follow(ctx context.Context, prog *program, text string, w *watcher) error {
 	// An interrupt does not cut the link: it is told to the program, and the program's end is awaited.
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
 	w.stop = func() { h.tellProgram(following, prog.id, false) }
 	done := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() { h.interrupts(ctx, following, cancel, prog.id, done) })
+	defer telling.Wait() // the link is closed after this, and nothing is told of the program after its end
+	defer cancel()
 	defer close(done)
-	go h.interrupts(ctx, following, cancel, prog.id, done)
 
 	var pos position
 	err := h.session.launch(following, prog, text, &pos, w)
@@ -76,20 +79,30 @@ func (h *hostRun) interrupts(ctx, following context.Context, cancel func(), id s
 	}
 }
 
-// tellProgram reaches the program over a session of its own.
-func (h *hostRun) tellProgram(ctx context.Context, id string, now bool) {
+// tellProgram reaches the program over a session of its own, as soon as there is a link.
+func (h *hostRun) tellProgram(following context.Context, id string, now bool) {
 	h.stopped.Store(true)
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(following, 15*time.Second)
 	defer cancel()
-	session, err := OpenSession(ctx, h.conn, h.privilege(), h.password)
-	if err == nil {
-		err = session.stopProgram(ctx, id, now)
-		session.Close()
-	}
-	if err != nil {
+	err := h.stopProgram(ctx, id, now)
+	if err != nil && following.Err() == nil { // a program that has ended needs no word
+
 		h.emit(Event{Type: EventWarning, Warning: &Warning{
 			Message: "the program on the host could not be told to stop: " + err.Error(),
 			Hint:    "it ends after the steps that it was sent",
 		}})
 	}
+}
+
+func (h *hostRun) stopProgram(ctx context.Context, id string, now bool) error {
+	conn, err := h.link.await(ctx)
+	if err != nil {
+		return fmt.Errorf("the link did not come back in time: %w", err)
+	}
+	session, err := OpenSession(ctx, conn, h.privilege(), h.password)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	return session.stopProgram(ctx, id, now)
 }

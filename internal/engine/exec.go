@@ -187,7 +187,11 @@ func (x *execution) killOnHost(ctx context.Context) error {
 	if x.shell.pid == "" {
 		return errors.New("the host has no /proc to find its processes in")
 	}
-	session, err := OpenSession(ctx, h.conn, h.privilege(), h.password)
+	conn, err := h.link.await(ctx)
+	if err != nil {
+		return err
+	}
+	session, err := OpenSession(ctx, conn, h.privilege(), h.password)
 	if err != nil {
 		return err
 	}

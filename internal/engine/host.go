@@ -36,7 +36,7 @@ type hostRun struct {
 	run    *Run
 	number int // of the hosts of the run, from 1
 
-	conn    Conn
+	link    link
 	session *Session
 	root    bool // the session became root
 	began   time.Time
@@ -79,7 +79,7 @@ func (h *hostRun) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.conn = conn
+	h.link.set(conn)
 	return nil
 }
 
@@ -100,7 +100,7 @@ func (h *hostRun) privilege() Become {
 // open starts the session, with a password only if the host wants one.
 func (h *hostRun) open(ctx context.Context, usePassword bool) error {
 	become := h.privilege()
-	session, err := OpenSession(ctx, h.conn, become, usePassword)
+	session, err := OpenSession(ctx, h.link.get(), become, usePassword)
 	if err != nil {
 		return err
 	}
@@ -273,12 +273,12 @@ func (h *hostRun) settle(ctx context.Context, from int) error {
 
 // back opens the session, on a new connection if the host has had to wait without one.
 func (h *hostRun) back(ctx context.Context) error {
-	if h.conn == nil {
+	if h.link.get() == nil {
 		conn, err := h.run.Dialer.Dial(ctx, h.Name)
 		if err != nil {
 			return err
 		}
-		h.conn = conn
+		h.link.set(conn)
 	}
 	return h.open(ctx, h.password)
 }
@@ -287,8 +287,6 @@ func (h *hostRun) close() {
 	if h.session != nil {
 		h.session.Close()
 	}
-	if h.conn != nil {
-		_ = h.conn.Close()
-	}
-	h.session, h.conn = nil, nil
+	h.link.close()
+	h.session = nil
 }

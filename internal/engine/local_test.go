@@ -303,3 +303,10 @@ func applied(t *testing.T, host *localHost, source StepSource) (int, *recorder) 
 	}
 	return run.Close(), rec
 }
+
+// let says whether the host can be reached from now on.
+func (l *localHost) let(reach bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuse = !reach
+}
