@@ -23,16 +23,17 @@ import (
 // an argument, no quoting by a login shell, nothing in a process list. What one script defines is
 // there for the next.
 type Session struct {
-	process *Process
-	stdout  *bufio.Reader
-	stderr  *stderrReader
-	nonce   string // begins every mark; nothing on the host can know it beforehand
-	method  string // of become, until the first answer has shown that it worked
-	greeted bool   // the library has been sent
-	heard   heard
-	first   firstWords
-	silence time.Duration // how long it may be silent; 0: silenceLimit
-	silent  atomic.Bool   // it was silent for so long that it was given up
+	process  *Process
+	stdout   *bufio.Reader
+	stderr   *stderrReader
+	nonce    string // begins every mark; nothing on the host can know it beforehand
+	method   string // of become, until the first answer has shown that it worked
+	answered bool   // something has been answered
+	greeted  bool   // the library has been sent
+	heard    heard
+	first    firstWords
+	silence  time.Duration // how long it may be silent; 0: silenceLimit
+	silent   atomic.Bool   // it was silent for so long that it was given up
 }
 
 // The commands are constants without a character that a login shell expands: tcsh expands "!" even
@@ -165,6 +166,7 @@ func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([
 		if err != nil {
 			return answers, s.lost(err)
 		}
+		s.answered = true
 		left -= len(out)
 		answers = append(answers, steps.Observation{Stdout: out, Exit: status})
 	}
@@ -342,6 +344,20 @@ func (s *Session) readFragment(n, limit int) (out string, status int, err error)
 	}
 }
 
+// A shellEndedError says that the host can be reached, and that its shell ended while it was looking at something.
+type shellEndedError struct {
+	status int
+	said   string
+}
+
+func (e *shellEndedError) Error() string {
+	message := fmt.Sprintf("the shell on the host ended with status %d", e.status)
+	if e.said != "" {
+		message += ", and said: " + e.said
+	}
+	return message + "; look at the conditions of this step, and at what limits processes on the host"
+}
+
 // lost turns the end of the stream into an error that says why.
 func (s *Session) lost(err error) error {
 	s.Close()
@@ -358,6 +374,9 @@ func (s *Session) lost(err error) error {
 	case werr != nil:
 		return fmt.Errorf("%w: the connection was lost: %w", ErrUnreachable, werr)
 	case err == io.EOF || err == io.ErrClosedPipe:
+		if s.answered {
+			return &shellEndedError{status: status, said: lastLines(said, 3)}
+		}
 		message := fmt.Sprintf("the shell on the host ended with status %d before it had answered", status)
 		if words := s.first.before(s.nonce); words != "" {
 			message += ", and said: " + words // nologin(8) and a shell for SFTP only tell it there

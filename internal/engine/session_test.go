@@ -117,3 +117,18 @@ func TestWhatAHostSaysInsteadOfAShell(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A condition that kills its shell makes no host unreachable, and what the host had answered before is no reason.
+func TestAProbeThatEndsItsShell(t *testing.T) {
+	host := newLocalHost(t)
+	rec := &recorder{}
+	run := newRun(host, rec, stepList{
+		step(t, "command", "odd", map[string]cty.Value{"run": cty.ListVal([]cty.Value{str("true")}), "unless": str("kill -9 $$")}),
+	})
+	run.Plan(t.Context())
+	exit := run.Close()
+	said := rec.dump()
+	if exit != 1 || !strings.Contains(said, "while looking at step.command.odd: the shell on the host ended with status") || strings.Contains(said, "os_id") {
+		t.Errorf("exit %d\n%s", exit, said)
+	}
+}
