@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/zclconf/go-cty/cty"
 )
 
 // An interrupt that arrives while the link is down is told to the program as soon as there is one.
@@ -62,5 +64,30 @@ func TestInterruptAtTheEndOfAProgram(t *testing.T) {
 			t.Errorf("%d: exit %d\n%s", n, exit, rec.dump())
 		}
 		host.tidy()
+	}
+}
+
+// What a shell says itself names the file and line of a program that is gone when its reader looks.
+func TestReasonOfACommandThatIsNotThere(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, shell...)
+			for _, list := range []stepList{
+				{step(t, "command", "gone", map[string]cty.Value{"run": cty.ListVal([]cty.Value{str("no-such-program")})})},
+				{script(t, "gone", "no-such-program")},
+				{step(t, "command", "gone", map[string]cty.Value{"run": cty.ListVal([]cty.Value{str("true")}), "cwd": str("/no-such-directory")})},
+			} {
+				_, rec := applied(t, host, list)
+				for _, e := range rec.events {
+					if e.StepEnd != nil && (e.StepEnd.Error == nil || strings.Contains(e.StepEnd.Error.Message, "/program:") || !strings.Contains(e.StepEnd.Error.Message, "no-such-")) {
+						t.Errorf("%+v", e.StepEnd.Error)
+					}
+					if e.StepEnd != nil && e.StepEnd.Error != nil {
+						t.Log(e.StepEnd.Error.Message)
+					}
+				}
+			}
+			host.tidy()
+		})
 	}
 }

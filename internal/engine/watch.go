@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -293,7 +294,10 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 	default:
 		e.Message = fmt.Sprintf("failed with status %d", r.status)
 	}
-	if why := lastLines(strings.TrimSpace(stderr), 1); why != "" && r.verdict != "timeout" {
+	if r.verdict != "timeout" && r.status == 127 {
+		e.Hint = "name a command that the host has, or install it in an earlier step"
+	}
+	if why := reason(stderr); why != "" && r.verdict != "timeout" {
 		e.Message += ": " + why
 	} else if r.state != "" && r.verdict != "timeout" {
 		e.Message += ": there is no room for its output: " + oneLine(r.state)
@@ -302,6 +306,15 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 		e.Hint = "fix the cause and run the same command again: finished steps are skipped"
 	}
 	return e
+}
+
+// ofProgram is how a shell begins what it says itself: with the file and the line of the program that the client sent, which is gone
+// when somebody reads this.
+var ofProgram = regexp.MustCompile(`^\S*/run-[^/\s]+/program: (line )?[0-9]+: (exec: )?(line [0-9]+: )?`)
+
+// reason is the last line that a failed operation wrote to stderr.
+func reason(stderr string) string {
+	return ofProgram.ReplaceAllString(lastLines(strings.TrimSpace(stderr), 1), "")
 }
 
 // command shows what a step ran, as far as it can be one line.
