@@ -228,10 +228,10 @@ func (h *hostRun) passedOver(p *Planned) {
 		}
 		return
 	}
-	status := StepUnchanged
+	status, action := StepUnchanged, p.Change.Action
 	var failed *Failure
 	if p.Err != nil {
-		status, failed = StepFailed, planFailure(p.Err)
+		status, action, failed = StepFailed, steps.Unknown, planFailure(p.Err)
 	} else if p.Skip {
 		status = StepSkipped
 	}
@@ -242,7 +242,7 @@ func (h *hostRun) passedOver(p *Planned) {
 	}
 	h.count(status)
 	h.emit(Event{Type: EventStepEnd, StepEnd: &StepEnd{
-		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: status, Reason: p.Change.Reason, Error: failed,
+		Addr: p.Addr, Kind: p.Kind.Name, Action: action, Source: eventSource(p.Source), Status: status, Reason: p.Change.Reason, Error: failed,
 	}})
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"provision/internal/engine"
+	"provision/internal/steps"
 )
 
 const failureLines = 20 // of output, in a failure block
@@ -17,9 +18,12 @@ func (s Style) failure(host string, e *engine.StepEnd) []string {
 	if e.Status == engine.StepNotConverged {
 		verdict = "did not converge"
 	}
-	lines := []string{
-		s.paint(bad, s.cross()+" "+Line(host)+"  "+Line(e.Addr)+"  "+verdict) + "  " +
-			s.paint(faint, "after "+short(time.Duration(e.Duration))),
+	head := func(verdict string) string {
+		return s.paint(bad, s.cross()+" "+Line(host)+"  "+Line(e.Addr)+"  "+verdict)
+	}
+	lines := []string{head(verdict) + "  " + s.paint(faint, "after "+short(time.Duration(e.Duration)))}
+	if neverRan(e) {
+		lines = []string{head(unplannedWords)}
 	}
 	field := func(name, text string) {
 		if text != "" {
@@ -74,6 +78,11 @@ func (s Style) unplanned(host string, p *engine.PlanStep) []string {
 	field("why", inline(p.Error.Message))
 	field("next", inline(p.Error.Hint))
 	return lines
+}
+
+// neverRan tells whether a step, which may fail, could not even be planned.
+func neverRan(e *engine.StepEnd) bool {
+	return e.Status == engine.StepFailed && e.Action == steps.Unknown && e.Duration == 0
 }
 
 // diffOf is what still differs after a step that did not converge.

@@ -109,7 +109,10 @@ func checkFailed(c *engine.CheckEnd) string {
 // told says in one line what went wrong where, and why.
 func told(addr, what, why string, source engine.Source) string {
 	text := Line(addr) + " " + what
-	if why = inline(why); why != "" {
+	switch why = inline(why); {
+	case strings.HasPrefix(why, what+" "): // "failed with status 3"
+		text = Line(addr) + " " + why
+	case why != "":
 		text += ": " + why
 	}
 	if at := place(source); at != "" {
@@ -124,6 +127,9 @@ func failed(e *engine.StepEnd) string {
 	switch e.Status {
 	case engine.StepFailed:
 		text = "failed"
+		if neverRan(e) {
+			text = unplannedWords
+		}
 	case engine.StepNotConverged:
 		text = "did not converge"
 	case engine.StepInterrupted:
