@@ -41,7 +41,7 @@ The first Ctrl-C lets every host end its current step, the second kills that ste
 			}
 			err = r.planAskApply(ctx)
 			r.closeSandbox()
-			if o.sandbox && !o.json {
+			if o.sandbox && !o.json && !o.quiet {
 				fmt.Fprintf(c.stdout, "The %s is gone, and all of this with it: the machine itself is as it was.\n", r.box.name)
 			}
 			return err
@@ -68,9 +68,11 @@ func (c *cli) canAsk(o *options) error {
 	return nil
 }
 
-// showPlan shows the plan, and how it will be rolled out if there is anything to do.
-func (r *rollout) showPlan(changes bool) error {
-	if r.options.json {
+// showPlan shows the plan, and how it will be rolled out if there is anything to do. If it shall be quiet, it does so only where a
+// host has no plan, or where somebody is asked.
+func (r *rollout) showPlan(summary engine.Summary) error {
+	changes := summary.Changes
+	if r.options.json || r.options.quiet && !summary.Failed && !(changes && r.asks()) {
 		return nil
 	}
 	if err := r.plan.Text(r.cli.stdout, r.cli.out.Style, false); err != nil {
@@ -82,14 +84,17 @@ func (r *rollout) showPlan(changes bool) error {
 	return nil
 }
 
+// asks tells whether somebody is asked before anything changes.
+func (r *rollout) asks() bool { return r.box == nil && !r.options.yes }
+
 // planAskApply is what apply does once everything is known to be in order.
 func (r *rollout) planAskApply(ctx context.Context) error {
 	c := r.cli
 	summary := r.planned(ctx)
-	if err := r.showPlan(summary.Changes); err != nil {
+	if err := r.showPlan(summary); err != nil {
 		return err
 	}
-	if ctx.Err() == nil && summary.Changes && r.box == nil && !r.options.yes {
+	if ctx.Err() == nil && summary.Changes && r.asks() {
 		if ok, err := c.confirm(ctx, "Apply these changes?"); !ok {
 			_ = r.run.Close() // a refusal is no failure of the hosts
 			_ = r.log.Discard()

@@ -86,10 +86,10 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPla
 		c.stale(file, plan, map[string][]string{"": others})
 		return exitStatus(statusStale)
 	}
-	if !o.json {
+	if !o.json && !o.quiet {
 		fmt.Fprintf(c.stderr, "The plan in %s was made %s.\n", c.clean(file), c.clean(origin(plan, time.Now())))
 	}
-	r.planned(ctx)
+	summary := r.planned(ctx)
 	now, err := r.saved(sealer)
 	var unplanned *engine.UnplannedError
 	if err != nil && !errors.As(err, &unplanned) {
@@ -102,7 +102,7 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPla
 		c.stale(file, plan, stale)
 		return r.close(ctx)
 	}
-	if err := r.showPlan(true); err != nil {
+	if err := r.showPlan(engine.Summary{Changes: true, Failed: summary.Failed}); err != nil {
 		return err
 	}
 	r.apply(ctx)

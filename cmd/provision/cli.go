@@ -46,15 +46,7 @@ func (c *cli) rootCommand() *cobra.Command {
 
 PATH is a .hcl or .hcl.json file, or a directory of them; by default the current directory.
 
-Exit status:
-  0    done; for plan, whether or not there are changes
-  1    the playbook is wrong, a host failed, or a step cannot be planned
-  2    plan --detailed-exitcode: there are changes, and every host has its plan; fmt --check: a file would change
-  3    no host failed, but one or more could not be reached
-  4    a saved plan is stale, or another run holds a host's lock
-  130  interrupted
-
-Where several hold, the first of 130, 1, 4, 3 and 2 wins.`,
+` + helpText("exit-codes"),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version(),
@@ -84,6 +76,8 @@ Where several hold, the first of 130, 1, 4, 3 and 2 wins.`,
 		c.hostsCommand(), c.runCommand(), c.runsCommand(), c.resumeCommand(), c.stepsCommand(), c.initCommand(), c.fmtCommand(),
 		c.completionCommand(), c.versionCommand(),
 	)
+	root.AddCommand(topics()...)
+	addExamples(root)
 	return root
 }
 

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -20,12 +22,19 @@ import (
 func (c *cli) fmtCommand() *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
-		Use:   "fmt [PATH...]",
+		Use:   "fmt [PATH... | -]",
 		Short: "Write playbooks in their canonical format",
-		Long:  "Formats the given .hcl files, and those in the given directories and below. It prints the names of the files that change.",
+		Long: "Formats the given .hcl files, and those in the given directories and below. It prints the names of the files that change.\n\n" +
+			"With - it formats standard input to standard output.",
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			switch {
+			case len(args) == 0:
 				args = []string{"."}
+			case slices.Contains(args, "-"):
+				if len(args) > 1 {
+					return errors.New("- is standard input, and stands alone")
+				}
+				return c.formatInput(check)
 			}
 			files, err := playbookFiles(args)
 			if err != nil {
@@ -111,6 +120,27 @@ func (c *cli) format(parser *hclparse.Parser, file string, check bool) (bool, hc
 	}
 	_, err = fmt.Fprintln(c.stdout, file)
 	return true, nil, err
+}
+
+// formatInput formats standard input to standard output. What does not parse is not printed.
+func (c *cli) formatInput(check bool) error {
+	src, err := io.ReadAll(c.stdin)
+	if err != nil {
+		return err
+	}
+	parser := hclparse.NewParser()
+	if _, diags := parser.ParseHCL(src, "standard input"); diags.HasErrors() {
+		return c.diagnose(diags, parser.Files())
+	}
+	formatted := playbook.Format(src)
+	if check {
+		if bytes.Equal(src, formatted) {
+			return nil
+		}
+		return exitStatus(statusChanges)
+	}
+	_, err = c.stdout.Write(formatted)
+	return err
 }
 
 // rewrite gives a file new content and leaves its mode. Of a link it is the file behind it that changes.

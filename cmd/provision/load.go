@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"provision/internal/inventory"
 	"provision/internal/playbook"
 	"provision/internal/suggest"
@@ -23,18 +25,26 @@ func pathOf(args []string) string {
 
 // load reads and checks a playbook. It prints the diagnostics, warnings among them.
 func (c *cli) load(ctx context.Context, path string, o *options) (*playbook.Playbook, error) {
+	pb, diags, err := c.read(ctx, path, o)
+	if err != nil {
+		return nil, err
+	}
+	return pb, c.diagnose(diags, pb.Files())
+}
+
+// read reads and checks a playbook.
+func (c *cli) read(ctx context.Context, path string, o *options) (*playbook.Playbook, hcl.Diagnostics, error) {
 	vars := map[string]string{}
 	for _, v := range o.vars {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok {
-			return nil, fmt.Errorf("--var %s: write it as NAME=VALUE", v)
+			return nil, nil, fmt.Errorf("--var %s: write it as NAME=VALUE", v)
 		}
 		vars[name] = value
 	}
 	pb, diags := playbook.Load(ctx, path, playbook.Options{Vars: vars, VarFiles: o.varFiles, Environ: os.Environ(), Test: o.test, Shipped: playbooks.FS})
 	// It finds what can be found in spite of the errors of loading, so that all mistakes are told at once.
-	diags = append(diags, pb.Validate()...)
-	return pb, c.diagnose(diags, pb.Files())
+	return pb, append(diags, pb.Validate()...), nil
 }
 
 // choose returns the hosts of the run. With --sandbox it starts one, and whoever asked closes it.

@@ -22,6 +22,7 @@ type options struct {
 	image                 string // of the container that is the throw-away host; "" for the sandbox
 	test                  bool   // the playbook is tested: its test block counts
 	json, yes, verbose    bool
+	quiet                 bool // only what goes wrong
 	askBecomePass         bool
 	reports               reports
 	resumes               *resumption // an earlier run, whose hosts are chosen as far as they are left; nil: none
@@ -52,7 +53,13 @@ func (o *options) plays(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.tags, "tags", nil, "only steps with one of these tags")
 	flags.StringSliceVar(&o.skipTags, "skip-tags", nil, "no steps with one of these tags")
 	flags.BoolVar(&o.json, "json", false, "events on stdout, one JSON object a line")
+	o.telling(flags)
+}
+
+// telling adds the flags that say how much is shown.
+func (o *options) telling(flags *pflag.FlagSet) {
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "what steps print, and the steps that need nothing")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "show only what goes wrong, and a plan only to ask about it")
 }
 
 // again adds the flag that lets steps run again.
@@ -73,6 +80,9 @@ func (o *options) check() error {
 	}
 	if o.image != "" && !o.sandbox {
 		return errors.New("--image says of what the throw-away host is made: give --sandbox with it")
+	}
+	if o.quiet && o.verbose {
+		return errors.New("--quiet and --verbose exclude each other")
 	}
 	if o.parallel < 1 {
 		return fmt.Errorf("--parallel %d: at least one host at a time", o.parallel)

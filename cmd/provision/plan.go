@@ -21,6 +21,9 @@ func (c *cli) planCommand() *cobra.Command {
 			if markdown && o.json {
 				return errors.New("--json and --markdown exclude each other")
 			}
+			if o.quiet && (markdown || detail) {
+				return errors.New("--quiet shows no plan: leave out --markdown and --detail, or --quiet")
+			}
 			if out != "" {
 				if err := checkOut(out, &o); err != nil {
 					return err
@@ -33,7 +36,7 @@ func (c *cli) planCommand() *cobra.Command {
 			defer r.closeSandbox()
 			summary := r.planned(ctx)
 			switch {
-			case o.json:
+			case o.json, o.quiet && !summary.Failed:
 			case markdown:
 				err = r.plan.Markdown(c.stdout, 0)
 			default:

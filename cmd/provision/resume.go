@@ -56,7 +56,7 @@ Sensitive variables are not kept: those given with --var are to be given again.`
 	flags.IntVar(&o.parallel, "parallel", defaultParallel, "how many hosts at a time")
 	flags.BoolVar(&o.askBecomePass, "ask-become-pass", false, "ask for the password of sudo, once")
 	flags.BoolVar(&o.json, "json", false, "events on stdout, one JSON object a line")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "what steps print, and the steps that need nothing")
+	o.telling(flags)
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	o.reports.flags(flags)
 	o.again(flags)
@@ -98,7 +98,7 @@ func (c *cli) resume(ctx context.Context, id, path, dir string, o *options) erro
 	if err := from.check(r.pb, given); err != nil {
 		return err
 	}
-	if !o.json {
+	if !o.json && !o.quiet {
 		c.tellResumption(from, r)
 	}
 	return r.planAskApply(ctx)

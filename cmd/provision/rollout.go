@@ -165,7 +165,7 @@ func (r *rollout) show() {
 	if r.options.json {
 		return
 	}
-	r.progress = ui.NewProgress(r.cli.err, ui.ProgressOptions{Verbose: r.options.verbose})
+	r.progress = ui.NewProgress(r.cli.err, ui.ProgressOptions{Verbose: r.options.verbose, Quiet: r.options.quiet})
 	r.sinks.add(r.progress)
 }
 
@@ -233,7 +233,9 @@ func (r *rollout) apply(ctx context.Context) {
 		defer r.cli.onInterrupt(nil)
 	}
 	if !r.options.json {
-		r.sinks.add(ui.NewSummary(r.cli.stdout, r.cli.out.Style))
+		summary := ui.NewSummary(r.cli.stdout, r.cli.out.Style)
+		summary.Quiet = r.options.quiet
+		r.sinks.add(summary)
 	}
 	r.watched(func() { r.run.Apply(ctx) })
 }

@@ -55,7 +55,7 @@ The vars of the test block are values of variables for tests. What --var-file an
 	o.reports.flags(cmd.Flags())
 	cmd.Flags().StringVar(&o.image, "image", "", "a container of `IMAGE` that boots is the host, whatever the playbook says; needs Docker")
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the container of a failed test there, and say how to look at it")
-	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "what steps print, and the steps that need nothing")
+	o.telling(cmd.Flags())
 	return cmd
 }
 
@@ -83,14 +83,18 @@ func interrupted(ctx context.Context, err error) bool {
 
 // planAgain fails if anything is left to do right after an apply.
 func (r *rollout) planAgain(ctx context.Context) error {
-	fmt.Fprintln(r.cli.stdout, "\nPlanning once more: nothing may be left to do.")
+	if !r.options.quiet {
+		fmt.Fprintln(r.cli.stdout, "\nPlanning once more: nothing may be left to do.")
+	}
 	second, err := r.again(ctx, engine.CommandPlan)
 	if err != nil {
 		return err
 	}
 	summary := second.planned(ctx)
-	if err := second.plan.Text(r.cli.stdout, r.cli.out.Style, false); err != nil {
-		return err
+	if !r.options.quiet || summary.Changes || summary.Failed {
+		if err := second.plan.Text(r.cli.stdout, r.cli.out.Style, false); err != nil {
+			return err
+		}
 	}
 	if err := second.close(ctx); err != nil {
 		return err

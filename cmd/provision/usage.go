@@ -80,12 +80,12 @@ func unknownCommand(root *cobra.Command, name string) error {
 // helpCommand is cobra's, except that an unknown topic is an error.
 func (c *cli) helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Help about a command",
+		Use:   "help [COMMAND | TOPIC]",
+		Short: "Help about a command or a topic",
 		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			for _, sub := range cmd.Root().Commands() {
-				if sub.IsAvailableCommand() {
+				if sub.IsAvailableCommand() || sub.IsAdditionalHelpTopicCommand() {
 					names = append(names, sub.Name())
 				}
 			}
@@ -96,6 +96,10 @@ func (c *cli) helpCommand() *cobra.Command {
 			target, _, err := root.Find(args)
 			if err != nil || target == root && len(args) > 0 {
 				return unknownCommand(root, strings.Join(args, " "))
+			}
+			if target.IsAdditionalHelpTopicCommand() {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), target.Long)
+				return err
 			}
 			target.InitDefaultHelpFlag()
 			return target.Help()

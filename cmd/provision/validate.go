@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"provision/internal/ui"
 )
 
 func (c *cli) validateCommand() *cobra.Command {
@@ -12,14 +14,28 @@ func (c *cli) validateCommand() *cobra.Command {
 		Use:   "validate [PATH]",
 		Short: "Check a playbook offline",
 		Long: `Checks everything that can be known without asking a host: syntax, types, references, arguments, local files and
-the syntax of shell text, for every host of the playbook. All mistakes are reported at once.`,
+the syntax of shell text, for every host of the playbook. All mistakes are reported at once.
+
+With --json each mistake is one JSON object a line on stdout, for editors and CI; docs/events.md describes them.`,
 		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			pb, err := c.load(cmd.Context(), pathOf(args), &o)
+			pb, diags, err := c.read(cmd.Context(), pathOf(args), &o)
 			if err != nil {
 				return err
 			}
-			if err := c.diagnose(pb.ShortSecrets(), pb.Files()); err != nil {
+			if !diags.HasErrors() {
+				diags = append(diags, pb.ShortSecrets()...)
+			}
+			if o.json {
+				if err := ui.DiagnosticsJSON(c.stdout, diags); err != nil {
+					return err
+				}
+				if diags.HasErrors() {
+					return exitStatus(statusFailed)
+				}
+				return nil
+			}
+			if err := c.diagnose(diags, pb.Files()); err != nil {
 				return err
 			}
 			hosts := len(pb.Inventory().Hosts())
@@ -28,6 +44,7 @@ the syntax of shell text, for every host of the playbook. All mistakes are repor
 		},
 	}
 	o.variables(cmd.Flags())
+	cmd.Flags().BoolVar(&o.json, "json", false, "the mistakes on stdout, one JSON object a line")
 	return cmd
 }
 

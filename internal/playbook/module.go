@@ -246,6 +246,11 @@ func (pb *Playbook) readStep(it *item, b *hcl.Block) {
 		}
 	}
 	content, diags := b.Body.Content(&schema)
+	for _, d := range diags {
+		if d.Summary == "Unsupported argument" && !strings.Contains(d.Detail, "Did you mean") {
+			d.Detail += fmt.Sprintf(" The kind %s has %s; \"provision steps %s\" is its manual.", it.kind.Name, listing(it.kind.names, "and"), it.kind.Name)
+		}
+	}
 	pb.loading.add(diags...)
 	var missing []string
 	for i := range it.kind.args {

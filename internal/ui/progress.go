@@ -20,6 +20,7 @@ const (
 // ProgressOptions are what Progress can be told.
 type ProgressOptions struct {
 	Verbose bool  // everything that steps print, and steps that need nothing
+	Quiet   bool  // only what goes wrong; nothing moves
 	Clock   Clock // nil is SystemClock
 }
 
@@ -49,9 +50,10 @@ func NewProgress(t Terminal, o ProgressOptions) *Progress {
 	if o.Clock == nil {
 		o.Clock = SystemClock()
 	}
+	t.Live = t.Live && !o.Quiet
 	p := &Progress{
 		term: t, clock: o.Clock,
-		verdicts: &verdicts{style: t.Style, verbose: o.Verbose, output: newLineSplitter()},
+		verdicts: &verdicts{style: t.Style, verbose: o.Verbose, quiet: o.Quiet, output: newLineSplitter()},
 		fleet:    newFleet(t.Style),
 		start:    o.Clock.Now(), lastLine: o.Clock.Now(),
 		stop: make(chan struct{}), done: make(chan struct{}),
@@ -75,7 +77,7 @@ func (p *Progress) run(ticks <-chan time.Time, stop func()) {
 		case <-ticks:
 			if p.term.Live {
 				p.paint()
-			} else {
+			} else if !p.verdicts.quiet {
 				p.beat()
 			}
 		}

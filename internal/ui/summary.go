@@ -16,6 +16,8 @@ import (
 // equally well on one line, failed apart from unreachable, and the command that goes on. It is
 // silent about plans, which have a summary of their own.
 type Summary struct {
+	Quiet bool // say nothing of a run that went well
+
 	w     io.Writer
 	style Style
 
@@ -60,6 +62,7 @@ func (s *Summary) Event(e engine.Event) {
 		s.add(e.Host, "check."+e.CheckEnd.Name, checkFailed(e.CheckEnd))
 	case e.HostEnd != nil:
 		s.ends[e.Host] = e.HostEnd
+	case e.RunEnd != nil && s.Quiet && e.RunEnd.Exit == 0:
 	case e.RunEnd != nil && s.start.Command != engine.CommandPlan:
 		_, err := io.WriteString(s.w, strings.Join(s.lines(e.RunEnd), "\n")+"\n")
 		if s.err == nil {

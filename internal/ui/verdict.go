@@ -14,6 +14,7 @@ import (
 type verdicts struct {
 	style   Style
 	verbose bool
+	quiet   bool // only of what goes wrong
 	command string
 	several bool // more than one host: output is told apart by the host's name
 	output  *lineSplitter
@@ -22,6 +23,29 @@ type verdicts struct {
 }
 
 func (v *verdicts) lines(e engine.Event) []string {
+	lines := v.all(e)
+	if v.quiet && goesWell(e) {
+		return nil
+	}
+	return lines
+}
+
+// goesWell tells whether an event is news that nobody has to act on.
+func goesWell(e engine.Event) bool {
+	switch {
+	case e.StepEnd != nil:
+		return e.StepEnd.Status == engine.StepChanged
+	case e.CheckEnd != nil:
+		return e.CheckEnd.OK
+	case e.HostEnd != nil:
+		return e.HostEnd.Status == engine.HostOK
+	case e.BatchEnd != nil:
+		return e.BatchEnd.Status != engine.BatchStopped
+	}
+	return e.BatchStart != nil
+}
+
+func (v *verdicts) all(e engine.Event) []string {
 	host := Line(e.Host)
 	switch {
 	case e.RunStart != nil:
