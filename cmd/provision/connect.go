@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"provision/internal/inventory"
 	"provision/internal/playbook"
 	"provision/internal/redact"
+	"provision/internal/shell"
 	"provision/internal/ssh"
 	"provision/internal/steps"
 )
@@ -27,6 +29,7 @@ import (
 // A reacher knows how to reach the hosts of a run.
 type reacher struct {
 	cli     *cli
+	path    string // of the playbook, as it was given
 	config  *ssh.Config
 	inv     *inventory.Inventory
 	targets map[string]ssh.Target
@@ -173,7 +176,7 @@ func (r *reacher) host(h *inventory.Host) engine.Host {
 func (r *reacher) Dial(ctx context.Context, name string) (engine.Conn, error) {
 	client, err := r.dialer.Dial(ctx, r.targets[name])
 	if err != nil {
-		return nil, sshError{err, name}
+		return nil, sshError{error: err, host: name, path: r.path}
 	}
 	return conn{client, r.targets[name], r.dialer}, nil
 }
@@ -182,6 +185,17 @@ func (r *reacher) Dial(ctx context.Context, name string) (engine.Conn, error) {
 type sshError struct {
 	error
 	host string // that was to be reached
+	path string // of the playbook
+}
+
+func (e sshError) Error() string { return e.typed(e.error.Error()) }
+
+// typed makes the commands in a text those that can be typed here.
+func (e sshError) typed(text string) string {
+	if e.path == "" || e.path == "." {
+		return text
+	}
+	return strings.ReplaceAll(text, "`provision trust`", "`provision trust "+shell.Quote(e.path)+"`")
 }
 
 func (e sshError) Is(target error) bool {
@@ -198,7 +212,7 @@ func (e sshError) Unreachable() (phase, message, hint string) {
 		if err.Host != e.host {
 			message = "jump host " + err.Host + ": " + message
 		}
-		return string(err.Phase), message, err.Hint
+		return string(err.Phase), message, e.typed(err.Hint)
 	}
 	return string(ssh.PhaseSession), e.Error(), ""
 }
@@ -222,12 +236,12 @@ func (c conn) Start(ctx context.Context, command string) (*engine.Process, error
 		}
 	}
 	if err != nil {
-		return nil, sshError{err, c.target.Name}
+		return nil, sshError{error: err, host: c.target.Name}
 	}
 	wait := func() (int, error) {
 		status, err := p.Wait()
 		if err != nil {
-			return status, sshError{err, c.target.Name}
+			return status, sshError{error: err, host: c.target.Name}
 		}
 		return status, nil
 	}
@@ -248,7 +262,7 @@ func (c conn) Upload(ctx context.Context, path string, mode os.FileMode, size in
 	}
 	own, err := c.dialer.Dial(ctx, c.target)
 	if err != nil {
-		return sshError{err, c.target.Name}
+		return sshError{error: err, host: c.target.Name}
 	}
 	defer own.Close()
 	return own.Upload(ctx, path, mode, size, r)

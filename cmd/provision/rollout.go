@@ -109,6 +109,7 @@ func (r *rollout) start(ctx context.Context, command string) error {
 	if err != nil {
 		return err
 	}
+	reach.path = r.path
 	r.run.Dialer = reach
 	if r.cli.dialer != nil {
 		r.run.Dialer = r.cli.dialer
