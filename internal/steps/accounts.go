@@ -1,8 +1,6 @@
 package steps
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/zclconf/go-cty/cty"
@@ -23,12 +21,6 @@ func loginEnvironment(given []Variable) string {
 	return shell.Words(words...) + "\n"
 }
 
-// isYes tells whether a state holds "KEY yes".
-func isYes(obs Observation, key string) bool {
-	value, _ := obs.Get(key)
-	return value == "yes"
-}
-
 // idOutput is a number of a state as an output; null if it is not there.
 func idOutput(obs Observation, key string) cty.Value {
 	text, _ := obs.Get(key)
@@ -37,22 +29,4 @@ func idOutput(obs Observation, key string) cty.Value {
 		return cty.NullVal(cty.Number)
 	}
 	return cty.NumberIntVal(n)
-}
-
-// namesArg is a list of names of groups, users or the like.
-func namesArg(name string, to *[]string, doc string) Arg {
-	return Arg{Name: name, Doc: doc, Type: cty.List(cty.String), set: func(v cty.Value) error {
-		list := []string{}
-		for _, item := range v.AsValueSlice() {
-			if item.IsNull() {
-				return errors.New("the list holds a null")
-			}
-			if !namePattern.MatchString(item.AsString()) {
-				return fmt.Errorf("%q is no valid name: letters, digits and _ . @ + - are, and no leading dash", item.AsString())
-			}
-			list = append(list, item.AsString())
-		}
-		*to = list
-		return nil
-	}}
 }

@@ -115,7 +115,7 @@ var (
 // Brings implements Bringer.
 func (a *archive) Brings(Change) Supply {
 	s := Supply{Trees: []string{a.Dest}}
-	s.directory(a.Dest)
+	s.AddDirectory(a.Dest)
 	if a.Creates != "" {
 		s.Things = append(s.Things, Thing{pathThing, a.Creates})
 	}

@@ -93,7 +93,7 @@ func (c *command) Repeatable() bool { return c.CanRepeat || c.guarded() }
 var _ Bringer = (*command)(nil)
 
 // Brings implements Bringer.
-func (c *command) Brings(Change) Supply { return Supply{May: anything} }
+func (c *command) Brings(Change) Supply { return Anything() }
 
 func (c *command) Probe() string {
 	if !c.guarded() {

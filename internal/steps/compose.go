@@ -130,37 +130,19 @@ func composeNameArg(name string, to *string, doc string) Arg {
 	}}
 }
 
-// stringMapArg is a map of single lines.
-func stringMapArg(name string, to *map[string]string, doc string) Arg {
-	return Arg{Name: name, Doc: doc, Type: cty.Map(cty.String), set: func(v cty.Value) error {
-		m := map[string]string{}
-		for key, value := range v.AsValueMap() {
-			if value.IsNull() {
-				continue
-			}
-			if err := noControl(key + value.AsString()); err != nil {
-				return err
-			}
-			m[key] = value.AsString()
-		}
-		*to = m
-		return nil
-	}}
-}
-
 // Load implements Loader.
 func (c *compose) Load(d *Disk) []Problem {
 	if c.Source == "" {
 		return nil
 	}
-	project, err := d.project(c.Source, c.Files, c.Profiles, c.EnvFile)
+	project, err := readProject(d, c.Source, c.Files, c.Profiles, c.EnvFile)
 	if err != nil {
 		return []Problem{{Arg: "source", Summary: "the compose project is not valid", Detail: err.Error() + "."}}
 	}
 	c.project = project
 	// What a run leaves beside a playbook that is in the project directory itself, and a name that is taken.
 	patterns := []string{".provision", noteName}
-	text, err := d.text(path.Join(c.Source, ".dockerignore"))
+	text, err := d.Text(path.Join(c.Source, ".dockerignore"))
 	if err == nil {
 		lines, err := ignorefile.ReadAll(strings.NewReader(text))
 		if err != nil {
@@ -168,11 +150,11 @@ func (c *compose) Load(d *Disk) []Problem {
 		}
 		patterns = append(lines, patterns...)
 	}
-	tree, err := d.tree(c.Source, patterns, project.Keep)
+	tree, err := readTree(d, c.Source, patterns, project.Keep)
 	if err != nil {
 		return []Problem{{Arg: "source", Summary: "the local directory cannot be copied", Detail: err.Error() + "."}}
 	}
-	if tree, err = d.withSecrets(tree, project.secret); err != nil {
+	if tree, err = withSecrets(d, tree, project.secret); err != nil {
 		return []Problem{{Arg: "source", Summary: "a secret cannot be read", Detail: err.Error() + "."}}
 	}
 	c.tree.Tree, c.tree.patterns, c.tree.dest, c.tree.noted = tree, patterns, c.Dir, sentPlace(c.Dir, c.title())

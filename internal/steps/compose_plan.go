@@ -113,7 +113,7 @@ func (c *compose) services(change *Change, obs Observation, files bool) error {
 			change.Dangers = append(change.Dangers, "removes the containers of "+name)
 		}
 	}
-	running = running || isYes(obs, "containers")
+	running = running || obs.Yes("containers")
 	known := len(obs.All("service")) > 0
 	if !known && !files && c.State == "up" {
 		change.Diff = append(change.Diff, Attr{Name: "project " + c.title(), BeforeMissing: true, After: "up"})
@@ -187,7 +187,7 @@ func (c *compose) needs(change *Change, obs Observation) {
 }
 
 func (c *compose) planAbsent(obs Observation) Change {
-	if !isYes(obs, "containers") {
+	if !obs.Yes("containers") {
 		return Change{Action: NoOp}
 	}
 	words := []string{"compose", "down", "--remove-orphans"}

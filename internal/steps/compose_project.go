@@ -33,10 +33,12 @@ type composeProject struct {
 
 type composeMount struct{ Service, Path string }
 
-// project reads the compose files of a local directory and reports what compose would refuse.
-func (d *Disk) project(dir string, files, profiles []string, envFile string) (*composeProject, error) {
-	return once(d, d.projects, fmt.Sprintf("%q %q %q %q", dir, files, profiles, envFile), func() (*composeProject, error) {
-		return loadProject(d.ctx, dir, files, profiles, envFile)
+type projectKey string
+
+// readProject reads the compose files of a local directory and reports what compose would refuse.
+func readProject(d *Disk, dir string, files, profiles []string, envFile string) (*composeProject, error) {
+	return Once(d, projectKey(fmt.Sprintf("%q %q %q %q", dir, files, profiles, envFile)), func(ctx context.Context) (*composeProject, error) {
+		return loadProject(ctx, dir, files, profiles, envFile)
 	})
 }
 
@@ -51,7 +53,7 @@ func loadProject(ctx context.Context, dir string, files, profiles []string, envF
 	for _, f := range files {
 		content, err := os.ReadFile(filepath.Join(dir, f))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f, localError(err))
+			return nil, fmt.Errorf("%s: %w", f, LocalError(err))
 		}
 		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: filepath.Join(dir, f), Content: content})
 	}
@@ -101,7 +103,7 @@ func composeEnvironment(details *types.ConfigDetails, envFile string) (known boo
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", name, localError(err))
+		return false, fmt.Errorf("%s: %w", name, LocalError(err))
 	}
 	defer f.Close()
 	values, err := dotenv.Parse(f)

@@ -54,8 +54,8 @@ fi
 // probeMounted is sh that says whether the file $p is a mount point, for inPlace.
 const probeMounted = "! mounted \"$p\" || say mounted yes\n"
 
-// inPlace notes that a file is written without being replaced.
-func (c *Change) inPlace(obs Observation) {
+// inPlace notes that a file is written without being replaced: what probeMounted found.
+func inPlace(c *Change, obs Observation) {
 	if _, yes := obs.Get("mounted"); yes {
 		c.Reason = "a mount point, so it is written in place: a reader may see half of it"
 	}
@@ -143,7 +143,7 @@ func (c *contentFile) plan(f *Facts, obs Observation) (Change, error) {
 		change.Diff = append(change.Diff, c.contentAttr(f, obs, true))
 		c.differences(&change, obs, quoted)
 		change.Ops = []Op{c.put(*c.Content)}
-		change.inPlace(obs)
+		inPlace(&change, obs)
 	} else if commands := c.differences(&change, obs, quoted); len(commands) > 0 {
 		change.Action = Update
 		change.Ops = []Op{Run{Script: strings.Join(commands, " &&\n")}}

@@ -8,11 +8,3 @@ func (c *Change) compare(name, observed, wanted string) {
 	}
 	c.Diff = append(c.Diff, Attr{Name: name, Before: observed, BeforeMissing: observed == "", After: wanted})
 }
-
-// octal shows a mode as people write it, with a leading zero; "" stays "".
-func octal(mode string) string {
-	if mode == "" || mode[0] == '0' {
-		return mode
-	}
-	return "0" + mode
-}

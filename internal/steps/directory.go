@@ -52,17 +52,6 @@ func (d *directory) Validate() []Problem {
 	return nil
 }
 
-// protectedPath tells whether removing a path would take the system with it.
-func protectedPath(p string) bool {
-	switch p {
-	case "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp",
-		"/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/local", "/usr/local/bin", "/usr/sbin", "/usr/share",
-		"/var", "/var/cache", "/var/lib", "/var/log", "/var/spool", "/var/tmp":
-		return true
-	}
-	return false
-}
-
 // Batch implements Batcher.
 func (d *directory) Batch() (attributes, sums []string) { return []string{d.Path}, nil }
 
@@ -77,7 +66,7 @@ func (d *directory) Brings(change Change) Supply {
 		return removal(change, d.Path)
 	}
 	var s Supply
-	s.directory(d.Path)
+	s.AddDirectory(d.Path)
 	return s
 }
 
@@ -194,7 +183,7 @@ func (d *directory) Plan(f *Facts, obs Observation) (Change, error) {
 // installation of a package.
 func (d *directory) madeByOthers() Observation {
 	root := func(wanted string) string {
-		if onlyDigits.MatchString(wanted) {
+		if isNumber(wanted) {
 			return "0"
 		}
 		return "root"
@@ -217,15 +206,4 @@ func (d *directory) madeByOthers() Observation {
 		lines = append(lines, below)
 	}
 	return Observe(lines...)
-}
-
-// notA is the error for a path that holds something else than it should.
-func notA(path, found, wanted string) error {
-	if found == "other" {
-		found = "device, pipe or socket"
-	}
-	if found == "symlink" {
-		return fmt.Errorf("%s is a symbolic link, not a %s; name the path that it leads to, or remove the link first", path, wanted)
-	}
-	return fmt.Errorf("%s is a %s, not a %s; move it away, or name another path", path, found, wanted)
 }

@@ -19,13 +19,10 @@ type Loader interface {
 // A Disk is the control machine's disk, read-only. What was read once stays as it was, however many hosts share a playbook:
 // what a plan showed is what is applied. It may be used by several goroutines.
 type Disk struct {
-	ctx      context.Context // ends what takes long
-	mu       sync.Mutex
-	secrets  []string
-	texts    map[string]kept[string]
-	trees    map[string]kept[*Tree]
-	images   map[string]kept[*imageArchive]
-	projects map[string]kept[*composeProject]
+	ctx     context.Context // ends what takes long
+	mu      sync.Mutex
+	secrets []string
+	kept    map[any]any // the result of once by its key: kept[T] for a reader of T
 }
 
 type kept[T any] struct {
@@ -35,7 +32,7 @@ type kept[T any] struct {
 
 // NewDisk returns a disk of which nothing was read yet. ctx ends the reading of large trees.
 func NewDisk(ctx context.Context) *Disk {
-	return &Disk{ctx: ctx, texts: map[string]kept[string]{}, trees: map[string]kept[*Tree]{}, images: map[string]kept[*imageArchive]{}, projects: map[string]kept[*composeProject]{}}
+	return &Disk{ctx: ctx, kept: map[any]any{}}
 }
 
 // Secrets returns the contents of files that are secret by what they are for. More may come with each Load.
@@ -45,8 +42,8 @@ func (d *Disk) Secrets() []string {
 	return slices.Clone(d.secrets)
 }
 
-// note remembers a secret.
-func (d *Disk) note(secret string) {
+// AddSecret remembers a secret, so that it is hidden from every output.
+func (d *Disk) AddSecret(secret string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !slices.Contains(d.secrets, secret) {
@@ -54,39 +51,42 @@ func (d *Disk) note(secret string) {
 	}
 }
 
-// once reads something, or returns what was read before.
-func once[T any](d *Disk, m map[string]kept[T], key string, read func() (T, error)) (T, error) {
+// Once reads something, or returns what was read before under an equal key, or the error of that. A key is of a type of its
+// reader, which no other uses. The context of read ends what takes long.
+func Once[T any, K comparable](d *Disk, key K, read func(context.Context) (T, error)) (T, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if k, ok := m[key]; ok {
+	if k, ok := d.kept[key].(kept[T]); ok {
 		return k.value, k.err
 	}
 	var k kept[T]
-	k.value, k.err = read()
-	m[key] = k
+	k.value, k.err = read(d.ctx)
+	d.kept[key] = k
 	return k.value, k.err
 }
 
 // textLimit is the size in bytes up to which a local file is read as text.
 const textLimit = 1 << 20
 
-// text returns the content of a small local file.
-func (d *Disk) text(path string) (string, error) {
-	return once(d, d.texts, path, func() (string, error) {
+type textKey string
+
+// Text returns the content of a local file of at most 1 MiB, as bytes. path is absolute; the error does not repeat it.
+func (d *Disk) Text(path string) (string, error) {
+	return Once(d, textKey(path), func(context.Context) (string, error) {
 		info, err := os.Stat(path)
 		if err != nil {
-			return "", localError(err)
+			return "", LocalError(err)
 		}
 		if info.Size() > textLimit {
 			return "", fmt.Errorf("it is larger than %d MiB", textLimit>>20)
 		}
 		content, err := os.ReadFile(path)
-		return string(content), localError(err)
+		return string(content), LocalError(err)
 	})
 }
 
-// localError words an error of the control machine without its path, which the reader of a diagnostic has before his eyes.
-func localError(err error) error {
+// LocalError words an error of the control machine without its path, which the reader of a diagnostic has before his eyes.
+func LocalError(err error) error {
 	var inner *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

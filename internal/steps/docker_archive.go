@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,12 +20,14 @@ type imageArchive struct {
 	Tags []string
 }
 
-// image reads a local archive of docker save.
-func (d *Disk) image(name string) (*imageArchive, error) {
-	return once(d, d.images, name, func() (*imageArchive, error) {
+type imageKey string
+
+// readImage reads a local archive of docker save.
+func readImage(d *Disk, name string) (*imageArchive, error) {
+	return Once(d, imageKey(name), func(context.Context) (*imageArchive, error) {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, localError(err)
+			return nil, LocalError(err)
 		}
 		defer f.Close()
 		a, err := readImageArchive(f)
@@ -87,7 +90,7 @@ func readImageArchive(r io.Reader) (*imageArchive, error) {
 	a := &imageArchive{Tags: manifest[0].RepoTags}
 	// "DIGEST.json", or "blobs/sha256/DIGEST" since Docker 25.
 	digest := strings.TrimSuffix(path.Base(manifest[0].Config), ".json")
-	if !sha256Pattern.MatchString(digest) {
+	if !isSHA256(digest) {
 		return nil, fmt.Errorf("its configuration %q names no digest", manifest[0].Config)
 	}
 	a.IDs = []string{"sha256:" + digest}

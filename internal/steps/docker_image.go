@@ -80,7 +80,7 @@ func (s *dockerImage) Load(d *Disk) []Problem {
 	if s.Archive == nil {
 		return nil
 	}
-	image, err := d.image(s.Archive.Path)
+	image, err := readImage(d, s.Archive.Path)
 	if err != nil {
 		return []Problem{{Arg: "load", Summary: "the archive cannot be used", Detail: err.Error() + "."}}
 	}

@@ -60,23 +60,3 @@ func endLast(lines []string, end string) {
 		lines[n-1] += end
 	}
 }
-
-// A writing is how a file is written, for the kinds that write one.
-type writing struct {
-	Check  string // a command that must accept the new content; see Put.Validate
-	Backup bool
-}
-
-func (w *writing) args() Args {
-	return Args{
-		stringArg("validate", &w.Check, "A command that must accept the new content before it is in force; %s in it stands for a temporary file, such as \"visudo -cf %s\"."),
-		boolArg("backup", &w.Backup, "Keep the old content beside the file, as PATH.~TIMESTAMP~."),
-	}
-}
-
-func (w *writing) problems() []Problem {
-	if w.Check != "" && !strings.Contains(w.Check, "%s") {
-		return []Problem{{Arg: "validate", Summary: "the command does not name the file", Detail: "Put %s where the path of the temporary file belongs."}}
-	}
-	return nil
-}

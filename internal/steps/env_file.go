@@ -49,13 +49,6 @@ type envFile struct {
 	Source *Text
 }
 
-// fileTextArg is the content of a local file, as a secret.
-func fileTextArg(name string, to **Text, doc string) Arg {
-	a := textArg(name, to, doc)
-	a.Origin = FileText
-	return a
-}
-
 func (e *envFile) Validate() []Problem {
 	var problems []Problem
 	if (e.Source == nil) == (e.Values == nil) {

@@ -135,7 +135,7 @@ var (
 // Brings implements Bringer.
 func (g *git) Brings(Change) Supply {
 	s := Supply{Trees: []string{g.Dest}}
-	s.directory(g.Dest)
+	s.AddDirectory(g.Dest)
 	return s
 }
 
@@ -145,7 +145,7 @@ func (g *git) Asks(*Facts) []Thing {
 	if local := strings.TrimPrefix(g.Repo, "file://"); path.IsAbs(local) {
 		return append(list, Thing{DirectoryThing, local})
 	}
-	return append(list, network...)
+	return append(list, networkThings()...)
 }
 
 func (g *git) Plan(f *Facts, obs Observation) (Change, error) {

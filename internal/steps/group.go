@@ -45,7 +45,7 @@ type group struct {
 
 func (g *group) Validate() []Problem {
 	switch {
-	case onlyDigits.MatchString(g.Name):
+	case isNumber(g.Name):
 		return []Problem{{Arg: "name", Summary: fmt.Sprintf("%q would be taken for the number of a group", g.Name), Detail: "Give a name that holds a letter."}}
 	case g.State == "absent" && (g.GID != nil || g.System):
 		return []Problem{{Arg: "state", Summary: "a group that is absent has no number", Detail: "Leave out every argument but name and state."}}
@@ -86,7 +86,7 @@ esac
 }
 
 func (g *group) Plan(f *Facts, obs Observation) (Change, error) {
-	exists := isYes(obs, "exists")
+	exists := obs.Yes("exists")
 	gid, _ := obs.Get("gid")
 	name := shell.Quote(g.Name)
 	switch {

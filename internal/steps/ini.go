@@ -137,7 +137,7 @@ func (s *ini) Plan(f *Facts, obs Observation) (Change, error) {
 	before := ""
 	if kind == "file" {
 		change.Action = Update
-		change.inPlace(obs)
+		inPlace(&change, obs)
 		text, err := editable(obs)
 		if err != nil {
 			return Change{}, err

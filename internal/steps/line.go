@@ -1,13 +1,9 @@
 package steps
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/zclconf/go-cty/cty"
 
 	"provision/internal/shell"
 )
@@ -73,44 +69,6 @@ type line struct {
 	Create               bool
 	ownership
 	writing
-}
-
-// A pattern is a regular expression, in Go's syntax and as grep -E takes it.
-type pattern struct {
-	re  *regexp.Regexp
-	ere string
-}
-
-func (p *pattern) finds(line string) bool { return p != nil && p.re.MatchString(line) }
-
-// lineArg is one line of text that may hold tabs.
-func lineArg(name string, to **string, doc string) Arg {
-	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
-		s := v.AsString()
-		if strings.ContainsAny(s, "\n") {
-			return errors.New("the text has a line break; write one step for each line, or use the kind file")
-		}
-		if err := noControl(strings.ReplaceAll(s, "\t", "")); err != nil {
-			return err
-		}
-		*to = &s
-		return nil
-	}}
-}
-
-func patternArg(name string, to **pattern, doc string) Arg {
-	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
-		re, err := regexp.Compile(v.AsString())
-		if err != nil {
-			return fmt.Errorf("this is no regular expression: %w", err)
-		}
-		ere, err := ereOf(v.AsString())
-		if err != nil {
-			return err
-		}
-		*to = &pattern{re: re, ere: ere}
-		return nil
-	}}
 }
 
 func (l *line) Validate() []Problem {
@@ -221,7 +179,7 @@ func (l *line) Plan(f *Facts, obs Observation) (Change, error) {
 		return Change{}, err
 	}
 	change := Change{Action: Update}
-	change.inPlace(obs)
+	inPlace(&change, obs)
 	after := l.edit(&change, before)
 	change.Ops = []Op{Put{Path: l.Path, Content: Content{Text: Plain(after)}, Validate: l.Check, Backup: l.Backup}}
 	return change, nil

@@ -31,6 +31,9 @@ const (
 	pathThing = "path" // brought by what may be a file or a directory
 )
 
+// Anything is the supply of a step that runs the programs of others, such as a package or a command: whatever may be there afterwards.
+func Anything() Supply { return Supply{May: slices.Clone(anything)} }
+
 // anything lists the kinds of things that a step may bring which runs the programs of others: a package, a command.
 var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, FreeThing}
 
@@ -172,11 +175,6 @@ func (c *Change) missing(obs Observation) {
 	}
 }
 
-// probeParent is sh that reports the directory of $p if it is missing.
-const probeParent = `d=${p%/*}
-[ -d "${d:-/}" ] || need directory "${d:-/}"
-`
-
 // A Supply is what a step leaves on the host, for later steps that need it. The names of things and the paths of trees may be "",
 // which stands for any (the arguments of the step are not known yet), or begin with "*/" for a place that is known only on the
 // host, such as the home directory of a new user.
@@ -188,23 +186,12 @@ type Supply struct {
 	Lost   []Thing  // other things that are removed
 }
 
-// brings a directory with those above it.
-func (s *Supply) directory(p string) {
+// AddDirectory says that a directory is there, with those above it. "" stands for any.
+func (s *Supply) AddDirectory(p string) {
 	s.Things = append(s.Things, Thing{DirectoryThing, p})
 	for up := path.Dir(p); path.IsAbs(p) && up != "/"; up = path.Dir(up) {
 		s.Things = append(s.Things, Thing{DirectoryThing, up})
 	}
-}
-
-// fileSupply is that of a step which writes one file.
-func fileSupply(p string) Supply { return Supply{Things: []Thing{{FileThing, p}}} }
-
-// removal is the supply of a step that removes a path, where it is sure to.
-func removal(change Change, p string) Supply {
-	if change.Action != Delete {
-		return Supply{}
-	}
-	return Supply{Gone: []string{p}}
 }
 
 // Brings tells whether a thing may be there after the step. real gives the paths without symbolic links, as far as the host told.
@@ -293,27 +280,4 @@ func within(p, tree string, real func(string) string) bool {
 	}
 	below := func(p, tree string) bool { return p == tree || strings.HasPrefix(p, strings.TrimSuffix(tree, "/")+"/") }
 	return tree == "" || below(p, tree) || below(real(p), real(tree))
-}
-
-// parentOf is the directory that a path needs.
-func parentOf(p string) []Thing {
-	if !path.IsAbs(p) {
-		return nil
-	}
-	return []Thing{{DirectoryThing, path.Dir(p)}}
-}
-
-// network is what the answer of a server hangs on.
-var network = []Thing{
-	{RunningThing, "server"},
-	{FileThing, "/etc/hosts"},
-	{FileThing, "/etc/resolv.conf"},
-	{FileThing, "/etc/nsswitch.conf"},
-	{DirectoryThing, "/etc/ssh"},
-	{DirectoryThing, "/etc/ssl"},
-	{DirectoryThing, "/etc/pki"},
-	{DirectoryThing, "/usr/local/share/ca-certificates"},
-	{FileThing, "/root/.ssh/config"},
-	{FileThing, "/etc/gitconfig"},
-	{FileThing, "/etc/pip.conf"},
 }

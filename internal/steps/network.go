@@ -36,8 +36,6 @@ var (
 	httpAsk     = shell.Strip(networkSource + httpAskSource)
 )
 
-var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$|^::1$`)
-
 // seconds shows a number of seconds as people write a duration.
 func seconds(n int) string {
 	s := (time.Duration(n) * time.Second).String()
@@ -140,6 +138,9 @@ func headerLines(headers []header) *Content {
 }
 
 var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// isSHA256 tells whether a text is a SHA-256 in hexadecimal, in lower case.
+func isSHA256(s string) bool { return sha256Pattern.MatchString(s) }
 
 // sha256Arg is a SHA-256 in hexadecimal, stored in lower case.
 func sha256Arg(name string, to *string, doc string) Arg {

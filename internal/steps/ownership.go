@@ -26,6 +26,9 @@ func (o *ownership) args(thing string) Args {
 
 var onlyDigits = regexp.MustCompile(`^[0-9]+$`)
 
+// isNumber tells whether the name of a user or a group is a number in decimal.
+func isNumber(name string) bool { return onlyDigits.MatchString(name) }
+
 // parts are the attributes that have a place in a state, with the variables of the shell function attributes.
 func (o *ownership) parts() []ownershipPart {
 	return []ownershipPart{
@@ -45,7 +48,7 @@ func (o *ownership) probe() string {
 	for _, part := range o.parts() {
 		switch {
 		case part.wanted == "":
-		case onlyDigits.MatchString(part.wanted):
+		case isNumber(part.wanted):
 			fmt.Fprintf(&b, "say %s \"%s\"\n", part.key, part.number)
 		default:
 			fmt.Fprintf(&b, "say %s \"%s\"\n", part.key, part.name)
@@ -62,7 +65,7 @@ func (o *ownership) probe() string {
 func (o *ownership) probeNames(found bool) string {
 	var b strings.Builder
 	for _, part := range o.parts() {
-		if part.wanted == "" || part.what == "" || onlyDigits.MatchString(part.wanted) {
+		if part.wanted == "" || part.what == "" || isNumber(part.wanted) {
 			continue
 		}
 		name := shell.Quote(part.wanted)
@@ -123,9 +126,17 @@ func (o *ownership) differences(change *Change, obs Observation, quoted string) 
 func (o *ownership) requires() []Thing {
 	var list []Thing
 	for _, part := range o.parts() {
-		if part.wanted != "" && part.what != "" && !onlyDigits.MatchString(part.wanted) {
+		if part.wanted != "" && part.what != "" && !isNumber(part.wanted) {
 			list = append(list, Thing{part.what, part.wanted})
 		}
 	}
 	return list
+}
+
+// octal shows a mode as people write it, with a leading zero; "" stays "".
+func octal(mode string) string {
+	if mode == "" || mode[0] == '0' {
+		return mode
+	}
+	return "0" + mode
 }

@@ -252,7 +252,7 @@ func (p *packages) Brings(Change) Supply {
 	if p.State == "absent" {
 		return Supply{}
 	}
-	return Supply{May: anything}
+	return Anything()
 }
 
 // Asks implements Asker: what a package manager can tell hangs on its configuration.

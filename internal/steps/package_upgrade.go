@@ -145,7 +145,7 @@ var (
 )
 
 // Brings implements Bringer.
-func (p *packageUpgrade) Brings(Change) Supply { return Supply{May: anything} }
+func (p *packageUpgrade) Brings(Change) Supply { return Anything() }
 
 // Asks implements Asker.
 func (p *packageUpgrade) Asks(*Facts) []Thing { return packageSources }

@@ -87,7 +87,7 @@ func (p *pip) Load(d *Disk) []Problem {
 	if p.Requirements == nil {
 		return nil
 	}
-	text, err := d.text(p.Requirements.Path)
+	text, err := d.Text(p.Requirements.Path)
 	if err == nil {
 		p.requirements = text
 		p.lines, err = requirementLines(text)
@@ -178,12 +178,12 @@ func (p *pip) Brings(Change) Supply {
 		return Supply{Trees: []string{"/usr/local", "*/.local"}, May: []string{CommandThing, ModuleThing}}
 	}
 	s := Supply{Trees: []string{p.Virtualenv}}
-	s.directory(p.Virtualenv)
+	s.AddDirectory(p.Virtualenv)
 	return s
 }
 
 // Asks implements Asker.
-func (p *pip) Asks(*Facts) []Thing { return append([]Thing{{FileThing, p.Python}}, network...) }
+func (p *pip) Asks(*Facts) []Thing { return append([]Thing{{FileThing, p.Python}}, networkThings()...) }
 
 func (p *pip) Probe() string {
 	var b strings.Builder
@@ -281,7 +281,7 @@ func (p *pip) Plan(_ *Facts, obs Observation) (Change, error) {
 	if len(change.Diff) == 0 {
 		return change, nil
 	}
-	if isYes(obs, "managed") && !p.Break && !p.User {
+	if obs.Yes("managed") && !p.Break && !p.User {
 		return Change{}, fmt.Errorf("%s belongs to the distribution, which wants no packages of pip in it (PEP 668); set virtualenv to a directory such as /opt/app, or break_system_packages = true", p.Python)
 	}
 	switch {

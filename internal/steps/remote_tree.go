@@ -66,7 +66,7 @@ func (t *remoteTree) ownerFormat() string {
 	for _, part := range []struct{ wanted, name, number string }{{t.owner.Owner, "%U", "%u"}, {t.owner.Group, "%G", "%g"}} {
 		switch {
 		case part.wanted == "":
-		case onlyDigits.MatchString(part.wanted):
+		case isNumber(part.wanted):
 			parts = append(parts, part.number)
 		default:
 			parts = append(parts, part.name)
@@ -94,7 +94,7 @@ func (t *remoteTree) probe() string {
 // supply is what the tree brings to its destination.
 func (t *remoteTree) supply(dest string) Supply {
 	var s Supply
-	s.directory(dest)
+	s.AddDirectory(dest)
 	if t.Tree == nil {
 		s.Trees = []string{dest}
 		return s

@@ -150,7 +150,7 @@ func (r *repository) Brings(Change) Supply {
 	}
 	if key := r.keyPath(); key != "" && key != r.SignedBy {
 		s.Things = append(s.Things, Thing{FileThing, key})
-		s.directory("/etc/apt/keyrings")
+		s.AddDirectory("/etc/apt/keyrings")
 	}
 	return s
 }

@@ -159,14 +159,14 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 	wantsUnit := s.State == "started" || s.Enabled != nil && *s.Enabled
 	switch {
 	case load == "not-found" && wantsUnit:
-		return Change{Action: Unknown, Needs: []Thing{s.needed(f, isYes(obs, "script_only"))}, Predict: s.predict(f, active, enabled)}, nil
+		return Change{Action: Unknown, Needs: []Thing{s.needed(f, obs.Yes("script_only"))}, Predict: s.predict(f, active, enabled)}, nil
 	case masked && wantsUnit && (s.Masked == nil || *s.Masked):
 		return Change{}, fmt.Errorf("%s is masked: someone switched it off on purpose; set masked = false to undo that", name)
 	case load == "error" || load == "bad-setting" || load == "bad":
 		return Change{}, fmt.Errorf("the unit file of %s is wrong (%s); systemd-analyze verify %s says where", name, load, name)
 	case s.Masked != nil && f.Init != "systemd":
 		return Change{}, fmt.Errorf("only systemd can mask a service; leave masked out")
-	case s.Masked != nil && *s.Masked && isYes(obs, "own_file"):
+	case s.Masked != nil && *s.Masked && obs.Yes("own_file"):
 		return Change{}, fmt.Errorf("%s cannot be masked: its unit file is in /etc/systemd/system, where the mask would be; move it to /usr/local/lib/systemd/system, or remove it", name)
 	}
 	change := Change{Action: NoOp}
@@ -180,7 +180,7 @@ func (s *service) Plan(f *Facts, obs Observation) (Change, error) {
 		change.Diff = append(change.Diff, Attr{Name: "masked", Before: mask, After: "no"})
 	}
 	if s.Enabled != nil && load != "not-found" {
-		line, err := s.planEnabled(&change, name, enabled, isYes(obs, "links"))
+		line, err := s.planEnabled(&change, name, enabled, obs.Yes("links"))
 		if err != nil {
 			return Change{}, err
 		}

@@ -126,22 +126,6 @@ func installedArg(name string, command, wanted *string, doc string) Arg {
 	}
 }
 
-// pathWithinArg is a path relative to some directory, that does not lead out of it.
-func pathWithinArg(name string, to *string, doc string) Arg {
-	return Arg{Name: name, Doc: doc, Type: cty.String, set: func(v cty.Value) error {
-		p := v.AsString()
-		if err := noControl(p); err != nil {
-			return err
-		}
-		clean := path.Clean(p)
-		if p == "" || p[0] == '/' || clean == ".." || strings.HasPrefix(clean, "../") {
-			return fmt.Errorf("%q is no path within the directory: it is relative, and does not lead out", p)
-		}
-		*to = clean
-		return nil
-	}}
-}
-
 // exactVersion is a version as it stands in the output of a program: digits with dots, and what some append to them (1.1.1w).
 var exactVersion = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*[A-Za-z0-9]*$`)
 
@@ -245,7 +229,7 @@ var (
 )
 
 // Brings implements Bringer: what make install does is the program's own.
-func (s *sourceBuild) Brings(Change) Supply { return Supply{May: anything} }
+func (s *sourceBuild) Brings(Change) Supply { return Anything() }
 
 // Requires implements Requirer.
 func (s *sourceBuild) Requires() []Thing { return (&ownership{Owner: s.BuildUser}).requires() }

@@ -140,6 +140,12 @@ func (o Observation) Get(key string) (string, bool) {
 	return "", false
 }
 
+// Yes tells whether the state holds the line "KEY yes".
+func (o Observation) Yes(key string) bool {
+	value, _ := o.Get(key)
+	return value == "yes"
+}
+
 // All returns the values of all state lines "KEY VALUE", in order.
 func (o Observation) All(key string) []string {
 	var values []string

@@ -204,7 +204,7 @@ func (s *supervisorProgram) Plan(f *Facts, obs Observation) (Change, error) {
 			attr.After = text.Reveal()
 		}
 		change.Diff = append(change.Diff, attr)
-	} else if isYes(obs, "unfinished") {
+	} else if obs.Yes("unfinished") {
 		change.Diff = append(change.Diff, Attr{Name: ini, Before: "not yet in force", After: "in force"})
 	}
 	stopped := process == "stopped" || process == "exited" || process == "fatal"

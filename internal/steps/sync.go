@@ -56,18 +56,11 @@ type syncTree struct {
 	tree         remoteTree
 }
 
-// dirArg is a local directory; the step gets its absolute path.
-func dirArg(name string, to *string, doc string) Arg {
-	a := stringArg(name, to, doc)
-	a.Origin = Dir
-	return a
-}
-
 // Load implements Loader.
 func (s *syncTree) Load(d *Disk) []Problem {
 	patterns := s.Exclude
 	if s.IgnoreFile != nil {
-		text, err := d.text(s.IgnoreFile.Path)
+		text, err := d.Text(s.IgnoreFile.Path)
 		if err != nil {
 			return []Problem{{Arg: "ignore_file", Summary: "the patterns cannot be read", Detail: err.Error() + "."}}
 		}
@@ -77,7 +70,7 @@ func (s *syncTree) Load(d *Disk) []Problem {
 		}
 		patterns = append(lines, patterns...)
 	}
-	tree, err := d.tree(s.Source, patterns, nil)
+	tree, err := readTree(d, s.Source, patterns, nil)
 	if err != nil {
 		return []Problem{{Arg: "source", Summary: "the local directory cannot be copied", Detail: err.Error() + "."}}
 	}

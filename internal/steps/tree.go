@@ -7,15 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"github.com/moby/patternmatcher"
 )
 
 // A Tree is a directory of the control machine as it was when the playbook was loaded, or some of its files. As the content
@@ -45,98 +41,8 @@ const (
 	TreeLink       = 'l'
 )
 
-// treeLimit is how many files a tree may have: a probe names each of them.
-const treeLimit = 20000
-
-// tree reads a directory tree, without what matches the patterns of a .dockerignore, save for the paths in keep and what is below them.
-func (d *Disk) tree(root string, patterns, keep []string) (*Tree, error) {
-	return once(d, d.trees, fmt.Sprintf("%q %q %q", root, patterns, keep), func() (*Tree, error) {
-		matcher, err := patternmatcher.New(patterns)
-		if err != nil {
-			return nil, fmt.Errorf("the patterns are wrong: %w", err)
-		}
-		real, err := filepath.EvalSymlinks(root)
-		if err != nil {
-			return nil, localError(err)
-		}
-		t := &Tree{Root: real}
-		err = filepath.WalkDir(real, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return fmt.Errorf("%s: %w", path, localError(err))
-			}
-			if path == real || d.ctx.Err() != nil {
-				return d.ctx.Err()
-			}
-			rel, err := filepath.Rel(real, path)
-			if err != nil {
-				return err
-			}
-			return t.add(filepath.ToSlash(rel), entry, matcher, keep)
-		})
-		if err != nil {
-			return nil, err
-		}
-		t.withParents()
-		return t, nil
-	})
-}
-
-func (t *Tree) add(rel string, entry fs.DirEntry, matcher *patternmatcher.PatternMatcher, keep []string) error {
-	ignored, err := matcher.MatchesOrParentMatches(rel)
-	if err != nil {
-		return err
-	}
-	kept := slices.ContainsFunc(keep, func(k string) bool { return rel == k || strings.HasPrefix(rel, k+"/") })
-	if ignored && !kept {
-		if !entry.IsDir() || matcher.Exclusions() {
-			return nil // a pattern with ! may take back what is below
-		}
-		for _, k := range keep {
-			if strings.HasPrefix(k, rel+"/") {
-				return nil
-			}
-		}
-		return fs.SkipDir
-	}
-	if !utf8.ValidString(rel) || noControl(rel) != nil || strings.Contains(rel, `\`) {
-		return fmt.Errorf("the name %q holds characters that do not travel safely; rename the file, or exclude it", rel)
-	}
-	if len(t.Files) >= treeLimit {
-		return fmt.Errorf("there are more than %d files; exclude some, or pack them into an archive", treeLimit)
-	}
-	info, err := entry.Info()
-	if err != nil {
-		return localError(err)
-	}
-	f := TreeFile{Path: rel, Modified: info.ModTime()}
-	switch {
-	case info.IsDir():
-		f.Type = TreeDirectory
-	case info.Mode()&fs.ModeSymlink != 0:
-		f.Type = TreeLink
-		if f.Target, err = os.Readlink(filepath.Join(t.Root, rel)); err != nil {
-			return localError(err)
-		}
-		if noControl(f.Target) != nil {
-			return fmt.Errorf("the link %s leads to a name with control characters; remove it, or exclude it", rel)
-		}
-	case info.Mode().IsRegular():
-		f.Type = TreeRegular
-		if info.Mode()&0o100 != 0 {
-			f.Type = TreeExecutable
-		}
-		if f.Size, f.SHA256, err = sumFile(filepath.Join(t.Root, rel)); err != nil {
-			return fmt.Errorf("%s: %w", rel, localError(err))
-		}
-	default:
-		return nil // a socket or a pipe belongs to a process of this machine
-	}
-	t.Files = append(t.Files, f)
-	return nil
-}
-
-// withParents sorts the files and adds directories that were ignored themselves, but hold something that was not.
-func (t *Tree) withParents() {
+// AddParents sorts the files and adds the directories above them that are not there themselves.
+func (t *Tree) AddParents() {
 	known := map[string]bool{}
 	for _, f := range t.Files {
 		known[f.Path] = true
@@ -150,38 +56,6 @@ func (t *Tree) withParents() {
 		}
 	}
 	slices.SortFunc(t.Files, func(a, b TreeFile) int { return strings.Compare(a.Path, b.Path) })
-}
-
-func sumFile(name string) (int64, string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	return n, hex.EncodeToString(h.Sum(nil)), err
-}
-
-// withSecrets returns the tree with some of its regular files as secrets.
-func (d *Disk) withSecrets(t *Tree, secret func(path string) bool) (*Tree, error) {
-	hiding := &Tree{Root: t.Root, Files: slices.Clone(t.Files)}
-	for i, f := range t.Files {
-		if f.Type != TreeRegular && f.Type != TreeExecutable || !secret(f.Path) {
-			continue
-		}
-		text, err := d.text(filepath.Join(t.Root, filepath.FromSlash(f.Path)))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Path, err)
-		}
-		d.note(text)
-		for _, value := range secretValues(text) {
-			d.note(value)
-		}
-		content := Secret(text)
-		hiding.Files[i] = TreeFile{Path: f.Path, Type: TreeSecret, Size: int64(len(text)), Modified: f.Modified, Content: &content}
-	}
-	return hiding, nil
 }
 
 // Bytes is the size of all files together.
@@ -201,7 +75,7 @@ func (t *Tree) Only(wanted func(TreeFile) bool) *Tree {
 			some.Files = append(some.Files, f)
 		}
 	}
-	some.withParents()
+	some.AddParents()
 	return some
 }
 

@@ -112,11 +112,11 @@ func (u *user) Validate() []Problem {
 	if u.Comment != nil && strings.Contains(*u.Comment, ":") {
 		problems = append(problems, Problem{Arg: "comment", Summary: "the comment holds a colon", Detail: "It would end the field of passwd(5). Leave it out."})
 	}
-	if onlyDigits.MatchString(u.Name) {
+	if isNumber(u.Name) {
 		problems = append(problems, Problem{Arg: "name", Summary: fmt.Sprintf("%q would be taken for the number of a user", u.Name), Detail: "Give a name that holds a letter."})
 	}
 	for _, g := range u.Groups {
-		if onlyDigits.MatchString(g) {
+		if isNumber(g) {
 			problems = append(problems, Problem{Arg: "groups", Summary: fmt.Sprintf("%q is the number of a group", g), Detail: "Give the name of the group."})
 		}
 	}
@@ -166,7 +166,7 @@ func (u *user) Probe() string {
 	}
 	if u.Group != "" {
 		look := "g=$(id -gn -- \"$n\") || exit 1"
-		if onlyDigits.MatchString(u.Group) {
+		if isNumber(u.Group) {
 			look = "g=$gid"
 		}
 		fmt.Fprintf(&b, look+"\nsay group \"$g\"\n[ \"$g\" = %s ] || {\n%s}\n", shell.Quote(u.Group), probeGroup(u.Group))
@@ -229,7 +229,7 @@ fi
 
 // probeGroup is sh that reports a group that does not exist.
 func probeGroup(name string) string {
-	if onlyDigits.MatchString(name) {
+	if isNumber(name) {
 		return fmt.Sprintf("g=$(id_name group %[1]s) && [ -n \"$g\" ] || need group %[1]s\n", name)
 	}
 	return fmt.Sprintf("account group %[1]s >/dev/null\ncase $? in 0) ;; 2) need group %[1]s ;; *) fail 'cannot look up a group' ;; esac\n", shell.Quote(name))

@@ -14,7 +14,7 @@ import (
 )
 
 func (u *user) Plan(f *Facts, obs Observation) (Change, error) {
-	exists := isYes(obs, "exists")
+	exists := obs.Yes("exists")
 	switch {
 	case u.State == "absent" && !exists:
 		return Change{Action: NoOp}, nil
@@ -72,7 +72,7 @@ func (u *user) Brings(change Change) Supply {
 		}
 		s.Trees = []string{home}
 		if u.Home != "" {
-			s.directory(u.Home)
+			s.AddDirectory(u.Home)
 		}
 	}
 	return s
@@ -188,7 +188,7 @@ func (u *user) add() string {
 	if u.Group == "" {
 		// useradd refuses to make the user's own group if there is one of the name already.
 		fmt.Fprintf(&b, "g=\nif account group %s >/dev/null; then g=%s; fi\n", name, name)
-	} else if onlyDigits.MatchString(u.Group) {
+	} else if isNumber(u.Group) {
 		fmt.Fprintf(&b, "g=$(id_name group %s) || exit 1\n", group)
 	} else {
 		fmt.Fprintf(&b, "g=%s\n", group)

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"provision/internal/shell"
@@ -143,12 +144,12 @@ func (w *waitFor) Brings(Change) Supply {
 		return Supply{}
 	case w.Path != "":
 		s := Supply{Things: []Thing{{pathThing, w.Path}}, Trees: []string{w.Path}, May: []string{RunningThing}}
-		s.directory(path.Dir(w.Path))
+		s.AddDirectory(path.Dir(w.Path))
 		return s
 	case w.Port != nil:
 		return Supply{May: []string{RunningThing}}
 	}
-	return Supply{May: anything}
+	return Anything()
 }
 
 func (w *waitFor) Plan(_ *Facts, obs Observation) (Change, error) {
@@ -218,3 +219,5 @@ fail %s" with status $look_exit${why:+: $why}"
 `, shell.Quote(message))
 	return b.String()
 }
+
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$|^::1$`)
