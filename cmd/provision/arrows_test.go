@@ -10,15 +10,17 @@ import (
 // TestArrowsRunOneWay pins the picture of docs/architecture.md: which package may import which.
 func TestArrowsRunOneWay(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/provision":          {"examples", "internal/container", "internal/engine", "internal/inventory", "internal/playbook", "internal/redact", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/suggest", "internal/ui", "playbooks"},
+		"cmd/provision":          {"examples", "internal/container", "internal/engine", "internal/inventory", "internal/playbook", "internal/redact", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/steps/kinds", "internal/suggest", "internal/ui", "playbooks"},
 		"examples":               {},
 		"playbooks":              {},
 		"internal/shell":         {},
 		"internal/suggest":       {},
 		"internal/redact":        {},
-		"internal/steps":         {"internal/shell", "internal/suggest"},
+		"internal/steps":         {},
+		"internal/steps/kit":     {"internal/shell", "internal/steps"},
+		"internal/steps/kinds":   {"internal/shell", "internal/steps", "internal/steps/kit"},
 		"internal/inventory":     {"internal/steps", "internal/suggest"},
-		"internal/playbook":      {"internal/inventory", "internal/redact", "internal/shell", "internal/steps", "internal/suggest"},
+		"internal/playbook":      {"internal/inventory", "internal/redact", "internal/shell", "internal/steps", "internal/steps/kinds", "internal/suggest"},
 		"internal/engine":        {"internal/redact", "internal/shell", "internal/steps"},
 		"internal/ui":            {"internal/engine", "internal/redact", "internal/steps"},
 		"internal/ssh":           {"internal/ssh/sshconfig"},

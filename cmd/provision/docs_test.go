@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"provision/internal/playbook"
-	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 	"provision/playbooks"
 )
 
@@ -24,7 +24,7 @@ func TestStepManualsAreCurrent(t *testing.T) {
 	want := map[string]string{}
 	var index strings.Builder
 	index.WriteString("# Step kinds\n\nGenerated from the code: `provision steps` prints the same.\n\n| kind | |\n| --- | --- |\n")
-	for _, k := range steps.Kinds() {
+	for _, k := range kinds.All() {
 		summary, _, _ := strings.Cut(k.Doc, "\n")
 		want[k.Name+".md"] = k.Manual()
 		fmt.Fprintf(&index, "| [`%s`](%s.md) | %s |\n", k.Name, k.Name, summary)
@@ -83,7 +83,7 @@ func withTable(t *testing.T, index string) string {
 
 // TestExamplesOfKindsAreValid loads the example of every kind as a user would who copies it from the manual.
 func TestExamplesOfKindsAreValid(t *testing.T) {
-	for _, k := range steps.Kinds() {
+	for _, k := range kinds.All() {
 		t.Run(k.Name, func(t *testing.T) {
 			dir := t.TempDir()
 			// Local files that examples name.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 	"provision/internal/suggest"
 )
 
@@ -28,14 +28,14 @@ func (c *cli) stepsCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				w := tabwriter.NewWriter(c.stdout, 0, 4, 2, ' ', 0)
-				for _, k := range steps.Kinds() {
+				for _, k := range kinds.All() {
 					summary, _, _ := strings.Cut(k.Doc, "\n")
 					fmt.Fprintf(w, "%s\t%s\n", k.Name, summary)
 				}
 				fmt.Fprintln(w, "\nprovision steps KIND prints the manual of one.")
 				return w.Flush()
 			}
-			k := steps.Find(args[0])
+			k := kinds.Find(args[0])
 			if k == nil {
 				return fmt.Errorf("there is no kind of step %q.%s provision steps lists them all", args[0], suggest.DidYouMean(args[0], kindNames()))
 			}
@@ -47,7 +47,7 @@ func (c *cli) stepsCommand() *cobra.Command {
 
 func kindNames() []string {
 	var names []string
-	for _, k := range steps.Kinds() {
+	for _, k := range kinds.All() {
 		names = append(names, k.Name)
 	}
 	return names

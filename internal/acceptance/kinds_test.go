@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 	"provision/internal/testhost"
 )
 
@@ -28,7 +29,7 @@ func TestKinds(t *testing.T) {
 	admin := make(chan *testhost.Host, 1)
 	admin <- testhost.Fresh(t, testhost.AsAdmin(), testhost.Edit(updateLists))
 	t.Run("group", func(t *testing.T) {
-		for _, kind := range steps.Kinds() {
+		for _, kind := range kinds.All() {
 			t.Run(kind.Name, func(t *testing.T) {
 				t.Parallel()
 				d, ok := disturbances()[kind.Name]

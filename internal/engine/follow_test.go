@@ -14,6 +14,7 @@ import (
 
 	"provision/internal/shell"
 	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 )
 
 // A ledger is a listener that notes how much of a step's output had come when its end was told.
@@ -160,7 +161,7 @@ func (j joined) Steps(_ *steps.Facts, results map[string]cty.Value) ([]steps.Ins
 			waits = append(waits, in.Addr)
 		}
 	}
-	file := steps.Instance{Addr: "step.file.joined", Kind: steps.Find("file"), Waits: waits}
+	file := steps.Instance{Addr: "step.file.joined", Kind: kinds.Find("file"), Waits: waits}
 	if len(waits) == 0 {
 		file = step(j.t, "file", "joined", map[string]cty.Value{"path": str(j.path), "content": str(text)})
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 )
 
 // A localHost runs the engine's scripts with a shell of this machine: real sh, no SSH. It is not
@@ -186,7 +187,7 @@ func (s stepList) Steps(*steps.Facts, map[string]cty.Value) ([]steps.Instance, h
 // step makes an instance of a kind from arguments given as cty values.
 func step(t *testing.T, kind, name string, args map[string]cty.Value) steps.Instance {
 	t.Helper()
-	k := steps.Find(kind)
+	k := kinds.Find(kind)
 	if k == nil {
 		t.Fatalf("no kind %q", kind)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"provision/internal/inventory"
 	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 )
 
 // Options say what a playbook may use from outside its files. Values of variables win in this
@@ -179,7 +180,7 @@ type kindInfo struct {
 
 func kindIndex() map[string]*kindInfo {
 	index := map[string]*kindInfo{}
-	for _, k := range steps.Kinds() {
+	for _, k := range kinds.All() {
 		step, args := k.New()
 		info := &kindInfo{Kind: k, args: args, outputs: map[string]cty.Type{"changed": cty.Bool}}
 		for _, a := range args {

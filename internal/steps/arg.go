@@ -38,8 +38,8 @@ type Arg struct {
 	Default  string   // as the manual shows it; "" for none
 	Shell    bool     // the value is sh text, checked by shell.Check
 
-	set     func(cty.Value) error // gets a known value of Type that is not null, unmarked unless Secret
-	setFile func(*Local)
+	Decode     func(cty.Value) error // gets a known value of Type that is not null, unmarked unless Secret
+	DecodeFile func(*Local)
 }
 
 // Args is the list of a kind's arguments, in the order of the manual.
@@ -79,11 +79,11 @@ func (a Arg) Set(v cty.Value) error {
 	if v.IsNull() {
 		return nil
 	}
-	return a.set(v)
+	return a.Decode(v)
 }
 
 // SetFile gives an argument of the origin File its local file.
-func (a Arg) SetFile(l *Local) { a.setFile(l) }
+func (a Arg) SetFile(l *Local) { a.DecodeFile(l) }
 
 // Must marks the argument as required.
 func (a Arg) Must() Arg {
@@ -97,7 +97,7 @@ func (a Arg) With(shown string) Arg {
 	return a
 }
 
-func textOf(v cty.Value) Text {
+func TextOf(v cty.Value) Text {
 	plain, marks := v.Unmark()
 	if _, yes := marks[Sensitive]; yes {
 		return Secret(plain.AsString())

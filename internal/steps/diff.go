@@ -1,8 +1,8 @@
 package steps
 
-// compare adds an attribute to the diff if a wanted value is set and differs from what was
+// Compare adds an attribute to the diff if a wanted value is set and differs from what was
 // observed ("" where nothing was).
-func (c *Change) compare(name, observed, wanted string) {
+func (c *Change) Compare(name, observed, wanted string) {
 	if wanted == "" || observed == wanted {
 		return
 	}

@@ -28,7 +28,7 @@ const (
 	SettingThing   = "setting"   // "FILE WHAT": what the file has to say
 	FreeThing      = "free"      // "uid 1000 (bob has it)": a number that nobody has
 
-	pathThing = "path" // brought by what may be a file or a directory
+	PathThing = "path" // brought by what may be a file or a directory
 )
 
 // Anything is the supply of a step that runs the programs of others, such as a package or a command: whatever may be there afterwards.
@@ -105,7 +105,7 @@ func (t Thing) places() []string {
 		}
 	}
 	switch t.Kind {
-	case DirectoryThing, FileThing, pathThing:
+	case DirectoryThing, FileThing, PathThing:
 		return []string{t.Name}
 	case CommandThing:
 		for _, name := range strings.Split(t.Name, " or ") {
@@ -168,8 +168,8 @@ func (o Observation) Fulfilled() Observation {
 	return Observe(kept...)
 }
 
-// missing completes a change for what the probe did not find: it needs that, and predicts the state in which all of it is there.
-func (c *Change) missing(obs Observation) {
+// AddNeeds completes a change for what the probe did not find: it needs that, and predicts the state in which all of it is there.
+func (c *Change) AddNeeds(obs Observation) {
 	if c.Needs = obs.Needs(); len(c.Needs) > 0 {
 		c.Predict = append(c.Predict, obs.Fulfilled())
 	}
@@ -218,7 +218,7 @@ func (s Supply) Brings(t Thing, real func(string) string) bool {
 		for _, b := range s.Things {
 			// A file of any name is hardly that of the accounts.
 			any := b.Name == "" && (t.Kind == UserThing || t.Kind == GroupThing)
-			if (b.Kind == pathThing || b.Kind == FileThing && t.Kind != DirectoryThing) && !any && samePath(b.Name, place, real) {
+			if (b.Kind == PathThing || b.Kind == FileThing && t.Kind != DirectoryThing) && !any && samePath(b.Name, place, real) {
 				return true
 			}
 		}
@@ -241,7 +241,7 @@ func (s Supply) Touches(t Thing, real func(string) string) bool {
 	}
 	for _, place := range t.places() {
 		for _, b := range s.Things {
-			if (isPath(b.Kind) || b.Kind == pathThing) && b.Name != "" && (within(place, b.Name, real) || within(b.Name, place, real)) {
+			if (isPath(b.Kind) || b.Kind == PathThing) && b.Name != "" && (within(place, b.Name, real) || within(b.Name, place, real)) {
 				return true
 			}
 		}
@@ -256,7 +256,7 @@ func (s Supply) Anything() bool { return len(s.May) == len(anything) }
 func (s Supply) Paths() []string {
 	list := slices.Concat(s.Trees, s.Gone)
 	for _, t := range s.Things {
-		if isPath(t.Kind) || t.Kind == pathThing {
+		if isPath(t.Kind) || t.Kind == PathThing {
 			list = append(list, t.Name)
 		}
 	}

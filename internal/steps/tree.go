@@ -80,7 +80,7 @@ func (t *Tree) Only(wanted func(TreeFile) bool) *Tree {
 }
 
 func (f *TreeFile) header() *tar.Header {
-	h := &tar.Header{Name: f.Path, Mode: f.mode(), Size: f.Size, ModTime: f.Modified.Truncate(time.Second), Typeflag: tar.TypeReg}
+	h := &tar.Header{Name: f.Path, Mode: f.Mode(), Size: f.Size, ModTime: f.Modified.Truncate(time.Second), Typeflag: tar.TypeReg}
 	h.Format = tar.FormatGNU // busybox passes over the long names of PAX
 	switch f.Type {
 	case TreeDirectory:
@@ -91,8 +91,8 @@ func (f *TreeFile) header() *tar.Header {
 	return h
 }
 
-// mode is the mode that the file gets on the host.
-func (f TreeFile) mode() int64 {
+// Mode is the mode that the file gets on the host.
+func (f TreeFile) Mode() int64 {
 	switch f.Type {
 	case TreeDirectory, TreeExecutable:
 		return 0o755

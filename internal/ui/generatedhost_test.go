@@ -17,6 +17,7 @@ import (
 
 	"provision/internal/engine"
 	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 )
 
 // shellHosts are hosts that are shells of this machine with homes of their own: what the engine sends is really run, without SSH.
@@ -173,7 +174,7 @@ func (g generatedSteps) Steps(_ *steps.Facts, results map[string]cty.Value) ([]s
 
 // newStep makes a step of a kind.
 func newStep(kind string, args map[string]cty.Value) steps.Step {
-	s, bound := steps.Find(kind).New()
+	s, bound := kinds.Find(kind).New()
 	for name, value := range args {
 		if err := bound.Get(name).Set(value); err != nil {
 			panic(kind + "." + name + ": " + err.Error())
@@ -187,7 +188,7 @@ func newStep(kind string, args map[string]cty.Value) steps.Step {
 
 func instance(kind, name string, line int, args map[string]cty.Value) steps.Instance {
 	return steps.Instance{
-		Addr: "step." + kind + "." + name, Kind: steps.Find(kind), Step: newStep(kind, args),
+		Addr: "step." + kind + "." + name, Kind: kinds.Find(kind), Step: newStep(kind, args),
 		Source: steps.Source{File: "generated.hcl", Line: line, Text: "step " + strconv.Quote(kind) + " " + strconv.Quote(name) + " {"},
 	}
 }

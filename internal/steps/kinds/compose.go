@@ -1,0 +1,261 @@
+package kinds
+
+import (
+	_ "embed"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/moby/patternmatcher/ignorefile"
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+	"provision/internal/steps/kit"
+)
+
+//go:embed compose.sh
+var composeScriptSource string
+
+var composeScript = shell.Strip(composeScriptSource)
+
+var composeKind = &steps.Kind{
+	Name: "compose",
+	Doc: `A Docker Compose project: its files, its images, its services up and healthy.
+
+source is a local project directory. It is copied to dir as the kind sync does, leaving out what its .dockerignore
+names, save for what the project itself needs: compose files, Dockerfiles, environment files, what is mounted. Its
+compose files are checked before anything is connected to: keys that compose does not know, services that do not
+exist, values of the wrong type. Without source the project is in dir already. An environment file that neither the
+project nor the host has must be made by an earlier step of the kind env_file.
+
+Secrets in source travel with the mode 0600 and are never shown: what the project names as env_file or as the file of
+a secret, and by their names .env, .env.*, *.env and what is in .envs, save for those that end in .example, .sample,
+.template or .dist. A container whose user is not the owner cannot read such a file where it is mounted: leave it out of
+source, and bring it by a step of the kind file that gives its owner.
+
+A file that source no longer has is removed from dir if an earlier run sent it and nobody changed it there since. What
+the step did not send, what .dockerignore names and what the project needs stays. A file in the way of a directory is
+replaced, an empty directory in the way of a file too; one with files of others in it is an error.
+
+A plan compares, service by service, the configuration with the one that its containers were made from, and the image
+with the one that they run, and looks whether they run and are healthy. compose's own --dry-run is not
+used: it has been seen to change containers.
+
+If something differs, images are built (build) or pulled (pull), and the project is brought up. Then the step
+waits until every service is healthy, or without a health check has run steadily for some seconds; a
+service that has ended with status 0 has done its work, unless it is to be restarted always. A service that fails fails the
+step, with the last lines of its log. With rollback, the files and images from before are then put back and brought up; it is
+a failure all the same. Volumes are never touched, unless volumes is set when state is absent.
+
+on_change = { update = [...] } brings the project up anew when one of those steps changed something, such as an
+environment file: the services that use it are recreated.
+
+Works with docker compose 2.7 and later, and with docker-compose 1.25 and later.`,
+	Example: `step "package" "docker" {
+  names = ["docker.io", "docker-compose"]
+}
+
+# A project of this machine, in place of one that is on the host already:
+#
+#   source   = "app"
+#   files    = ["production.yml"]
+#   rollback = true
+
+step "compose" "demo" {
+  dir   = "/srv/demo-compose"
+  state = "absent"
+}
+`,
+	New: func() (steps.Step, steps.Args) {
+		c := &compose{State: "up", Build: true, Wait: 120, tree: remoteTree{}}
+		args := steps.Args{
+			kit.PathArg("dir", &c.Dir, "The project directory on the host.").Must(),
+			kit.DirArg("source", &c.Source, "A local project directory, which is copied to dir."),
+			relativePathsArg("files", &c.Files, "The compose files, relative to dir.").With("those that compose finds"),
+			composeNameArg("project", &c.Project, "Name of the project.").With("that in the files, or the name of dir"),
+			kit.StringArg("env_file", &c.EnvFile, "The file for variables in the compose files, relative to dir or absolute.").With(".env"),
+			kit.BoolArg("build", &c.Build, "Build images that services describe."),
+			kit.StringMapArg("build_args", &c.BuildArgs, "Arguments for building. They can be seen on the host."),
+			kit.BoolArg("pull", &c.Pull, "Pull images that are not built."),
+			kit.StringsArg("profiles", &c.Profiles, "Profiles to enable."),
+			kit.EnumArg("state", &c.State, "up: running and healthy; stopped: containers stay, and do not run; absent: no containers and networks.", "up", "stopped", "absent"),
+			kit.SecondsArg("wait", &c.Wait, "How long to wait until everything is healthy."),
+			kit.BoolArg("rollback", &c.Rollback, "Bring the previous files and images back if the new ones fail."),
+			kit.BoolArg("remove_orphans", &c.RemoveOrphans, "Remove containers of services that the files no longer name."),
+			kit.BoolArg("volumes", &c.Volumes, "Remove the volumes too when state is absent: their data is lost."),
+		}
+		return c, append(args, c.tree.ownerArgs()...)
+	},
+}
+
+type compose struct {
+	Dir, Source, Project, EnvFile, State          string
+	Files, Profiles                               []string
+	BuildArgs                                     map[string]string
+	Build, Pull, Rollback, RemoveOrphans, Volumes bool
+	Wait                                          int
+	tree                                          remoteTree
+	project                                       *composeProject
+}
+
+func relativePathsArg(name string, to *[]string, doc string) steps.Arg {
+	a := kit.StringsArg(name, to, doc)
+	plain := a.Decode
+	a.Decode = func(v cty.Value) error {
+		if err := plain(v); err != nil {
+			return err
+		}
+		for i, p := range *to {
+			if err := kit.PathWithinArg(name, &(*to)[i], doc).Decode(cty.StringVal(p)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return a
+}
+
+var (
+	composeName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+	notInCompose = regexp.MustCompile(`[^a-z0-9_-]`)
+)
+
+func composeNameArg(name string, to *string, doc string) steps.Arg {
+	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
+		if !composeName.MatchString(v.AsString()) {
+			return fmt.Errorf("%q is no name of a project: lower-case letters, digits, _ and - are, a letter or digit first", v.AsString())
+		}
+		*to = v.AsString()
+		return nil
+	}}
+}
+
+// Load implements Loader.
+func (c *compose) Load(d *steps.Disk) []steps.Problem {
+	if c.Source == "" {
+		return nil
+	}
+	project, err := readProject(d, c.Source, c.Files, c.Profiles, c.EnvFile)
+	if err != nil {
+		return []steps.Problem{{Arg: "source", Summary: "the compose project is not valid", Detail: err.Error() + "."}}
+	}
+	c.project = project
+	// What a run leaves beside a playbook that is in the project directory itself, and a name that is taken.
+	patterns := []string{".provision", noteName}
+	text, err := d.Text(path.Join(c.Source, ".dockerignore"))
+	if err == nil {
+		lines, err := ignorefile.ReadAll(strings.NewReader(text))
+		if err != nil {
+			return []steps.Problem{{Arg: "source", Summary: ".dockerignore cannot be read", Detail: err.Error() + "."}}
+		}
+		patterns = append(lines, patterns...)
+	}
+	tree, err := kit.ReadTree(d, c.Source, patterns, project.Keep)
+	if err != nil {
+		return []steps.Problem{{Arg: "source", Summary: "the local directory cannot be copied", Detail: err.Error() + "."}}
+	}
+	if tree, err = withSecrets(d, tree, project.secret); err != nil {
+		return []steps.Problem{{Arg: "source", Summary: "a secret cannot be read", Detail: err.Error() + "."}}
+	}
+	c.tree.Tree, c.tree.patterns, c.tree.dest, c.tree.noted = tree, patterns, c.Dir, sentPlace(c.Dir, c.title())
+	return nil
+}
+
+func (c *compose) Validate() []steps.Problem {
+	var problems []steps.Problem
+	if kit.ProtectedPath(c.Dir) {
+		problems = append(problems, steps.Problem{Arg: "dir", Summary: c.Dir + " is part of every system", Detail: "Name a directory of its own below it."})
+	}
+	if c.Volumes && c.State != "absent" {
+		problems = append(problems, steps.Problem{Arg: "volumes", Summary: "volumes are removed only with the project", Detail: "Set state = \"absent\", or leave volumes out."})
+	}
+	if len(c.BuildArgs) > 0 && !c.Build {
+		problems = append(problems, steps.Problem{Arg: "build_args", Summary: "nothing is built", Detail: "Leave build_args out, or set build = true."})
+	}
+	if c.Source == "" && (c.tree.owner != kit.Ownership{}) {
+		problems = append(problems, steps.Problem{Arg: "owner", Summary: "owner and group are those of the files that are copied", Detail: "Set source, or leave them out."})
+	}
+	if c.State != "absent" && c.title() == "" {
+		problems = append(problems, steps.Problem{Arg: "project", Summary: "the project needs a name", Detail: "The name of dir gives none."})
+	}
+	return problems
+}
+
+// title is the name of the project, as compose makes it.
+func (c *compose) title() string {
+	if c.Project != "" {
+		return c.Project
+	}
+	if c.project != nil && c.project.Name != "" {
+		return c.project.Name
+	}
+	return strings.TrimLeft(notInCompose.ReplaceAllString(strings.ToLower(path.Base(c.Dir)), ""), "_-")
+}
+
+// head is sh that sets what compose.sh needs.
+func (c *compose) head() string {
+	var files, options []string
+	list := c.Files
+	if c.project != nil {
+		list = c.project.Files
+	}
+	for _, f := range list {
+		files = append(files, "-f", f)
+	}
+	if c.EnvFile != "" {
+		options = append(options, "--env-file", c.EnvFile)
+	}
+	for _, p := range c.Profiles {
+		options = append(options, "--profile", p)
+	}
+	return composeScript + fmt.Sprintf("project=%s dir=%s wait=%d\nfiles=%s\noptions=%s\n",
+		shell.Quote(c.title()), shell.Quote(c.Dir), c.Wait, shell.Quote(shell.Words(files...)), shell.Quote(shell.Words(options...)))
+}
+
+func (c *compose) Probe() string {
+	var b strings.Builder
+	if c.State == "absent" {
+		b.WriteString(dockerProbe + dockerRuns + c.head() + "all=$(compose_containers) || fail 'the containers could not be listed'\nif [ -n \"$all\" ]; then say containers yes; else say containers no; fi\n")
+		return b.String()
+	}
+	if c.Source != "" && c.tree.Tree != nil {
+		b.WriteString(c.tree.setup() + c.tree.noted + "( sync_state && sync_sent ) || exit 1\n" + c.tree.owner.ProbeNames(false))
+	}
+	b.WriteString(c.probeEnv())
+	b.WriteString(dockerProbe + dockerRuns + c.head())
+	b.WriteString("[ -d \"$dir\" ] || { say project absent" + c.needsDirectory() + "; exit 0; }\n")
+	b.WriteString("compose_look\n")
+	return b.String()
+}
+
+// needsDirectory is sh for a project directory that only an earlier step can bring.
+func (c *compose) needsDirectory() string {
+	if c.Source != "" || c.State != "up" {
+		return ""
+	}
+	return "; need directory \"$dir\""
+}
+
+// probeEnv is sh that reports environment files that are nowhere.
+func (c *compose) probeEnv() string {
+	var b strings.Builder
+	if c.project == nil {
+		return ""
+	}
+	local := map[string]bool{}
+	for _, f := range c.tree.Files {
+		local[f.Path] = true
+	}
+	for _, f := range c.project.Env {
+		if local[f] {
+			continue
+		}
+		if !path.IsAbs(f) {
+			f = path.Join(c.Dir, f)
+		}
+		fmt.Fprintf(&b, "[ -e %[1]s ] || need file %[1]s\n", shell.Quote(f))
+	}
+	return b.String()
+}

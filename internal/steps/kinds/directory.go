@@ -1,0 +1,211 @@
+package kinds
+
+import (
+	"fmt"
+	"strings"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+	"provision/internal/steps/kit"
+)
+
+var directoryKind = &steps.Kind{
+	Name: "directory",
+	Doc: `A directory with its owner, group and mode, or its absence.
+
+Missing parents are made, as mkdir -p does, with the owner and mode that the system gives them.
+With recurse, owner and group apply to everything below the directory too (symbolic links are
+not followed); the mode does not.
+
+A path that is something else than a directory is an error: nothing is replaced. A symbolic
+link to a directory is such a thing, too: name the directory that it leads to.`,
+	Example: `step "directory" "releases" {
+  path = "/srv/app/releases"
+  mode = "0750"
+}
+`,
+	New: func() (steps.Step, steps.Args) {
+		d := &directory{State: "present"}
+		args := steps.Args{kit.PathArg("path", &d.Path, "Absolute path on the host.").Must()}
+		args = append(args, d.Ownership.Args("directory")...)
+		return d, append(args,
+			kit.BoolArg("recurse", &d.Recurse, "Apply owner and group to everything below."),
+			kit.EnumArg("state", &d.State, "Whether the directory is there. absent removes it with everything in it.", "present", "absent"),
+		)
+	},
+}
+
+type directory struct {
+	Path, State string
+	kit.Ownership
+	Recurse bool
+}
+
+func (d *directory) Validate() []steps.Problem {
+	if d.State == "absent" && kit.ProtectedPath(d.Path) {
+		return []steps.Problem{{Arg: "path", Summary: fmt.Sprintf("%s cannot be removed", d.Path), Detail: "It is part of every system. Name a directory of your own."}}
+	}
+	if d.Recurse && d.Owner == "" && d.Group == "" {
+		return []steps.Problem{{Arg: "recurse", Summary: "recurse needs an owner or a group", Detail: "Set owner or group, or leave recurse out."}}
+	}
+	if d.Recurse && kit.ProtectedPath(d.Path) {
+		return []steps.Problem{{Arg: "recurse", Summary: fmt.Sprintf("not everything below %s can have one owner", d.Path), Detail: "It is part of every system. Name a directory of your own."}}
+	}
+	return nil
+}
+
+// Batch implements Batcher.
+func (d *directory) Batch() (attributes, sums []string) { return []string{d.Path}, nil }
+
+var (
+	_ steps.Bringer  = (*directory)(nil)
+	_ steps.Requirer = (*directory)(nil)
+)
+
+// Brings implements Bringer: with the directory come those above it.
+func (d *directory) Brings(change steps.Change) steps.Supply {
+	if d.State == "absent" {
+		return kit.RemovalSupply(change, d.Path)
+	}
+	var s steps.Supply
+	s.AddDirectory(d.Path)
+	return s
+}
+
+// Requires implements Requirer.
+func (d *directory) Requires() []steps.Thing {
+	if d.State == "absent" {
+		return nil
+	}
+	return d.Accounts()
+}
+
+func (d *directory) Probe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "p=%s\n", shell.Quote(d.Path))
+	b.WriteString("t=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
+	if d.State == "absent" {
+		return b.String()
+	}
+	// What is nearest above it has to be a directory, or nothing can be made below.
+	fmt.Fprintf(&b, `if [ "$t" = absent ]; then
+a=$p
+while a=${a%%/*} && [ -n "$a" ] && [ ! -e "$a" ] && [ ! -h "$a" ]; do :; done
+[ -z "$a" ] || [ -d "$a" ] || fail "$a is not a directory; move it away, or name another path"
+%sexit 0
+fi
+`, d.ProbeNames(false))
+	b.WriteString("[ \"$t\" = directory ] || exit 0\n")
+	b.WriteString(d.Ownership.ProbeAttributes())
+	if d.Recurse {
+		b.WriteString(d.probeBelow())
+	}
+	return b.String()
+}
+
+// probeBelow is sh that looks for the first thing below that does not have the wanted owner
+// and group. find(1) refuses a name that does not exist, and then everything differs; other
+// failures leave "?" as the first line.
+func (d *directory) probeBelow() string {
+	var tests []string
+	if d.Owner != "" {
+		tests = append(tests, "! -user "+shell.Quote(d.Owner))
+	}
+	if d.Group != "" {
+		tests = append(tests, "! -group "+shell.Quote(d.Group))
+	}
+	return fmt.Sprintf(`have find || fail "find is needed on the host; install it with a package step before this one"
+n=$({ find "$p" \( %s \) -print || echo '?'; } 2>&1 | head -n 1)
+case $n in
+'') say below same ;;
+/*) say below differs ;;
+*) case $(%s) in
+	'') fail "$n" ;;
+	*) say below differs ;;
+	esac ;;
+esac
+`, strings.Join(tests, " -o "), strings.TrimSuffix(d.ProbeNames(false), "\n"))
+}
+
+func (d *directory) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	kind, _ := obs.Get("type")
+	switch {
+	case d.State == "absent" && kind == "absent":
+		return steps.Change{Action: steps.NoOp}, nil
+	case d.State == "absent" && kind == "directory":
+		return steps.Change{
+			Action:  steps.Delete,
+			Diff:    []steps.Attr{{Name: "path", Before: d.Path, AfterMissing: true}},
+			Ops:     []steps.Op{steps.Run{Script: "rm -rf -- " + shell.Quote(d.Path)}},
+			Dangers: []string{"removes " + d.Path + " and everything in it"},
+		}, nil
+	case kind != "absent" && kind != "directory":
+		return steps.Change{}, kit.NotA(d.Path, kind, "directory")
+	}
+	change := steps.Change{Action: steps.NoOp}
+	quoted := shell.Quote(d.Path)
+	var commands []string
+	if kind == "absent" {
+		change.Action = steps.Create
+		change.Diff = append(change.Diff, steps.Attr{Name: "path", BeforeMissing: true, After: d.Path})
+		mkdir := "mkdir -p -- "
+		if d.Mode != "" {
+			// Nobody gets a look at a private directory before its mode is set.
+			mkdir = "mkdir -p -m " + d.Mode + " -- "
+		}
+		commands = append(commands, mkdir+quoted)
+	}
+	attributes := d.Differences(&change, obs, quoted)
+	if below, _ := obs.Get("below"); below == "differs" {
+		if d.ChownOperand(obs) == "" {
+			change.Diff = append(change.Diff, steps.Attr{Name: "owner below", Before: "differs", After: d.ChownOperand(steps.Observation{})})
+		}
+		if d.ChownOperand(obs) != "" {
+			attributes = attributes[1:] // the chown of the directory alone
+		}
+		commands = append(commands, "chown -R -h -- "+shell.Quote(d.ChownOperand(steps.Observation{}))+" "+quoted)
+		change.Dangers = append(change.Dangers, "changes the owner of everything below "+d.Path)
+	}
+	commands = append(commands, attributes...)
+	if len(commands) == 0 {
+		return steps.Change{Action: steps.NoOp}, nil
+	}
+	if change.Action == steps.NoOp {
+		change.Action = steps.Update
+	}
+	change.Ops = []steps.Op{steps.Run{Script: strings.Join(commands, " &&\n")}}
+	if kind == "absent" {
+		change.Predict = append(change.Predict, d.madeByOthers())
+	}
+	change.AddNeeds(obs)
+	return change, nil
+}
+
+// madeByOthers is the likeliest state of a directory that an earlier step makes, such as the
+// installation of a package.
+func (d *directory) madeByOthers() steps.Observation {
+	root := func(wanted string) string {
+		if kit.IsNumber(wanted) {
+			return "0"
+		}
+		return "root"
+	}
+	lines := []string{"type directory"}
+	below := "below same"
+	for _, part := range []struct{ key, wanted string }{{"owner", d.Owner}, {"group", d.Group}} {
+		if part.wanted == "" {
+			continue
+		}
+		lines = append(lines, part.key+" "+root(part.wanted))
+		if part.wanted != root(part.wanted) {
+			below = "below differs"
+		}
+	}
+	if d.Mode != "" {
+		lines = append(lines, "mode 755")
+	}
+	if d.Recurse {
+		lines = append(lines, below)
+	}
+	return steps.Observe(lines...)
+}

@@ -1,0 +1,205 @@
+package kinds
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+	"provision/internal/steps/kit"
+)
+
+var downloadKind = &steps.Kind{
+	Name: "download",
+	Doc: `A file that the host itself downloads.
+
+With sha256 the file on the host is compared with it, and a download that does not match is thrown away.
+Without it the file is downloaded only if it does not exist, and nothing vouches for its content: over
+http and ftp that is refused, unless insecure is set.
+
+The file is loaded beside its destination and renamed when it is whole and verified, so nobody sees
+half of it. curl, wget or python is used, whichever the host has. headers travel apart from the
+program, on standard input. The directory of the path must exist.`,
+	Example: `step "download" "release" {
+  url  = "file:///etc/debian_version"
+  path = "/opt/debian_version"
+  mode = "0644"
+}
+`,
+	New: func() (steps.Step, steps.Args) {
+		d := &download{Timeout: 1800}
+		args := steps.Args{
+			kit.URLArg("url", &d.URL, "Where the file is: https, http, ftp, or file for one on the host.", "https", "http", "ftp", "file").Must(),
+			kit.PathArg("path", &d.Path, "Absolute path of the file on the host, with its name.").Must(),
+			kit.SHA256Arg("sha256", &d.SHA256, "SHA-256 of the file, as sha256sum prints it."),
+			kit.HeadersArg("headers", &d.Headers, "Fields of the request, such as Authorization. They may be sensitive."),
+			kit.SecondsArg("timeout", &d.Timeout, "How long the download may take."),
+			kit.BoolArg("insecure", &d.Insecure, "Allow http and ftp without sha256."),
+		}
+		return d, append(args, d.Ownership.Args("file")...)
+	},
+}
+
+type download struct {
+	URL, Path, SHA256 string
+	Headers           []kit.Header
+	Timeout           int
+	Insecure          bool
+	kit.Ownership
+}
+
+func (d *download) Validate() []steps.Problem {
+	var problems []steps.Problem
+	if p := unverified(d.URL, d.SHA256, d.Insecure); p != nil {
+		problems = append(problems, *p)
+	}
+	if len(d.Headers) > 0 && !strings.HasPrefix(d.URL, "http") {
+		problems = append(problems, steps.Problem{Arg: "headers", Summary: "headers belong to http and https only", Detail: "Leave them out, or use another URL."})
+	}
+	if secret := kit.HeaderLines(d.Headers); secret != nil && secret.Text.Sensitive() && strings.HasPrefix(d.URL, "http:") {
+		problems = append(problems, steps.Problem{Arg: "url", Warning: true, Summary: "a secret header would travel unencrypted", Detail: "Use https."})
+	}
+	return problems
+}
+
+// unverified reports a download whose content nothing vouches for.
+func unverified(from, sum string, insecure bool) *steps.Problem {
+	switch {
+	case sum != "" || strings.HasPrefix(from, "file:"):
+		return nil
+	case strings.HasPrefix(from, "https:") || insecure:
+		return &steps.Problem{Arg: "sha256", Warning: true, Summary: "nothing verifies this download", Detail: "Set sha256: then a changed or damaged file is noticed, and a new one replaces the old."}
+	}
+	return &steps.Problem{Arg: "sha256", Summary: "a download that is not over https needs sha256", Detail: "Anyone on the way can change the file. Set sha256, or insecure = true."}
+}
+
+// fileBehind is sh that sets p to the file: a link to one is looked through, and replaced when the file has to be written.
+func (d *download) fileBehind() string {
+	return fmt.Sprintf("p=%s\nif [ -h \"$p\" ] && [ -f \"$p\" ]; then p=$(readlink -f \"$p\") || exit 1; fi\n", shell.Quote(d.Path))
+}
+
+func (d *download) Probe() string {
+	var b strings.Builder
+	b.WriteString(d.fileBehind())
+	b.WriteString("t=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
+	b.WriteString("if [ \"$t\" = absent ]; then\n" + kit.ProbeParent + d.ProbeNames(false) + "exit 0\nfi\n[ \"$t\" = file ] || exit 0\n")
+	if d.SHA256 != "" {
+		b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
+	}
+	return b.String() + d.Ownership.ProbeAttributes()
+}
+
+// Batch implements Batcher.
+func (d *download) Batch() (attributes, sums []string) {
+	attributes = []string{d.Path}
+	if d.SHA256 != "" {
+		sums = attributes
+	}
+	return attributes, sums
+}
+
+func (d *download) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	kind, _ := obs.Get("type")
+	if kind == "directory" {
+		return steps.Change{}, fmt.Errorf("%s is a directory, not a file; name the file itself, with its directory", d.Path)
+	}
+	if kind != "absent" && kind != "file" {
+		return steps.Change{}, kit.NotA(d.Path, kind, "file")
+	}
+	change := steps.Change{Action: steps.NoOp}
+	if kind == "absent" {
+		change.Action = steps.Create
+		change.Diff = []steps.Attr{{Name: "path", BeforeMissing: true, After: d.Path}}
+	}
+	sum, _ := obs.Get("sum")
+	fetch := kind == "absent" || d.SHA256 != "" && sum != d.SHA256
+	if kind == "file" && fetch {
+		change.Action = steps.Update
+		change.Diff = append(change.Diff, steps.Attr{Name: "sha256", Before: sum, After: d.SHA256})
+	}
+	commands := d.Differences(&change, obs, `"$p"`)
+	switch {
+	case fetch:
+		change.Reason = "from " + d.URL
+		change.Ops = []steps.Op{steps.Run{Script: d.script(), Stdin: kit.HeaderLines(d.Headers)}}
+	case len(commands) == 0:
+		return steps.Change{Action: steps.NoOp}, nil
+	default:
+		change.Action = steps.Update
+		change.Ops = []steps.Op{steps.Run{Script: d.fileBehind() + strings.Join(commands, " &&\n")}}
+	}
+	change.AddNeeds(obs)
+	return change, nil
+}
+
+// ownerAndGroup is the operand of chown(1) for an owner, a group, or both; "" for neither.
+func ownerAndGroup(owner, group string) string {
+	if group != "" {
+		return owner + ":" + group
+	}
+	return owner
+}
+
+func (d *download) script() string {
+	var b strings.Builder
+	b.WriteString(kit.FetchScript)
+	if len(d.Headers) > 0 {
+		b.WriteString(headersOnHost("cat"))
+	}
+	fmt.Fprintf(&b, `p=%s
+d=${p%%/*}
+[ -d "${d:-/}" ] || fail "the directory ${d:-/} does not exist; make it with a step of the kind directory"
+# What an interrupted run left behind.
+rm -f -- "$d/.${p##*/}.provision."??????
+t=$(mktemp "$d/.${p##*/}.provision.XXXXXX") || exit 1
+trap 'rm -f -- "$t" ${FETCH_HEADERS:+"$FETCH_HEADERS"}' EXIT
+`, shell.Quote(d.Path))
+	b.WriteString(fetchInto(d.URL, `"$t"`, d.Timeout))
+	b.WriteString(verifySum(d.SHA256, `"$t"`))
+	// chown clears the bits of setuid and setgid, so the mode comes after it.
+	b.WriteString(`m=644
+if [ -f "$p" ] && [ ! -h "$p" ]; then
+	m=$(stat -c %a "$p") && o=$(stat -c %u:%g "$p") || exit 1
+	chown "$o" "$t" 2>/dev/null || :
+fi
+`)
+	if owner := ownerAndGroup(d.Owner, d.Group); owner != "" {
+		b.WriteString("chown -- " + shell.Quote(owner) + " \"$t\" || exit 1\n")
+	}
+	if d.Mode != "" {
+		b.WriteString("m=" + d.Mode + "\n")
+	}
+	b.WriteString("chmod \"$m\" \"$t\" || exit 1\n")
+	b.WriteString("mv -f -- \"$t\" \"$p\" || exit 1\n! have restorecon || restorecon -- \"$p\" 2>/dev/null || :\n")
+	return b.String()
+}
+
+// fetchInto is sh that brings a URL into a file, a word of sh; after fetch.sh.
+func fetchInto(from, file string, limit int) string {
+	if u, err := url.Parse(from); err == nil && u.Scheme == "file" {
+		return "cp -- " + shell.Quote(u.Path) + " " + file + " || exit 1\n"
+	}
+	return fmt.Sprintf("fetch %s %s %d || fail %s\n", shell.Quote(from), file, limit, shell.Quote("could not download "+from))
+}
+
+// verifySum is sh that fails unless a file, a word of sh, has a SHA-256; nothing for "".
+func verifySum(sum, file string) string {
+	if sum == "" {
+		return ""
+	}
+	return fmt.Sprintf("s=$(sum_of %s) || exit 1\n[ \"$s\" = %s ] || fail \"the SHA-256 of the download is $s, not %s: check the URL, then sha256\"\n", file, sum, sum)
+}
+
+var (
+	_ steps.Bringer  = (*download)(nil)
+	_ steps.Requirer = (*download)(nil)
+)
+
+// Brings implements Bringer.
+func (d *download) Brings(steps.Change) steps.Supply { return kit.FileSupply(d.Path) }
+
+// Requires implements Requirer.
+func (d *download) Requires() []steps.Thing {
+	return append((&kit.Ownership{Owner: d.Owner, Group: d.Group}).Accounts(), kit.ParentOf(d.Path)...)
+}

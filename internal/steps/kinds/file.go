@@ -1,0 +1,169 @@
+package kinds
+
+import (
+	"fmt"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+	"provision/internal/steps/kit"
+)
+
+var fileKind = &steps.Kind{
+	Name: "file",
+	Doc: `A regular file with its content, owner, group and mode, or its absence.
+
+The content is given as text (content), as a local file (source) or as a local template
+(template). Without any of them an existing file keeps its content and a new one is empty.
+
+The file is replaced as a whole and at once: a reader never sees half of it. Its access list,
+extended attributes, capabilities and SELinux label stay; its owner and mode stay, too, unless they
+are given. A file that is a mount point, such as /etc/hosts in a container, cannot be replaced: it is
+written in place, and the plan says so.
+A new file gets the mode 0644, or 0600 if its content is sensitive. Where only the owner or the
+mode differs, the content is not written. The directory must exist.
+
+A sensitive content is never shown, and neither is that of a file that only its owner may read
+(such as mode 0600), nor a binary one, nor more than 256 KiB.
+
+A symbolic link is neither followed nor replaced: that is an error, since the file that it leads
+to may not be the one that was meant. state = "absent" removes a file or a symbolic link.`,
+	Example: `step "file" "motd" {
+  path    = "/etc/motd"
+  content = "Welcome.\n"
+  owner   = "root"
+  group   = "root"
+  mode    = "0644"
+}
+
+step "file" "sudoers" {
+  path     = "/etc/demo-sudoers"
+  content  = "%adm ALL=(ALL) ALL\n"
+  mode     = "0440"
+  validate = "grep -q ALL %s"
+}
+
+step "file" "old" {
+  path  = "/etc/motd.old"
+  state = "absent"
+}
+`,
+	New: func() (steps.Step, steps.Args) {
+		s := &file{State: "present"}
+		args := steps.Args{
+			kit.PathArg("path", &s.Path, "Absolute path on the host.").Must(),
+			kit.TextArg("content", &s.Text, "The content. It may be sensitive."),
+			kit.FileArg("source", &s.Source, "A local file with the content."),
+			kit.TemplateArg("template", &s.Rendered, "A local template that gives the content."),
+		}
+		args = append(args, s.Ownership.Args("file")...)
+		args = append(args, s.Writing.Args()...)
+		return s, append(args,
+			kit.EnumArg("state", &s.State, "Whether the file is there.", "present", "absent"),
+		)
+	},
+}
+
+type file struct {
+	kit.File
+	State    string
+	Text     *steps.Text
+	Source   *steps.Local
+	Rendered *steps.Text
+}
+
+func (s *file) Validate() []steps.Problem {
+	var problems []steps.Problem
+	given := 0
+	for _, yes := range []bool{s.Text != nil, s.Source != nil, s.Rendered != nil} {
+		if yes {
+			given++
+		}
+	}
+	if given > 1 {
+		problems = append(problems, steps.Problem{Summary: "content, source and template exclude each other", Detail: "Keep one of them."})
+	}
+	problems = append(problems, s.Writing.Problems()...)
+	if s.State == "absent" && (given > 0 || s.Check != "" || s.Backup || s.Ownership != kit.Ownership{}) {
+		problems = append(problems, steps.Problem{Arg: "state", Summary: "a file that is absent has no content, owner or mode", Detail: "Leave out every argument but path and state."})
+	}
+	return problems
+}
+
+// whole is the file with its content from whichever argument gives it.
+func (s *file) whole() *kit.File {
+	c := s.File
+	switch {
+	case s.Source != nil:
+		c.Content = &steps.Content{Local: s.Source}
+	case s.Text != nil:
+		c.Content = &steps.Content{Text: *s.Text}
+	case s.Rendered != nil:
+		c.Content = &steps.Content{Text: *s.Rendered}
+	}
+	return &c
+}
+
+// Batch implements Batcher.
+func (s *file) Batch() (attributes, sums []string) {
+	if s.State == "absent" {
+		return nil, nil
+	}
+	return s.whole().Batch()
+}
+
+var (
+	_ steps.Bringer  = (*file)(nil)
+	_ steps.Requirer = (*file)(nil)
+)
+
+// Brings implements Bringer.
+func (s *file) Brings(change steps.Change) steps.Supply {
+	if s.State == "absent" {
+		return kit.RemovalSupply(change, s.Path)
+	}
+	return kit.FileSupply(s.Path)
+}
+
+// Requires implements Requirer.
+func (s *file) Requires() []steps.Thing {
+	if s.State == "absent" {
+		return nil
+	}
+	return s.File.Requires()
+}
+
+func (s *file) Probe() string {
+	if s.State == "absent" {
+		return fmt.Sprintf("p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path)) +
+			"[ \"$t\" != file ] || " + kit.ProbeMounted
+	}
+	return s.whole().Probe()
+}
+
+func (s *file) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	if s.State == "present" {
+		return s.whole().Plan(f, obs)
+	}
+	kind, _ := obs.Get("type")
+	switch kind {
+	case "absent":
+		return steps.Change{Action: steps.NoOp}, nil
+	case "file", "symlink":
+		if _, yes := obs.Get("mounted"); yes {
+			return steps.Change{}, fmt.Errorf("%s is a mount point, as some files of a container are: it cannot be removed from within; unmount it first", s.Path)
+		}
+		change := steps.Change{
+			Action:  steps.Delete,
+			Diff:    []steps.Attr{{Name: "path", Before: s.Path, AfterMissing: true}},
+			Ops:     []steps.Op{steps.Run{Script: "rm -f -- " + shell.Quote(s.Path)}},
+			Dangers: []string{"removes " + s.Path},
+		}
+		if kind == "symlink" {
+			change.Reason = "it is a symbolic link"
+		}
+		return change, nil
+	case "directory":
+		return steps.Change{}, fmt.Errorf("%s is a directory; remove it with a step \"directory\"", s.Path)
+	}
+	return steps.Change{}, fmt.Errorf("%s is a device, pipe or socket; remove it with a step \"command\"", s.Path)
+}

@@ -1,0 +1,49 @@
+// Package kinds holds the kinds of steps that a playbook can name: for each a file KIND.go with its manual, its arguments and its
+// probe, often KIND_plan.go, KIND.sh for longer functions of sh, and testdata/KIND. All lists them.
+package kinds
+
+import (
+	"provision/internal/steps"
+)
+
+// All returns every kind of step, sorted by name.
+func All() []*steps.Kind {
+	return []*steps.Kind{
+		archiveKind,
+		authorizedKeyKind,
+		commandKind,
+		composeKind,
+		directoryKind,
+		dockerImageKind,
+		downloadKind,
+		envFileKind,
+		fileKind,
+		gitKind,
+		groupKind,
+		httpCheckKind,
+		iniKind,
+		lineKind,
+		packageKind,
+		packageUpgradeKind,
+		pipKind,
+		rebootKind,
+		repositoryKind,
+		serviceKind,
+		sourceBuildKind,
+		supervisorProgramKind,
+		symlinkKind,
+		syncKind,
+		userKind,
+		waitForKind,
+	}
+}
+
+// Find returns the kind with a name, or nil.
+func Find(name string) *steps.Kind {
+	for _, k := range All() {
+		if k.Name == name {
+			return k
+		}
+	}
+	return nil
+}

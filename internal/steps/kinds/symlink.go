@@ -1,0 +1,137 @@
+package kinds
+
+import (
+	"fmt"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+	"provision/internal/steps/kit"
+)
+
+var symlinkKind = &steps.Kind{
+	Name: "symlink",
+	Doc: `A symbolic link, or its absence.
+
+The link is replaced at once where mv can do that (GNU, and busybox from 1.33): whoever opens the
+path finds the old target or the new one. The target need not exist; a relative one counts from
+the directory of the link. The directory must exist.
+
+A file in the place of the link is an error unless force is set; a directory always is. Owner and
+mode of links mean nothing on Linux and are not looked at.`,
+	Example: `step "directory" "release" {
+  path = "/srv/demo/releases/42"
+}
+
+step "symlink" "current" {
+  path   = "/srv/demo/current"
+  target = "releases/42"
+}
+`,
+	New: func() (steps.Step, steps.Args) {
+		s := &symlink{State: "present"}
+		return s, steps.Args{
+			kit.PathArg("path", &s.Path, "Absolute path of the link.").Must(),
+			kit.StringArg("target", &s.Target, "What the link points to: an absolute path, or one that counts from the directory of the link. Required unless state is absent."),
+			kit.BoolArg("force", &s.Force, "Replace a file that is in the place of the link."),
+			kit.EnumArg("state", &s.State, "Whether the link is there.", "present", "absent"),
+		}
+	},
+}
+
+type symlink struct {
+	Path, Target, State string
+	Force               bool
+}
+
+func (s *symlink) Validate() []steps.Problem {
+	switch {
+	case s.State == "present" && s.Target == "":
+		return []steps.Problem{{Arg: "target", Summary: "a link needs a target", Detail: "Give the path that the link points to."}}
+	case s.State == "absent" && (s.Target != "" || s.Force):
+		return []steps.Problem{{Arg: "state", Summary: "a link that is absent has no target", Detail: "Leave out every argument but path and state."}}
+	case s.Target == s.Path:
+		return []steps.Problem{{Arg: "target", Summary: "the link points to itself", Detail: "Give the path of something else."}}
+	}
+	return nil
+}
+
+var (
+	_ steps.Bringer  = (*symlink)(nil)
+	_ steps.Requirer = (*symlink)(nil)
+)
+
+// Brings implements Bringer: behind the link is what its target holds.
+func (s *symlink) Brings(change steps.Change) steps.Supply {
+	if s.State == "absent" {
+		return kit.RemovalSupply(change, s.Path)
+	}
+	return steps.Supply{Trees: []string{s.Path}}
+}
+
+// Requires implements Requirer.
+func (s *symlink) Requires() []steps.Thing {
+	if s.State == "absent" {
+		return nil
+	}
+	return kit.ParentOf(s.Path)
+}
+
+func (s *symlink) Probe() string {
+	probe := fmt.Sprintf("p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path))
+	if s.State == "absent" {
+		return probe
+	}
+	return probe + "case $t in\nsymlink)\n\tl=$(readlink \"$p\") || exit 1\n\tsay target \"$l\"\n\t;;\nabsent)\n" + kit.ProbeParent + "\t;;\nesac\n"
+}
+
+func (s *symlink) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	kind, _ := obs.Get("type")
+	if s.State == "absent" {
+		switch kind {
+		case "absent":
+			return steps.Change{Action: steps.NoOp}, nil
+		case "symlink":
+			return steps.Change{
+				Action: steps.Delete,
+				Diff:   []steps.Attr{{Name: "path", Before: s.Path, AfterMissing: true}},
+				Ops:    []steps.Op{steps.Run{Script: "rm -f -- " + shell.Quote(s.Path)}},
+			}, nil
+		}
+		return steps.Change{}, fmt.Errorf("%s is no symbolic link; remove it with a step \"file\" or \"directory\"", s.Path)
+	}
+	target, _ := obs.Get("target")
+	change := steps.Change{Action: steps.Update, Ops: []steps.Op{steps.Run{Script: s.script()}}}
+	switch kind {
+	case "symlink":
+		if target == s.Target {
+			return steps.Change{Action: steps.NoOp}, nil
+		}
+		change.Diff = []steps.Attr{{Name: "target", Before: target, After: s.Target}}
+	case "absent":
+		change.Action = steps.Create
+		change.Diff = []steps.Attr{{Name: "target", BeforeMissing: true, After: s.Target}}
+		change.AddNeeds(obs)
+	case "file":
+		if !s.Force {
+			return steps.Change{}, fmt.Errorf("%s is a file, not a symbolic link; move it away, or set force = true to replace it", s.Path)
+		}
+		change.Diff = []steps.Attr{{Name: "target", BeforeMissing: true, After: s.Target}}
+		change.Dangers = []string{"replaces the file " + s.Path + " by a link"}
+	default:
+		return steps.Change{}, kit.NotA(s.Path, kind, "symbolic link")
+	}
+	return change, nil
+}
+
+// script makes the link beside its place and renames it. -T keeps mv from moving it into a
+// directory that the old link leads to.
+func (s *symlink) script() string {
+	return fmt.Sprintf(`p=%s
+n=$p.new.$$
+ln -s -- %s "$n" || exit 1
+mv -fT -- "$n" "$p" 2>/dev/null && exit 0
+rm -f -- "$n"
+[ -h "$p" ] || [ ! -d "$p" ] || fail "$p is a directory"
+ln -sfn -- %s "$p"
+`, shell.Quote(s.Path), shell.Quote(s.Target), shell.Quote(s.Target))
+}

@@ -1,0 +1,176 @@
+package kit
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+)
+
+// A File is a regular file whose whole content is known: what the kinds file and
+// env_file have in common.
+type File struct {
+	Path string
+	Ownership
+	Content *steps.Content // nil: an existing file keeps its content, a new one is empty
+	Writing
+}
+
+// probe prints the type; of a regular file the sum and the attributes; of an absent one what is missing
+// for it. The content is sent for the diff if it differs and everybody may see it.
+func (c *File) Probe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(c.Path))
+	b.WriteString("if [ \"$t\" = absent ]; then\n" + ProbeParent + c.ProbeNames(false) + "exit 0\nfi\n")
+	b.WriteString("[ \"$t\" = file ] || exit 0\n")
+	b.WriteString(c.Ownership.ProbeAttributes())
+	if c.Content == nil {
+		return b.String()
+	}
+	if c.secret() {
+		b.WriteString("s=$(salted_sum_of \"$p\") || exit 1\nsay sum \"$s\"\n" + ProbeMounted)
+		return b.String()
+	}
+	b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
+	b.WriteString("[ \"$s\" != " + c.Content.Sum(nil) + " ] || exit 0\n" + ProbeMounted)
+	if !c.private() {
+		b.WriteString(ProbeDetail)
+	}
+	return b.String()
+}
+
+// ProbeDetail is sh that sends the content of the file $p for a diff, unless it is large, binary,
+// or for its owner only.
+const ProbeDetail = `if [ "${DETAIL:-0}" = 1 ]; then
+	m=$(stat -c '%a %s' -- "$p") || exit 1
+	case ${m% *} in
+	?00 | ??00 | 0) ;;
+	*) [ "${m#* }" -gt 262144 ] || [ "$(tr -d '\000' <"$p" | wc -c)" -ne "${m#* }" ] || detail content "$p" ;;
+	esac
+fi
+`
+
+// ProbeMounted is sh that says whether the file $p is a mount point, for NoteMounted.
+const ProbeMounted = "! mounted \"$p\" || say mounted yes\n"
+
+// NoteMounted notes that a file is written without being replaced: what ProbeMounted found.
+func NoteMounted(c *steps.Change, obs steps.Observation) {
+	if _, yes := obs.Get("mounted"); yes {
+		c.Reason = "a mount point, so it is written in place: a reader may see half of it"
+	}
+}
+
+// Batch implements Batcher.
+func (c *File) Batch() (attributes, sums []string) {
+	attributes = []string{c.Path}
+	if c.Content != nil && !c.secret() {
+		sums = attributes
+	}
+	return attributes, sums
+}
+
+// secret tells whether the content must not be seen.
+func (c *File) secret() bool {
+	return c.Content != nil && c.Content.Local == nil && c.Content.Text.Sensitive()
+}
+
+// private tells whether only its owner may read the file: then no diff shows it.
+func (c *File) private() bool { return strings.HasSuffix(c.Mode, "00") || c.Mode == "0" }
+
+// wanted returns the content as text, if it is known and can be shown.
+func (c *File) wanted() (string, bool) {
+	text := ""
+	switch {
+	case c.secret() || c.private():
+		return "", false
+	case c.Content.Local == nil:
+		text = c.Content.Text.Reveal()
+	case c.Content.Local.Preview == nil && c.Content.Local.Size > 0:
+		return "", false
+	default:
+		text = string(c.Content.Local.Preview)
+	}
+	shown := len(text) <= steps.PreviewLimit && utf8.ValidString(text) && !strings.Contains(text, "\x00")
+	return text, shown
+}
+
+// contentAttr is the attribute for a content that differs.
+func (c *File) contentAttr(f *steps.Facts, obs steps.Observation, exists bool) steps.Attr {
+	a := steps.Attr{Name: "content", BeforeMissing: !exists}
+	if c.secret() || c.private() {
+		a.Sensitive = true
+		return a
+	}
+	after, shown := c.wanted()
+	before, known := obs.Detail("content")
+	if shown && utf8.ValidString(before) && (known || !exists) {
+		a.Before, a.After = before, after
+		return a
+	}
+	sum, _ := obs.Get("sum")
+	if exists {
+		a.Before = "sha256 " + sum
+	}
+	a.After = "sha256 " + c.Content.Sum(f)
+	return a
+}
+
+// Plan is the change for a file that should be there.
+func (c *File) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	kind, _ := obs.Get("type")
+	if kind != "absent" && kind != "file" {
+		return steps.Change{}, NotA(c.Path, kind, "file")
+	}
+	change := steps.Change{Action: steps.NoOp}
+	quoted := shell.Quote(c.Path)
+	if kind == "absent" {
+		change.Action = steps.Create
+		content := steps.Content{}
+		if c.Content != nil {
+			content = *c.Content
+			change.Diff = append(change.Diff, c.contentAttr(f, obs, false))
+		} else {
+			change.Diff = append(change.Diff, steps.Attr{Name: "path", BeforeMissing: true, After: c.Path})
+		}
+		c.Differences(&change, obs, quoted)
+		change.Ops = []steps.Op{c.put(content)}
+		change.AddNeeds(obs)
+		return change, nil
+	}
+	if sum, _ := obs.Get("sum"); c.Content != nil && sum != c.Content.Sum(f) {
+		change.Action = steps.Update
+		change.Diff = append(change.Diff, c.contentAttr(f, obs, true))
+		c.Differences(&change, obs, quoted)
+		change.Ops = []steps.Op{c.put(*c.Content)}
+		NoteMounted(&change, obs)
+	} else if commands := c.Differences(&change, obs, quoted); len(commands) > 0 {
+		change.Action = steps.Update
+		change.Ops = []steps.Op{steps.Run{Script: strings.Join(commands, " &&\n")}}
+	}
+	if change.Action != steps.NoOp {
+		change.AddNeeds(obs)
+	}
+	return change, nil
+}
+
+func (c *File) put(content steps.Content) steps.Put {
+	return steps.Put{
+		Path: c.Path, Content: content,
+		Owner: c.Owner, Group: c.Group, Mode: c.Mode,
+		Validate: c.Check, Backup: c.Backup,
+	}
+}
+
+var (
+	_ steps.Bringer  = (*File)(nil)
+	_ steps.Requirer = (*File)(nil)
+	_ steps.Batcher  = (*File)(nil)
+)
+
+// Brings implements Bringer.
+func (c *File) Brings(steps.Change) steps.Supply { return FileSupply(c.Path) }
+
+// Requires implements steps.Requirer: what the file needs to be written.
+func (c *File) Requires() []steps.Thing { return append(c.Ownership.Accounts(), ParentOf(c.Path)...) }

@@ -1,0 +1,156 @@
+package kit
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"sort"
+	"strings"
+	"time"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// The shell functions of the kinds that use the network: port_open looks at a TCP port, fetch
+// brings a file, http_ask asks a web server. All of them use network.sh.
+//
+//go:embed network.sh
+var networkSource string
+
+//go:embed port_open.sh
+var portOpenSource string
+
+//go:embed fetch.sh
+var fetchScriptSource string
+
+//go:embed http_ask.sh
+var httpAskSource string
+
+var (
+	PortOpen    = shell.Strip(networkSource + portOpenSource)
+	FetchScript = shell.Strip(networkSource + fetchScriptSource)
+	HTTPAsk     = shell.Strip(networkSource + httpAskSource)
+)
+
+// Duration shows a number of seconds as people write a duration.
+func Duration(n int) string {
+	s := (time.Duration(n) * time.Second).String()
+	s = strings.TrimSuffix(s, "m0s") + map[bool]string{true: "m"}[strings.HasSuffix(s, "m0s")]
+	return strings.TrimSuffix(s, "h0m") + map[bool]string{true: "h"}[strings.HasSuffix(s, "h0m")]
+}
+
+// URLArg is a URL with one of a few schemes, and without a password, which every user of the host
+// could read in the process list.
+func URLArg(name string, to *string, doc string, schemes ...string) steps.Arg {
+	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
+		*to = v.AsString()
+		return CheckURL(*to, schemes)
+	}}
+}
+
+func CheckURL(s string, schemes []string) error {
+	if err := NoControl(s); err != nil {
+		return err
+	}
+	u, err := url.Parse(s)
+	if err != nil || strings.ContainsAny(s, " \"'<>`") {
+		return fmt.Errorf("%q is no URL", s)
+	}
+	known := false
+	for _, scheme := range schemes {
+		known = known || u.Scheme == scheme
+	}
+	switch {
+	case !known:
+		return fmt.Errorf("%q does not begin with one of %s://", s, strings.Join(schemes, "://, "))
+	case u.Scheme != "file" && u.Host == "":
+		return fmt.Errorf("%q names no host", s)
+	case u.Scheme == "file" && !strings.HasPrefix(u.Path, "/"):
+		return fmt.Errorf("%q: a file URL begins with file:///", s)
+	}
+	if u.User != nil {
+		if _, has := u.User.Password(); has {
+			return errors.New("the URL holds a password, which process lists and logs would show")
+		}
+	}
+	return nil
+}
+
+// A Header is one field of an HTTP request.
+type Header struct {
+	Name  string
+	Value steps.Text
+}
+
+var headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+
+// HeadersArg is a map of HTTP headers whose values may be secrets, sorted by name.
+func HeadersArg(name string, to *[]Header, doc string) steps.Arg {
+	return steps.Arg{Name: name, Doc: doc, Type: cty.Map(cty.String), Secret: true, Decode: func(v cty.Value) error {
+		plain, marks := v.Unmark()
+		_, all := marks[steps.Sensitive]
+		var list []Header
+		for it := plain.ElementIterator(); it.Next(); {
+			key, value := it.Element()
+			key, _ = key.Unmark()
+			if !headerName.MatchString(key.AsString()) {
+				return fmt.Errorf("%q is no name of an HTTP header", key.AsString())
+			}
+			if bare, _ := value.Unmark(); bare.IsNull() {
+				continue
+			}
+			text := steps.TextOf(value)
+			if all {
+				text = steps.Secret(text.Reveal())
+			}
+			for _, c := range text.Reveal() {
+				if c < 0x20 && c != '\t' || c == 0x7f {
+					return fmt.Errorf("the value of the header %s holds a control character", key.AsString())
+				}
+			}
+			list = append(list, Header{key.AsString(), text})
+		}
+		sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+		*to = list
+		return nil
+	}}
+}
+
+// HeaderLines is the headers as lines "Name: value", secret if one of them is; nil without any.
+func HeaderLines(headers []Header) *steps.Content {
+	if len(headers) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	secret := false
+	for _, h := range headers {
+		fmt.Fprintf(&b, "%s: %s\n", h.Name, h.Value.Reveal())
+		secret = secret || h.Value.Sensitive()
+	}
+	if secret {
+		return &steps.Content{Text: steps.Secret(b.String())}
+	}
+	return &steps.Content{Text: steps.Plain(b.String())}
+}
+
+var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// IsSHA256 tells whether a text is a SHA-256 in hexadecimal, in lower case.
+func IsSHA256(s string) bool { return sha256Pattern.MatchString(s) }
+
+// SHA256Arg is a SHA-256 in hexadecimal, stored in lower case.
+func SHA256Arg(name string, to *string, doc string) steps.Arg {
+	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
+		s := strings.ToLower(strings.TrimPrefix(v.AsString(), "sha256:"))
+		if !sha256Pattern.MatchString(s) {
+			return fmt.Errorf("%q is no SHA-256: 64 hexadecimal digits are, as sha256sum prints them", v.AsString())
+		}
+		*to = s
+		return nil
+	}}
+}
