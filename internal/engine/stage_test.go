@@ -62,7 +62,7 @@ printf '%s %s\n' "${main%/.n*}" "${disk%%/.n*}"
 [ ! -e "$main/1.put" ] || printf '%s %s\n' "$(cat "$main/1.put")" "$(stat -c %a "$main/1.put")"
 for f in 2.put 3.put; do [ ! -h "$main/$f" ] || : >"$main/$f" || echo "no $f"; done
 unstage "$main"
-find /dev/shm /tmp /var/tmp /home /run/user -name '.n*' 2>/dev/null`
+find /dev/shm /tmp /var/tmp /home /run/user -name '.n*' 2>/dev/null || :`
 				outer := test.setup + `switch="setpriv --reuid=65533 --regid=65533 --clear-groups"
 HOME=$1 $switch "$2" $3 | $switch sh -c "$4"`
 				shell := append(sh, "")

@@ -2,7 +2,9 @@ package kinds
 
 import (
 	"fmt"
+	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -98,7 +100,8 @@ var _ steps.Bringer = (*command)(nil)
 func (c *command) Brings(steps.Change) steps.Supply { return steps.Anything() }
 
 func (c *command) Probe() string {
-	if !c.guarded() {
+	lacks := c.lacks()
+	if !c.guarded() && lacks == "" {
 		return ""
 	}
 	var b strings.Builder
@@ -114,8 +117,37 @@ func (c *command) Probe() string {
 	if c.OnlyIf != "" {
 		fmt.Fprintf(&b, "if ( login_environment; %seval %s ) >/dev/null 2>&1; then :; else say skip only_if; exit 0; fi\n", c.chdir("exit 1"), shell.Quote(c.OnlyIf))
 	}
-	b.WriteString("say run yes\n")
+	b.WriteString(lacks + "say run yes\n")
 	return b.String()
+}
+
+// lacks is sh that reports what is missing for the command to start: its directory, and its program where the place to look for it
+// is known.
+func (c *command) lacks() string {
+	var b strings.Builder
+	if c.Cwd != "" {
+		fmt.Fprintf(&b, "[ -d %[1]s ] || need directory %[1]s\n", shell.Quote(c.Cwd))
+	}
+	program := c.program()
+	own := slices.ContainsFunc(c.Env, func(v steps.Variable) bool { return v.Name == "PATH" })
+	switch {
+	case path.IsAbs(program):
+		fmt.Fprintf(&b, "[ -x %[1]s ] || need command %[1]s\n", shell.Quote(program))
+	case program != "" && !strings.Contains(program, "/") && !own:
+		fmt.Fprintf(&b, "have %[1]s || ( login_environment; have %[1]s ) || need command %[1]s\n", shell.Quote(program))
+	}
+	return b.String()
+}
+
+// program is what the command starts; "" is sh.
+func (c *command) program() string {
+	switch {
+	case len(c.Argv) > 0:
+		return c.Argv[0]
+	case len(c.Interpreter) > 0:
+		return c.Interpreter[0]
+	}
+	return ""
 }
 
 func (c *command) chdir(otherwise string) string {
@@ -163,6 +195,7 @@ func (c *command) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 	change := steps.Change{Action: steps.Execute, Ops: []steps.Op{run}, ChangedIf: c.ChangedIf, Settles: c.Creates != "" || c.Unless != ""}
 	change.Diff = []steps.Attr{{Name: "command", BeforeMissing: true, After: c.shown()}}
 	change.Predict = c.skips()
+	change.AddNeeds(obs)
 	return change, nil
 }
 
