@@ -74,7 +74,7 @@ func (r *reacher) scan(ctx context.Context, h *inventory.Host) (unknownHost, err
 	if err != nil {
 		return unknownHost{}, err
 	}
-	fresh, err := r.dialer.Unrecorded(target, key)
+	fresh, err := r.dialer.Unrecorded(ctx, target, key)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", h.Name, err)
 	}

@@ -103,9 +103,12 @@ func certificateHostKeys() []string {
 	}
 }
 
-// signatureAlgorithms are those with which a key of a type may sign a login.
+// signatureAlgorithms are those with which a key of a type may sign a login; none: it is not offered.
 func signatureAlgorithms(keyType string, legacy bool) []string {
-	if keyType != ssh.KeyAlgoRSA {
+	switch {
+	case keyType == "ssh-dss" && !legacy:
+		return nil
+	case keyType != ssh.KeyAlgoRSA:
 		return []string{keyType}
 	}
 	list := []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}

@@ -17,6 +17,7 @@ type login struct {
 	dialer *Dialer
 
 	waiting []*identity // not offered yet, in order
+	turn    []*identity // those of them that are offered now
 	offered []*identity
 	methods []string // what the host accepts, as last heard
 	partial []string // what it has accepted, and wants more
@@ -37,31 +38,43 @@ const (
 
 // next is the library's AuthCallback: called after the opening "none" request and after each method that did not suffice.
 func (l *login) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	if len(c.PartialSuccessMethods) > len(l.partial) { // what follows may be asked for once more
+		l.given, l.asked = 0, false
+	}
 	l.methods, l.partial = c.AllowedMethods, c.PartialSuccessMethods
-	order := []string{methodKey, methodPassword, methodAsk}
+	order := []string{methodKey, methodAsk, methodPassword} // as ssh_config(5), PreferredAuthentications
 	if l.target.PreferredAuthentications != "" {
 		order = strings.Split(l.target.PreferredAuthentications, ",")
-	}
-	for _, name := range order {
-		if !slices.Contains(l.methods, name) || slices.Contains(l.target.WithoutMethods, name) {
-			continue
+		if end := slices.Index(order, ""); end >= 0 {
+			order = order[:end] // as in ssh (match.c, match_list)
 		}
-		if method := l.method(name); method != nil {
-			return method, nil
+	}
+	for _, last := range []bool{false, true} {
+		for _, name := range order {
+			if !slices.Contains(l.methods, name) || slices.Contains(l.target.WithoutMethods, name) {
+				continue
+			}
+			if method := l.method(name, last); method != nil {
+				return method, nil
+			}
 		}
 	}
 	return nil, nil
 }
 
-// method is what a method still has to try; nil: nothing.
-func (l *login) method(name string) ssh.AuthMethod {
+// method is what a method still has to try; nil: nothing. Keys that are one too many before a password come last.
+func (l *login) method(name string, last bool) ssh.AuthMethod {
 	switch name {
 	case methodKey:
 		if !l.loaded {
 			l.loaded = true
 			l.load()
 		}
-		if len(l.waiting) > 0 {
+		l.turn = l.waiting
+		if left := maxKeysBeforePassword - len(l.offered); !last && l.hasPassword() && len(l.turn) > left {
+			l.turn = l.turn[:max(0, left)]
+		}
+		if len(l.turn) > 0 {
 			return ssh.PublicKeysCallback(l.signers)
 		}
 	case methodPassword:
@@ -80,10 +93,7 @@ func (l *login) method(name string) ssh.AuthMethod {
 
 // hasPassword tells whether there is a password that was not refused. A wrong one is not tried again by the other method: both
 // mostly end at the same account, and failures are counted (pam_faillock).
-func (l *login) hasPassword() bool {
-	again := l.given == 1 && slices.Contains(l.partial, methodPassword)
-	return l.target.Password != nil && (l.given == 0 || again)
-}
+func (l *login) hasPassword() bool { return l.target.Password != nil && l.given == 0 }
 
 func (l *login) givePassword() (string, error) {
 	l.given++
@@ -91,11 +101,11 @@ func (l *login) givePassword() (string, error) {
 	return l.target.Password(l.ctx)
 }
 
-// signers hands the waiting identities to the library; each leaves the queue when it is offered, so that a failure in
+// signers hands the identities whose turn it is to the library; each leaves the queue when it is offered, so that a failure in
 // the middle (an agent that declines to sign) goes on with the rest.
 func (l *login) signers() ([]ssh.Signer, error) {
-	all := make([]ssh.Signer, len(l.waiting))
-	for i, id := range l.waiting {
+	all := make([]ssh.Signer, len(l.turn))
+	for i, id := range l.turn {
 		all[i] = id
 	}
 	return all, nil

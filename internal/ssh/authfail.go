@@ -16,8 +16,8 @@ func (l *login) failure(err error) (*AuthError, string) {
 	switch {
 	case l.refusal != nil:
 		e.Err = l.refusal
-	case strings.Contains(text, "unable to authenticate"), strings.Contains(text, "agent: failed"):
-		e.Err = nil // the library's summary says less than ours
+	case strings.Contains(text, "unable to authenticate"), errors.Is(err, errNoSignature):
+		e.Err = nil // the notes say it
 	}
 	return e, l.hint(err)
 }

@@ -20,107 +20,108 @@ const agentTimeout = 5 * time.Second
 // (sshd_config(5), MaxAuthTries).
 const maxKeysBeforePassword = 4
 
-// load fills the queue in ssh's order (ssh_config(5), IdentityFile): named keys before the agent's others, and the
-// agent's keys before the default names.
+// defaultIdentities are the files whose keys ssh offers where none are named, in its order.
+func defaultIdentities() []string {
+	var all []string
+	for _, kind := range []string{"rsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk"} {
+		all = append(all, inHome(".ssh/id_"+kind))
+	}
+	return all
+}
+
+// load fills the queue in the order of OpenSSH (sshconnect2.c, pubkey_prepare): the certificates of CertificateFile; what the
+// agent has of the keys in files, in the agent's order; the agent's others; the keys that only files have. Where IdentityFiles
+// are not ssh_config's, all of them come before the agent's others: an agent with many keys must not use up the attempts.
 func (l *login) load() {
 	held := l.agentKeys()
-	files := l.target.IdentityFiles
-	named := files != nil
-	if !named {
-		files = []string{inHome(".ssh/id_ed25519"), inHome(".ssh/id_ecdsa"), inHome(".ssh/id_rsa")}
+	files, named := l.target.IdentityFiles, true
+	if files == nil {
+		files, named = defaultIdentities(), false
 	}
 	word := passphrase{l.ctx, l.target, l.watch}
-	var fromFiles, fromAgent []*identity
+	var ofFiles []*identity
 	for _, path := range files {
 		f, err := l.dialer.identity(path, word)
-		if err != nil {
-			if named || !errors.Is(err, errNoKeyFile) {
-				l.notes = append(l.notes, fmt.Sprintf("%s: %v", path, err))
-			}
-			continue
-		}
-		ids := l.fromFile(f, held, word)
-		if len(ids) == 0 {
-			l.notes = append(l.notes, fmt.Sprintf("%s: there is no private key, and the agent does not hold it", path))
-		}
-		fromFiles = append(fromFiles, ids...)
-	}
-	if !l.target.IdentitiesOnly {
-		for _, s := range held {
-			fromAgent = append(fromAgent, l.identity(s.public, "agent", s.sign))
+		if err == nil {
+			ofFiles = append(ofFiles, l.fromFile(f, word)...)
+		} else if named || !errors.Is(err, errNoKeyFile) {
+			l.notes = append(l.notes, fmt.Sprintf("%s: %v", path, err))
 		}
 	}
-	all := slices.Concat(l.certificates(held, fromFiles), fromAgent, fromFiles)
-	if named {
-		all = slices.Concat(l.certificates(held, fromFiles), fromFiles, fromAgent)
+	var first, others []*identity
+	for _, k := range held {
+		same := func(id *identity) bool { return sameKey(id.public, k.public) }
+		if i := slices.IndexFunc(ofFiles, same); i >= 0 {
+			ofFiles[i].source, ofFiles[i].private = ofFiles[i].source+", agent", k.sign
+			first = append(first, ofFiles[i])
+			ofFiles = slices.Delete(ofFiles, i, i+1)
+		} else if !l.target.IdentitiesOnly {
+			others = append(others, l.identity(k.public, "agent", k.sign))
+		}
 	}
-	for _, id := range all {
+	order := slices.Concat(l.certificates(), first, others, ofFiles)
+	if named && !l.target.AgentFirst {
+		order = slices.Concat(l.certificates(), first, ofFiles, others)
+	}
+	for _, id := range order {
 		twice := func(other *identity) bool { return sameKey(other.public, id.public) }
-		if !slices.ContainsFunc(l.waiting, twice) {
+		if len(id.algorithms) > 0 && !slices.ContainsFunc(l.waiting, twice) {
+			id.joinCertificate(order)
 			l.waiting = append(l.waiting, id)
 		}
-	}
-	if l.target.Password != nil && len(l.waiting) > maxKeysBeforePassword {
-		l.notes = append(l.notes, fmt.Sprintf("only the first %d of %d keys, to leave attempts for the password", maxKeysBeforePassword, len(l.waiting)))
-		l.waiting = l.waiting[:maxKeysBeforePassword]
 	}
 	if len(l.waiting) == 0 {
 		l.noteNothing(files)
 	}
 }
 
-// fromFile makes the identities of a key file: its certificates first. The agent signs where it holds the key, since it
-// needs no passphrase; it may hold a certificate alone.
-func (l *login) fromFile(f *identityFile, held []agentKey, word passphrase) []*identity {
-	sign, source := f.sign(word), f.path
+// fromFile makes the identities of a key file: its key, and the certificate beside it unless CertificateFile names others.
+func (l *login) fromFile(f *identityFile, word passphrase) []*identity {
 	var ids []*identity
-	var plain *agentKey
-	for i, k := range held {
-		switch c, ok := k.public.(*ssh.Certificate); {
-		case ok && sameKey(c.Key, f.public):
-			ids = append(ids, l.identity(c, f.path+", agent", held[i].sign))
-		case sameKey(k.public, f.public):
-			plain = &held[i]
-		}
+	if c, ok := f.public.(*ssh.Certificate); f.public != nil && (!ok || c.CertType == ssh.UserCert) {
+		ids = append(ids, l.identity(f.public, f.path, f.sign(word)))
 	}
-	switch {
-	case plain != nil:
-		sign, source = plain.sign, f.path+", agent"
-	case sign == nil:
-		return ids
-	}
-	if f.certificate != nil {
-		ids = append([]*identity{l.identity(f.certificate, source, sign)}, ids...)
-	}
-	return append(ids, l.identity(f.public, source, sign))
-}
-
-// certificates reads the CertificateFiles, and joins them with the keys that they are for.
-func (l *login) certificates(held []agentKey, files []*identity) []*identity {
-	var ids []*identity
-	for _, path := range l.target.CertificateFiles {
-		c, ok := readPublic(path).(*ssh.Certificate)
-		if !ok {
-			l.notes = append(l.notes, path+": there is no certificate in it")
-			continue
-		}
-		ofAgent := slices.IndexFunc(held, func(k agentKey) bool { return sameKey(k.public, c.Key) || sameKey(k.public, c) })
-		ofFile := slices.IndexFunc(files, func(id *identity) bool { return sameKey(id.public, c.Key) })
-		switch {
-		case ofAgent >= 0:
-			ids = append(ids, l.identity(c, path+", agent", held[ofAgent].sign))
-		case ofFile >= 0:
-			ids = append(ids, l.identity(c, path, files[ofFile].private))
-		default:
-			l.notes = append(l.notes, path+": nobody has the key that this certificate is for")
-		}
+	if f.certificate != nil && len(l.target.CertificateFiles) == 0 {
+		ids = append(ids, l.identity(f.certificate, f.path, f.sign(word)))
 	}
 	return ids
 }
 
+// certificates reads the CertificateFiles.
+func (l *login) certificates() []*identity {
+	var ids []*identity
+	for _, path := range l.target.CertificateFiles {
+		c, ok := readPublic(path).(*ssh.Certificate)
+		if !ok || c.CertType != ssh.UserCert {
+			l.notes = append(l.notes, path+": there is no certificate for users in it")
+			continue
+		}
+		ids = append(ids, l.identity(c, path, nil))
+	}
+	return ids
+}
+
+// joinCertificate finds what signs for a certificate: the private key of another identity. As with ssh, one that the agent has
+// is not among them where IdentitiesOnly leaves it out.
+func (i *identity) joinCertificate(all []*identity) {
+	c, ok := i.public.(*ssh.Certificate)
+	if !ok {
+		return
+	}
+	for _, other := range all {
+		plain := sameKey(other.public, c.Key)
+		if other.private != nil && (plain || i.private == nil && sameKey(other.public, c)) {
+			i.private = other.private
+			if plain {
+				return
+			}
+		}
+	}
+}
+
 func (l *login) identity(public ssh.PublicKey, source string, sign func() (ssh.AlgorithmSigner, error)) *identity {
 	return &identity{
-		public: public, source: source, private: sign, offered: l.markOffered,
+		login: l, public: public, source: source, private: sign,
 		algorithms: signatureAlgorithms(plainKey(public).Type(), l.target.Legacy),
 	}
 }
@@ -194,7 +195,7 @@ func (k agentKey) SignWithAlgorithm(_ io.Reader, data []byte, algorithm string) 
 	defer k.login.watch.pause()()
 	signature, err := k.agent.SignWithFlags(k.public, data, flags)
 	if err != nil {
-		k.login.notes = append(k.login.notes, fmt.Sprintf("the agent lists %s and did not sign with it: %v", ssh.FingerprintSHA256(plainKey(k.public)), err))
+		return nil, fmt.Errorf("the agent lists %s and did not sign with it: %w", ssh.FingerprintSHA256(plainKey(k.public)), err)
 	}
-	return signature, err
+	return signature, nil
 }

@@ -91,11 +91,21 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	if err := t.takePaths(s, tokens); err != nil {
 		return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
 	}
+	if command, set := s.First("knownhostscommand"); set && !strings.EqualFold(command.Text(), "none") {
+		words, err := sshconfig.SplitCommand(command.Text())
+		if err != nil {
+			return Target{}, fmt.Errorf("ssh config: %s: KnownHostsCommand: %w", command.Source, err)
+		}
+		t.KnownHostsCommand = KnownHostsCommand{Words: words, Tokens: tokens}
+	}
 	t.takeTimes(s)
 	t.takeNetwork(s)
+	if prompts, set := s.First("numberofpasswordprompts"); yes(s.Text("batchmode")) || set && prompts.Text() == "0" {
+		t.Answer, t.Passphrase = nil, nil // nobody is to be asked
+	}
 	t.Unheeded = unheeded(s)
 	var err error
-	if t.Jumps, err = c.jumps(ctx, t, s, tokens, append(slices.Clone(behind), name)); err != nil {
+	if t.Jumps, err = c.jumps(ctx, t, overrides, s, tokens, append(slices.Clone(behind), name)); err != nil {
 		return Target{}, err
 	}
 	if command, set := s.First("proxycommand"); set && overrides.Jumps == nil && !strings.EqualFold(command.Text(), "none") {
@@ -116,6 +126,7 @@ func (t *Target) takePaths(s *sshconfig.Settings, tokens sshconfig.Tokens) error
 		return path, nil
 	}
 	if len(t.IdentityFiles) == 0 {
+		_, t.AgentFirst = s.First("identityfile")
 		for _, v := range s.All("identityfile") {
 			if strings.EqualFold(v.Text(), "none") {
 				t.IdentityFiles = append([]string{}, t.IdentityFiles...) // not nil: no default names either
@@ -213,7 +224,7 @@ func (t *Target) takeNetwork(s *sshconfig.Settings) {
 
 // jumps resolves the hosts to go through. As with ssh, only the nearest of a list is reached by a ProxyJump of its own;
 // a host that would jump through itself (ProxyJump under "Host *") is reached directly.
-func (c *Config) jumps(ctx context.Context, t Target, s *sshconfig.Settings, tokens sshconfig.Tokens, behind []string) ([]Target, error) {
+func (c *Config) jumps(ctx context.Context, t, over Target, s *sshconfig.Settings, tokens sshconfig.Tokens, behind []string) ([]Target, error) {
 	specs := t.Jumps
 	if jump, set := s.First("proxyjump"); specs == nil && set && jump.Text() != "none" {
 		for _, word := range jump.Words {
@@ -236,7 +247,10 @@ func (c *Config) jumps(ctx context.Context, t Target, s *sshconfig.Settings, tok
 		if slices.Contains(behind, hop.Name) {
 			continue
 		}
-		hop.Passphrase, hop.AgentSocket = t.Passphrase, cmp.Or(hop.AgentSocket, t.AgentSocket)
+		hop.Passphrase, hop.AgentSocket = over.Passphrase, cmp.Or(hop.AgentSocket, t.AgentSocket)
+		if hop.Answer == nil {
+			hop.Answer = over.Answer
+		}
 		if i > 0 {
 			hop.Jumps = []Target{}
 		}

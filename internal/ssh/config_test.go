@@ -64,13 +64,13 @@ Host *
 	}
 	want := ssh.Target{
 		Name: "web1", Address: "web1.example.org", Port: 2222, User: "deploy",
-		IdentityFiles: []string{"/home/someone/.ssh/deploy_web1", "/keys/web1.example.org"}, IdentitiesOnly: true,
+		AgentFirst: true, IdentityFiles: []string{"/home/someone/.ssh/deploy_web1", "/keys/web1.example.org"}, IdentitiesOnly: true,
 		AgentSocket:     "none",
 		KnownHostsFiles: []string{"/known hosts", "/home/someone/.ssh/hosts_alias"}, HostKeyAlias: "alias",
 		ConnectTimeout: 7 * time.Second, KeepAlive: 90 * time.Second,
 		Jumps: []ssh.Target{{
 			Name: "inner", Address: "10.0.0.1", Port: 2200, User: "nobody", AgentSocket: "none",
-			Jumps: []ssh.Target{{Name: "outer", Address: "outer", Port: 99, User: "admin", IdentityFiles: []string{}, AgentSocket: "none"}},
+			Jumps: []ssh.Target{{Name: "outer", Address: "outer", Port: 99, User: "admin", AgentFirst: true, IdentityFiles: []string{}, AgentSocket: "none"}},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -131,10 +131,10 @@ func TestMatch(t *testing.T) {
 }
 
 func TestWhatIsNotDoneIsSaid(t *testing.T) {
-	config := loadConfig(t, "Host web\n KnownHostsCommand /bin/known %H\n StrictHostKeyChecking no\n Ciphers aes128-ctr\n ForwardAgent yes\n Frobnicate yes\n")
+	config := loadConfig(t, "Host web\n VerifyHostKeyDNS yes\n StrictHostKeyChecking no\n Ciphers aes128-ctr\n ForwardAgent yes\n Frobnicate yes\n")
 	got, err := config.Resolve(t.Context(), "web", ssh.Target{})
 	said := strings.Join(append(got.Unheeded, config.Warnings()...), "\n")
-	for _, line := range []string{":2: knownhostscommand", ":3: stricthostkeychecking no", ":4: ciphers", ":6: the keyword frobnicate"} {
+	for _, line := range []string{":2: verifyhostkeydns", ":3: stricthostkeychecking no", ":4: ciphers", ":6: the keyword frobnicate"} {
 		if !strings.Contains(said, line) {
 			t.Errorf("%s is not said, but %s", line, said)
 		}

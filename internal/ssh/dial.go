@@ -93,14 +93,18 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	defer stop()
 	login := &login{ctx: ctx, target: t, watch: watch, dialer: d}
 	defer login.close()
-	var keyErr error
+	keys, keyErr := keys.ask(ctx, askedForOrder, nil)
+	if keyErr != nil {
+		l.Close()
+		return nil, t.fail(PhaseHostKey, keyErr, "")
+	}
 	config := clientConfig(t, d.width(t), narrow(keys.algorithms(t.Legacy), t.HostKeyAlgorithms))
 	if len(config.HostKeyAlgorithms) == 0 {
 		l.Close()
 		return nil, t.fail(PhaseHandshake, fmt.Errorf("HostKeyAlgorithms %s leaves no algorithm that provision offers", t.HostKeyAlgorithms), "name safe ones there")
 	}
-	config.HostKeyCallback = func(_ string, remote net.Addr, key ssh.PublicKey) error {
-		if keyErr = keys.check(remote, key); keyErr == nil {
+	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
+		if keyErr = keys.check(ctx, key); keyErr == nil {
 			keyErr = t.checkRevoked(ctx, key)
 		}
 		if keyErr == nil {

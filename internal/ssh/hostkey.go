@@ -1,9 +1,9 @@
 package ssh
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -19,6 +19,12 @@ type hostKeys struct {
 	known *knownHosts
 	names []string // under which the host is looked up, one after the other
 	host  string   // as a certificate names it: without port
+
+	address string // the host itself, whatever its HostKeyAlias and its port
+
+	command KnownHostsCommand
+	timeout time.Duration // of command
+	printed []*knownLine  // what command has printed about the host
 }
 
 // knownHostsFiles are files that were read, as they were then.
@@ -39,7 +45,7 @@ type fileStamp struct {
 // a thousand hosts they have a thousand lines, and would be read a thousand times.
 func (d *Dialer) loadHostKeys(t Target) hostKeys {
 	names, host := t.knownNames()
-	return hostKeys{known: d.loadKnownHosts(t.KnownHostsFiles), names: names, host: host}
+	return hostKeys{known: d.loadKnownHosts(t.KnownHostsFiles), names: names, host: host, address: lower(t.Address), command: t.KnownHostsCommand, timeout: t.ConnectTimeout}
 }
 
 func (d *Dialer) loadKnownHosts(files []string) *knownHosts {
@@ -127,7 +133,11 @@ type record struct{ keys, authorities, revoked []knownKey }
 
 func (h hostKeys) record(name string) record {
 	var r record
-	for _, line := range h.known.matching(name) {
+	lines := h.known.matching(name)
+	if len(h.printed) > 0 && name == h.names[0] { // as with ssh, the command is not asked about names without their port
+		lines = slices.Concat(lines, h.printed)
+	}
+	for _, line := range lines {
 		key, err := line.parseKey()
 		if err != nil {
 			continue // cannot be: lines are kept only if their key can be read
@@ -175,7 +185,11 @@ func (h hostKeys) algorithms(legacy bool) []string {
 
 // check returns nil for a key on record, else an UnknownHostKeyError or a ChangedHostKeyError. A certificate that does
 // not convince is judged by the plain key inside of it, as ssh does.
-func (h hostKeys) check(_ net.Addr, key ssh.PublicKey) error {
+func (h hostKeys) check(ctx context.Context, key ssh.PublicKey) error {
+	h, err := h.ask(ctx, askedForKey, key)
+	if err != nil {
+		return err
+	}
 	cert, ok := key.(*ssh.Certificate)
 	if !ok {
 		return h.checkPlain(key)
@@ -184,7 +198,7 @@ func (h hostKeys) check(_ net.Addr, key ssh.PublicKey) error {
 	if refusal == nil || revoked {
 		return refusal
 	}
-	err := h.checkPlain(cert.Key)
+	err = h.checkPlain(cert.Key)
 	var unknown *UnknownHostKeyError
 	if errors.As(err, &unknown) {
 		unknown.Certificate = refusal

@@ -15,16 +15,16 @@ import (
 // An identity is a key that can be offered. The host is asked about its public half first, and only a key that it
 // accepts is unlocked: a passphrase is never asked for nothing.
 type identity struct {
+	login      *login
 	public     ssh.PublicKey
 	source     string // where it is from, for messages
 	algorithms []string
-	private    func() (ssh.AlgorithmSigner, error)
-	offered    func(*identity) // told when the host is asked about the key
+	private    func() (ssh.AlgorithmSigner, error) // nil: nobody has it
 }
 
 // PublicKey is what the library calls right before it asks the host about the key.
 func (i *identity) PublicKey() ssh.PublicKey {
-	i.offered(i)
+	i.login.markOffered(i)
 	return i.public
 }
 
@@ -35,7 +35,23 @@ func (i *identity) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 	return i.SignWithAlgorithm(rand, data, "")
 }
 
+// SignWithAlgorithm ends this key's turn where it cannot sign: the next one is offered then, and a note says why.
 func (i *identity) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	signature, err := i.sign(rand, data, algorithm)
+	if err != nil {
+		i.login.notes = append(i.login.notes, err.Error())
+		err = errors.Join(errNoSignature, err)
+	}
+	return signature, err
+}
+
+// errNoSignature is within the error of a key that could not sign.
+var errNoSignature = errors.New("there is no signature")
+
+func (i *identity) sign(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	if i.private == nil {
+		return nil, fmt.Errorf("key %s: the host accepts it, and its private half is neither in a file nor in the agent", i.source)
+	}
 	s, err := i.private()
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", i.source, err)
@@ -92,13 +108,13 @@ func (d *Dialer) identity(path string, word passphrase) (*identityFile, error) {
 type identityFile struct {
 	shared      *sync.Mutex // guards signer and encrypted
 	path        string
-	public      ssh.PublicKey
+	public      ssh.PublicKey    // a certificate where path is one
 	certificate *ssh.Certificate // from path-cert.pub; nil: none
 	signer      ssh.AlgorithmSigner
 	encrypted   []byte // the private key, still encrypted; nil where signer is there or there is no private key
 }
 
-// errNoKeyFile says that neither the private nor the public key file exists.
+// errNoKeyFile says that none of the files of a key exists.
 var errNoKeyFile = errors.New("no such file")
 
 // readIdentity reads path, path.pub and path-cert.pub. path may also be a public key whose private half the agent has.
@@ -108,23 +124,24 @@ func readIdentity(path string, word passphrase) (*identityFile, error) {
 	pem, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		if f.public = readPublic(path + ".pub"); f.public == nil {
-			return nil, errNoKeyFile
-		}
+		f.public = readPublic(path + ".pub")
 	case err != nil:
 		return nil, err
 	default:
+		// The public half alone is enough where the agent has a key that only it can use, such as that of a token.
 		if err := f.parsePrivate(pem, word); err != nil {
-			return nil, err
+			if f.public = readPublic(path + ".pub"); f.public == nil {
+				return nil, err
+			}
 		}
 	}
-	for _, beside := range []string{path + "-cert.pub", path} {
-		if c, ok := readPublic(beside).(*ssh.Certificate); ok && sameKey(c.Key, plainKey(f.public)) {
-			f.certificate = c
-			break
-		}
+	// As with ssh, whether it is for the key beside it is left to the host.
+	if c, ok := readPublic(path + "-cert.pub").(*ssh.Certificate); ok && c.CertType == ssh.UserCert {
+		f.certificate = c
 	}
-	f.public = plainKey(f.public)
+	if f.public == nil && f.certificate == nil {
+		return nil, errNoKeyFile
+	}
 	return f, nil
 }
 

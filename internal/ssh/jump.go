@@ -210,13 +210,14 @@ func (p *passage) full() bool {
 	return p.jump.users > 1
 }
 
-// pathKey is the same for two ways over the same hosts, entered in the same way.
+// pathKey is the same for two ways over the same hosts, entered in the same way. Every field of a Target counts but those that
+// say how to ask a person, so that none is forgotten.
 func pathKey(path []Target) string {
 	var b strings.Builder
 	for _, t := range path {
-		fmt.Fprintf(&b, "%q %q %q %q %q %q %q\n", t.ProxyCommand, t.AddressFamily, t.BindAddress, t.CertificateFiles, t.HostKeyAlgorithms, t.RevokedHostKeys, t.WithoutMethods)
-		fmt.Fprintf(&b, "%q %q %d %q %q %v %q %q %q %d %d %v\n", t.Name, t.Address, t.Port, t.User, t.IdentityFiles, t.IdentitiesOnly,
-			t.AgentSocket, t.KnownHostsFiles, t.HostKeyAlias, t.ConnectTimeout, t.KeepAlive, t.Legacy)
+		t.Password, t.Answer, t.Passphrase = nil, nil, nil
+		t.Jumps, t.Unheeded = nil, nil // the hosts of path, and what is said of them
+		fmt.Fprintf(&b, "%#v\n", t)
 	}
 	return b.String()
 }

@@ -40,32 +40,7 @@ func (l *knownLine) matches(name string) bool {
 	if l.hash.hashed() {
 		return l.hash.matches(name)
 	}
-	return matchList(name, l.hosts)
-}
-
-// longestPattern is from where on ssh takes a list with such a pattern for one that matches nothing (match.c).
-const longestPattern = 1023
-
-// matchList is match_pattern_list of OpenSSH: the whole name against each pattern, where one with "!" that matches ends the
-// search.
-func matchList(name, list string) bool {
-	matched := false
-	for len(list) > 0 {
-		var pattern string
-		pattern, list, _ = strings.Cut(list, ",")
-		pattern, negated := strings.CutPrefix(pattern, "!")
-		if len(pattern) >= longestPattern {
-			return false
-		}
-		if !sshconfig.MatchPattern(name, pattern) {
-			continue
-		}
-		if negated {
-			return false
-		}
-		matched = true
-	}
-	return matched
+	return sshconfig.MatchList(name, l.hosts, false)
 }
 
 // A hashedName is a name that HashKnownHosts has hidden: "|1|SALT|HASH", where HASH is the HMAC-SHA1 of the name. The keys

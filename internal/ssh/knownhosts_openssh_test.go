@@ -28,19 +28,29 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"pgregory.net/rapid"
+
+	"provision/internal/ssh/sshconfig"
 )
 
-// opensshTool is a program of OpenSSH: that of the machine, or of another release in the directory PROVISION_TEST_OPENSSH.
-func opensshTool(t *testing.T, name string) string {
+// opensshTools are the programs of a name to compare with: that of the machine, or those in the directories of the ssh binaries
+// that PROVISION_TEST_SSH names, with colons between.
+func opensshTools(t *testing.T, name string) []string {
 	t.Helper()
-	path, err := exec.LookPath(filepath.Join(os.Getenv("PROVISION_TEST_OPENSSH"), name))
-	if err != nil {
-		if os.Getenv("PROVISION_CI") == "1" {
-			t.Fatalf("no %s to compare with: %v; install openssh-client", name, err)
+	var paths []string
+	for binary := range strings.SplitSeq(os.Getenv("PROVISION_TEST_SSH"), ":") {
+		path, err := exec.LookPath(filepath.Join(filepath.Dir(binary), name))
+		if !strings.Contains(binary, "/") {
+			path, err = exec.LookPath(name)
 		}
-		t.Skipf("NOT TESTED: there is no %s to compare with: install openssh-client", name)
+		if err != nil {
+			if os.Getenv("PROVISION_CI") == "1" {
+				t.Fatalf("no %s to compare with: %v; install openssh-client", name, err)
+			}
+			t.Skipf("NOT TESTED: there is no %s to compare with: install openssh-client", name)
+		}
+		paths = append(paths, path)
 	}
-	return path
+	return paths
 }
 
 // testKeys are one signer of each type for the host, one that the host has not, and authorities.
@@ -126,7 +136,12 @@ func drawHost(t *rapid.T) (host string, port int) {
 
 // Which lines name a host, compared with ssh-keygen -F, which prints their numbers.
 func TestKnownHostsLookupIsThatOfOpenSSH(t *testing.T) {
-	keygen := opensshTool(t, "ssh-keygen")
+	for _, keygen := range opensshTools(t, "ssh-keygen") {
+		compareLookup(t, keygen)
+	}
+}
+
+func compareLookup(t *testing.T, keygen string) {
 	file := filepath.Join(t.TempDir(), "known_hosts")
 	rapid.Check(t, func(t *rapid.T) {
 		host, port := drawHost(t)
@@ -162,7 +177,12 @@ func TestKnownHostsLookupIsThatOfOpenSSH(t *testing.T) {
 //   - ssh asks for ECDSA keys that nothing is on record about, and for certificates without an authority on record, and then
 //     refuses what it gets; so a host has one type of key, or two without ECDSA and certificates.
 func TestHostKeyVerdictIsThatOfOpenSSH(t *testing.T) {
-	binary := opensshTool(t, "ssh")
+	for _, binary := range opensshTools(t, "ssh") {
+		compareVerdicts(t, binary)
+	}
+}
+
+func compareVerdicts(t *testing.T, binary string) {
 	version, err := exec.Command(binary, "-V").CombinedOutput()
 	if err != nil {
 		t.Fatal(err)
@@ -189,14 +209,33 @@ func TestHostKeyVerdictIsThatOfOpenSSH(t *testing.T) {
 			}
 			text += one + "---\n"
 		}
+		asked := filepath.Join(dir, "asked")
+		command := ""
+		if rapid.IntRange(0, 3).Draw(t, "KnownHostsCommand") == 0 {
+			printed := ""
+			for range rapid.IntRange(0, 3).Draw(t, "printed lines") {
+				printed += drawLine(t, about, port)
+			}
+			text += "printed:\n" + printed
+			if err := os.WriteFile(filepath.Join(dir, "printed"), []byte(printed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			status := rapid.SampledFrom([]string{"0", "0", "0", "1"}).Draw(t, "status")
+			command = `/bin/sh -c "echo $* >>` + asked + `; cat ` + filepath.Join(dir, "printed") + `; exit ` + status + `" x %I %H %t %f %K %h %n %p %%`
+		}
 		target, err := Target{Name: "h", Address: host, Port: port, HostKeyAlias: alias, KnownHostsFiles: files, User: "u", AgentSocket: "none", IdentityFiles: []string{"/nonexistent"}}.withDefaults()
 		if err != nil {
 			t.Fatal(err)
 		}
+		if command != "" {
+			target.KnownHostsCommand.Words = must(sshconfig.SplitCommand(command))
+			target.KnownHostsCommand.Tokens = sshconfig.Tokens{Name: host, Host: strings.ToLower(host), Port: strconv.Itoa(port), User: "u"}
+		}
 		d := new(Dialer)
 		keys := drawHostKeys(t, strings.ToLower(about), patterns)
 		// A certificate is not asked for where no authority is on record.
-		if !slices.Contains(d.loadHostKeys(target).algorithms(false), ssh.CertAlgoED25519v01) {
+		known, askErr := d.loadHostKeys(target).ask(context.Background(), askedForOrder, nil)
+		if askErr != nil || !slices.Contains(known.algorithms(false), ssh.CertAlgoED25519v01) {
 			keys = slices.DeleteFunc(keys, func(k ssh.Signer) bool { _, cert := k.PublicKey().(*ssh.Certificate); return cert })
 		}
 		server := startVerdictServer(t, keys)
@@ -210,8 +249,14 @@ func TestHostKeyVerdictIsThatOfOpenSSH(t *testing.T) {
 		if alias != "" {
 			args = append(args, "-o", "HostKeyAlias="+alias)
 		}
+		if command != "" {
+			args = append(args, "-o", "KnownHostsCommand="+command)
+		}
+		_ = os.Remove(asked)
 		out, _ := exec.Command(binary, append(args, "--", host, "true")...).CombinedOutput()
 		want := server.entered(t)
+		wantAsked, _ := os.ReadFile(asked)
+		_ = os.Remove(asked)
 
 		nc, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(server.port))
 		if err != nil {
@@ -221,7 +266,11 @@ func TestHostKeyVerdictIsThatOfOpenSSH(t *testing.T) {
 		if err == nil {
 			client.Close()
 		}
-		if got := server.entered(t); got != want {
+		got := server.entered(t)
+		gotAsked, _ := os.ReadFile(asked)
+		// A host that shows none of what is asked for here is not asked about any further.
+		if got != want || !strings.HasPrefix(string(wantAsked), string(gotAsked)) || got && len(gotAsked) < len(wantAsked) {
+			text += fmt.Sprintf("asked by ssh:\n%sby ours:\n%s", wantAsked, gotAsked)
 			t.Fatalf("let pass: %t, and ssh: %t\nhost %s port %d alias %q\nknown hosts:\n%s\nours: %v\nssh:\n%s", got, want, host, port, alias, text, err, out)
 		}
 	})

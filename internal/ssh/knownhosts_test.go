@@ -2,11 +2,13 @@ package ssh
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -45,7 +47,7 @@ func TestLinesThatAreNotUnderstoodArePassedOver(t *testing.T) {
 		file := writeKnown(t, "# a comment", line, "", "web1 KEY")
 		known := readKnownHosts([]string{file})
 		h := hostKeys{known: known, names: []string{"web1"}, host: "web1"}
-		if err := h.check(nil, testKeys()["host ed25519"].PublicKey()); err != nil {
+		if err := h.check(t.Context(), testKeys()["host ed25519"].PublicKey()); err != nil {
 			t.Errorf("%.60q: %v", line, err)
 		}
 		if len(known.passed) != 1 || !strings.Contains(known.passed[0], file+":2: ") || !strings.Contains(known.passed[0], reason) {
@@ -88,7 +90,7 @@ func TestRememberKeepsWhatItDoesNotUnderstand(t *testing.T) {
 		t.Errorf("error %v, file\n%s", err, after)
 	}
 	target := Target{Address: "WEB1", Port: 2222, KnownHostsFiles: []string{file}}
-	if fresh, err := new(Dialer).Unrecorded(target, key); fresh != nil || err != nil {
+	if fresh, err := new(Dialer).Unrecorded(t.Context(), target, key); fresh != nil || err != nil {
 		t.Errorf("unrecorded %v, error %v", fresh, err)
 	}
 }
@@ -97,7 +99,7 @@ func TestUnrecordedNeverTakesAnAuthorityForAChangedKey(t *testing.T) {
 	file := writeKnown(t, "@cert-authority *.example.test "+authorized("host authority"))
 	target := Target{Address: "web1.example.test", KnownHostsFiles: []string{file}}
 	plain := testKeys()["host ed25519"].PublicKey()
-	fresh, err := new(Dialer).Unrecorded(target, HostKey{Host: "web1.example.test", Key: plain})
+	fresh, err := new(Dialer).Unrecorded(t.Context(), target, HostKey{Host: "web1.example.test", Key: plain})
 	if err != nil || fresh == nil || !sameKey(fresh.Key, plain) {
 		t.Errorf("plain key: %v, %v", fresh, err)
 	}
@@ -106,12 +108,12 @@ func TestUnrecordedNeverTakesAnAuthorityForAChangedKey(t *testing.T) {
 		if err := cert.SignCert(rand.Reader, testKeys()["host authority"]); err != nil {
 			t.Fatal(err)
 		}
-		fresh, err := new(Dialer).Unrecorded(target, HostKey{Host: "web1.example.test", Key: cert})
+		fresh, err := new(Dialer).Unrecorded(t.Context(), target, HostKey{Host: "web1.example.test", Key: cert})
 		if err != nil || (fresh == nil) != want || fresh != nil && !sameKey(fresh.Key, plain) {
 			t.Errorf("certificate for %s: %v, %v", principal, fresh, err)
 		}
 	}
-	_, err = new(Dialer).Unrecorded(Target{Address: "web1", KnownHostsFiles: []string{writeKnown(t, "web1 KEY")}}, HostKey{"web1", testKeys()["other ed25519"].PublicKey()})
+	_, err = new(Dialer).Unrecorded(t.Context(), Target{Address: "web1", KnownHostsFiles: []string{writeKnown(t, "web1 KEY")}}, HostKey{"web1", testKeys()["other ed25519"].PublicKey()})
 	if err == nil || !strings.Contains(err.Error(), "ssh-keygen -R web1") {
 		t.Errorf("changed key: %v", err)
 	}
@@ -132,5 +134,36 @@ func BenchmarkKnownHostsOfAFleet(b *testing.B) {
 		for i := range 1000 {
 			k.matching(fmt.Sprintf("web%d", i))
 		}
+	}
+}
+
+// Which lines a KnownHostsCommand prints, and what it is told, is compared with ssh elsewhere.
+func TestKnownHostsCommand(t *testing.T) {
+	lines := writeKnown(t, "[10.0.0.1]:2222 KEY")
+	target := Target{
+		Address: "10.0.0.1", Port: 2222, KnownHostsFiles: []string{}, ConnectTimeout: time.Minute,
+		KnownHostsCommand: KnownHostsCommand{Words: []string{"/bin/cat", lines}},
+	}
+	check := func(words ...string) error {
+		if words != nil {
+			target.KnownHostsCommand.Words = words
+		}
+		return new(Dialer).loadHostKeys(target).check(t.Context(), testKeys()["host ed25519"].PublicKey())
+	}
+	if err := check(); err != nil {
+		t.Errorf("a key that it prints: %v", err)
+	}
+	var unknown *UnknownHostKeyError
+	if err := check("/bin/true"); !errors.As(err, &unknown) {
+		t.Errorf("a command that prints nothing: %v", err)
+	}
+	for _, words := range [][]string{{"/bin/sh", "-c", "cat " + lines + "; echo broken >&2; exit 3"}, {"cat", lines}, {"/bin/cat", "%q"}} {
+		if err := check(words...); err == nil || errors.As(err, &unknown) || !strings.Contains(err.Error(), "KnownHostsCommand") {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+	target.ConnectTimeout = 10 * time.Millisecond
+	if err := check("/bin/sleep", "60"); !errors.Is(err, ErrTimeout) {
+		t.Errorf("a command that does not end: %v", err)
 	}
 }

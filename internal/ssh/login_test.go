@@ -215,9 +215,9 @@ func TestKeysOfAnAgentThatAreNotWhatTheySeem(t *testing.T) {
 	}
 	for name, target := range map[string]Target{
 		"agent alone":     {},
-		"public key":      {IdentityFiles: []string{plainFile}, IdentitiesOnly: true},
+		"public key":      {IdentityFiles: []string{plainFile}},
 		"certificate":     {IdentityFiles: []string{certFile}, IdentitiesOnly: true},
-		"CertificateFile": {CertificateFiles: []string{certFile}, IdentityFiles: []string{plainFile}, IdentitiesOnly: true},
+		"CertificateFile": {CertificateFiles: []string{certFile}, IdentityFiles: []string{plainFile}},
 	} {
 		target.AgentSocket = socket
 		if err := loginTo(t, only(cert), target); err != nil {

@@ -34,12 +34,16 @@ type Target struct {
 	// IdentityFiles are the private keys to offer, or public keys whose private half the agent holds. They are
 	// offered before what else the agent has. Nil: ssh's default names in ~/.ssh, after the agent's keys.
 	IdentityFiles []string
+	// AgentFirst offers them as ssh does those of ssh_config: after the agent's other keys unless the agent has them, too.
+	AgentFirst bool
 	// IdentitiesOnly offers no key of the agent that is not among IdentityFiles.
 	IdentitiesOnly bool
 	// AgentSocket is the agent's socket; empty: $SSH_AUTH_SOCK; "none": no agent.
 	AgentSocket string
 	// KnownHostsFiles hold the trusted host keys; a missing file is an empty one. Nil: the user's and the system's.
 	KnownHostsFiles []string
+	// KnownHostsCommand prints lines that count as those of KnownHostsFiles do.
+	KnownHostsCommand KnownHostsCommand
 	// HostKeyAlias is the name to look up in KnownHostsFiles instead of the address and port.
 	HostKeyAlias string
 	// Password is asked once, when the server wants a password and no key was accepted; nil: there is none.

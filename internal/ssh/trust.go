@@ -58,7 +58,10 @@ func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 	if err != nil {
 		return HostKey{}, err
 	}
-	keys := d.loadHostKeys(t)
+	keys, err := d.loadHostKeys(t).ask(ctx, askedForOrder, nil)
+	if err != nil {
+		return HostKey{}, t.fail(PhaseHostKey, err, "")
+	}
 	algorithms := keys.algorithms(t.Legacy)
 	for _, a := range ecdsaHostKeys() {
 		if !slices.Contains(algorithms, a) {
@@ -69,7 +72,7 @@ func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	for _, key := range shared.seen {
-		if keys.check(nil, key) == nil {
+		if keys.check(ctx, key) == nil {
 			return HostKey{keys.names[0], key}, nil
 		}
 	}
@@ -219,12 +222,12 @@ func appendLines(file, text string) (err error) {
 
 // Unrecorded returns the key of a scan if it has yet to be recorded for t; nil if t is known by it already, or by a
 // certificate. A host that is on record with other keys, or whose key was revoked, is an error: it is not the host that it was.
-func (d *Dialer) Unrecorded(t Target, key HostKey) (*HostKey, error) {
+func (d *Dialer) Unrecorded(ctx context.Context, t Target, key HostKey) (*HostKey, error) {
 	t, err := t.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	err = d.loadHostKeys(t).check(nil, key.Key)
+	err = d.loadHostKeys(t).check(ctx, key.Key)
 	var unknown *UnknownHostKeyError
 	var changed *ChangedHostKeyError
 	switch {

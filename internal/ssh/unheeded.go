@@ -21,7 +21,6 @@ func unheeded(s *sshconfig.Settings) []string {
 	off := []string{"no", "false", "none", ""}
 	say("bindinterface", "not heeded; use BindAddress", off...)
 	say("proxyusefdpass", "not heeded: the command has to carry the connection itself", off...)
-	say("knownhostscommand", "not run: only files of known hosts are read", off...)
 	say("pkcs11provider", "not loaded: add the token's keys to an agent (ssh-add -s)", off...)
 	say("securitykeyprovider", "not loaded: security keys are used through an agent", append(off, "internal")...)
 	say("verifyhostkeydns", "DNS is not asked for host keys: known_hosts decides", append(off, "ask")...)

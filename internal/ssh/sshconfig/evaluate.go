@@ -215,7 +215,7 @@ func (e *evaluation) follow(name, canonical string) string {
 	}
 	for _, rule := range v.Words {
 		from, to, ok := strings.Cut(rule, ":")
-		if ok && matchList(name, from, true) && matchList(canonical, to, true) {
+		if ok && MatchList(name, from, true) && MatchList(canonical, to, true) {
 			return canonical
 		}
 	}

@@ -103,26 +103,26 @@ func (c criterion) holds(e *evaluation) (bool, error) {
 		return e.final, nil
 	case "host":
 		host, err := e.hostNow()
-		return err == nil && matchList(strings.ToLower(host), c.arg, true), err
+		return err == nil && MatchList(strings.ToLower(host), c.arg, true), err
 	case "originalhost":
-		return matchList(strings.ToLower(e.query.Host), c.arg, true), nil
+		return MatchList(strings.ToLower(e.query.Host), c.arg, true), nil
 	case "user":
-		return matchList(e.userNow(), c.arg, false), nil
+		return MatchList(e.userNow(), c.arg, false), nil
 	case "localuser":
-		return matchList(localUser(), c.arg, false), nil
+		return MatchList(localUser(), c.arg, false), nil
 	case "localnetwork":
 		return onNetwork(c.arg)
 	case "tagged":
-		return matchList(e.settings.Text("tag"), c.arg, false), nil
+		return MatchList(e.settings.Text("tag"), c.arg, false), nil
 	case "version":
-		return matchList(openSSH, c.arg, false), nil
+		return MatchList(openSSH, c.arg, false), nil
 	case "sessiontype":
 		if e.query.Command == "" {
-			return matchList("shell", c.arg, false), nil
+			return MatchList("shell", c.arg, false), nil
 		}
-		return matchList("exec", c.arg, false), nil
+		return MatchList("exec", c.arg, false), nil
 	case "command":
-		return matchList(e.query.Command, c.arg, false), nil
+		return MatchList(e.query.Command, c.arg, false), nil
 	}
 	return e.exec(c.arg)
 }

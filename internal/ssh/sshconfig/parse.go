@@ -116,7 +116,7 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 	}
 	kind, known := keywords[keyword]
 	if !known {
-		if !slices.ContainsFunc(p.ignored, func(list string) bool { return matchList(keyword, list, false) }) {
+		if !slices.ContainsFunc(p.ignored, func(list string) bool { return MatchList(keyword, list, false) }) {
 			p.config.Warnings = append(p.config.Warnings, fmt.Sprintf("%s: the keyword %s is not one of OpenSSH's up to 10.6, and is passed over", at, keyword))
 		}
 		return

@@ -18,6 +18,9 @@ type Tokens struct {
 	Key  string // HostKeyAlias: %k; "": Name
 	Port string // %p; "": 22
 	Jump string // ProxyJump: %j
+
+	// Check has what KnownHostsCommand alone knows, by the letters of the tokens: f, H, I, K and t.
+	Check map[byte]string
 }
 
 // Expand replaces the tokens in s.
@@ -39,6 +42,11 @@ func (t Tokens) Path(s string) (string, error) {
 		}
 		s = strings.TrimSuffix(strings.ReplaceAll(u.HomeDir, "%", "%%")+"/"+rest, "/")
 	}
+	return t.Variables(s)
+}
+
+// Variables replaces the tokens, and ${VARIABLES} of the environment, all of which must be set.
+func (t Tokens) Variables(s string) (string, error) {
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(s, "${")
@@ -130,6 +138,9 @@ func (t Tokens) token(c byte) (string, error) {
 	case 'T':
 		return "NONE", nil
 	case 'f', 'H', 'I', 'K', 't':
+		if value, known := t.Check[c]; known {
+			return value, nil
+		}
 		return "", errors.New("the token %" + string(c) + " is for KnownHostsCommand alone")
 	}
 	return "", fmt.Errorf("the token %%%c is not known", c)

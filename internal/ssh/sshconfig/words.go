@@ -33,16 +33,21 @@ func afterEquals(s string) string {
 	return s
 }
 
-// splitWords splits at blanks. Words may be quoted with ' or ", in part too; a backslash protects a quote, a backslash, and
-// outside of quotes a blank. A # at the beginning of a word begins a comment.
-func splitWords(s string) ([]string, error) {
+// splitWords is SplitCommand, but that a # at the beginning of a word begins a comment.
+func splitWords(s string) ([]string, error) { return split(s, true) }
+
+// SplitCommand splits at blanks. Words may be quoted with ' or ", in part too; a backslash protects a quote, a backslash, and
+// outside of quotes a blank.
+func SplitCommand(s string) ([]string, error) { return split(s, false) }
+
+func split(s string, comments bool) ([]string, error) {
 	var words []string
 	for i := 0; i < len(s); {
 		if s[i] == ' ' || s[i] == '\t' {
 			i++
 			continue
 		}
-		if s[i] == '#' {
+		if s[i] == '#' && comments {
 			break
 		}
 		var word strings.Builder
@@ -100,21 +105,30 @@ func MatchPattern(s, pattern string) bool {
 	return j == len(pattern)
 }
 
-// matchList reports whether s matches a list of patterns with commas between: none that begins with ! may match, and one
-// other must.
-func matchList(s, list string, lower bool) bool {
-	found := false
-	for pattern := range strings.SplitSeq(list, ",") {
+// longestPattern is from where on ssh takes a list with such a pattern for one that matches nothing (match.c).
+const longestPattern = 1023
+
+// MatchList is match_pattern_list of OpenSSH: it compares s with patterns that have commas between, in lower case if lower is set.
+// One must match, and none that begins with "!".
+func MatchList(s, list string, lower bool) bool {
+	matched := false
+	for len(list) > 0 {
+		var pattern string
+		pattern, list, _ = strings.Cut(list, ",")
+		pattern, negated := strings.CutPrefix(pattern, "!")
+		if len(pattern) >= longestPattern {
+			return false
+		}
 		if lower {
 			pattern = strings.ToLower(pattern)
 		}
-		pattern, negated := strings.CutPrefix(pattern, "!")
-		if MatchPattern(s, pattern) {
-			if negated {
-				return false
-			}
-			found = true
+		if !MatchPattern(s, pattern) {
+			continue
 		}
+		if negated {
+			return false
+		}
+		matched = true
 	}
-	return found
+	return matched
 }

@@ -1,0 +1,397 @@
+package ssh
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+	"pgregory.net/rapid"
+)
+
+// TestLoginsAreThoseOfOpenSSH logs in to a real sshd, by a real ssh and by ours, with drawn keys, certificates, agents, methods
+// and limits, and compares who gets in, by what, after which attempts. PROVISION_TEST_SSH names other ssh binaries, with colons
+// between; there are 20 logins unless -rapid.checks asks for another number. A failing case shrinks, and the flag that it prints
+// replays it.
+func TestLoginsAreThoseOfOpenSSH(t *testing.T) {
+	binaries := []string{"ssh"}
+	if list := os.Getenv("PROVISION_TEST_SSH"); list != "" {
+		binaries = strings.Split(list, ":")
+	}
+	lab := newLoginLab(t)
+	t.Setenv("HOME", lab.path("home"))
+	t.Setenv("SSH_AUTH_SOCK", lab.path("case/agent"))
+	few := flag.Lookup("rapid.checks").Value.String() == flag.Lookup("rapid.checks").DefValue
+	for _, name := range binaries {
+		binary, err := exec.LookPath(name)
+		if err != nil {
+			labLacks(t, "there is no ssh to compare with: install openssh-client")
+		}
+		logins, shrinking := 0, false
+		rapid.Check(t, func(t *rapid.T) {
+			if logins++; few && logins > 20 && !shrinking {
+				return
+			}
+			c := drawLogin(t, lab)
+			if wrong := c.compare(t, binary); wrong != "" {
+				shrinking = true
+				t.Fatal(wrong)
+			}
+		})
+	}
+}
+
+// A loginCase is what one login meets.
+type loginCase struct {
+	lab      *loginLab
+	t        *rapid.T
+	client   strings.Builder // lines of ssh_config
+	server   strings.Builder // lines of sshd_config
+	agent    testAgent
+	password string // "": none is given
+	locked   bool   // the passphrase is not known
+	shown    strings.Builder
+}
+
+func (c *loginCase) pick(label string, from ...string) string {
+	return rapid.SampledFrom(from).Draw(c.t, label)
+}
+
+func (c *loginCase) chance(label string, of int) bool {
+	return rapid.IntRange(0, of-1).Draw(c.t, label) == of-1
+}
+
+// put writes a file of the case.
+func (c *loginCase) put(name, text string) {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(c.lab.path(name)), 0o755), os.WriteFile(c.lab.path(name), []byte(text), 0o600)); err != nil {
+		c.t.Fatal(err)
+	}
+	if name == "case/authorized_keys" {
+		_ = os.Chmod(c.lab.path(name), 0o644)
+	}
+	fmt.Fprintf(&c.shown, "%s ", name)
+}
+
+func drawLogin(t *rapid.T, lab *loginLab) *loginCase {
+	c := &loginCase{lab: lab, t: t}
+	home := lab.path("home/.ssh")
+	if err := errors.Join(os.RemoveAll(lab.path("case")), os.RemoveAll(home), os.MkdirAll(home, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	c.drawServer()
+	c.drawKeys()
+	c.drawAgent()
+	c.drawMethods()
+	c.put("case/sshd_config", c.server.String())
+	c.put("case/config", lab.config("Host h\n"+c.client.String()))
+	return c
+}
+
+func (c *loginCase) set(b *strings.Builder, keyword string, values ...string) {
+	if v := c.pick(keyword, values...); v != "" {
+		fmt.Fprintf(b, " %s %s\n", keyword, v)
+	}
+}
+
+func (c *loginCase) drawServer() {
+	fmt.Fprintf(&c.server, "HostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPidFile none\nLogLevel VERBOSE\nPrintMotd no\nPrintLastLog no\n",
+		c.lab.path("host_key"), c.lab.path("case/authorized_keys"))
+	c.set(&c.server, "UsePAM", "yes", "yes", "no")
+	c.set(&c.server, "MaxAuthTries", "", "", "6", "4", "3", "2", "1", "20")
+	c.set(&c.server, "TrustedUserCAKeys", "", c.lab.path("authorities"))
+	c.set(&c.server, "PubkeyAcceptedAlgorithms", "", "", "", "", "-ssh-ed25519", "rsa-sha2-256", "-*cert*")
+	methods := c.pick("AuthenticationMethods", "", "", "", "publickey", "password", "keyboard-interactive", "publickey,password", "publickey,keyboard-interactive",
+		"publickey,publickey", "password,publickey", "keyboard-interactive,publickey", "password,keyboard-interactive", "keyboard-interactive,password",
+		"publickey,password publickey,keyboard-interactive", "keyboard-interactive,keyboard-interactive", "password,password", "publickey,publickey,password",
+		"publickey,password password,publickey")
+	if methods != "" {
+		fmt.Fprintf(&c.server, " AuthenticationMethods %s\n", methods)
+	}
+	// sshd does not start where a method that it is to ask for is off.
+	for _, off := range [][2]string{{"PasswordAuthentication", methodPassword}, {"KbdInteractiveAuthentication", methodAsk}, {"PubkeyAuthentication", methodKey}} {
+		if c.chance(off[0]+" off", 4) && !strings.Contains(methods, off[1]) {
+			fmt.Fprintf(&c.server, " %s no\n", off[0])
+		}
+	}
+	var lines string
+	for _, k := range c.lab.keys {
+		if c.chance("authorized "+k.name, 3) {
+			lines += c.pick("options", "", "", "", "cert-authority ", `from="10.0.0.1" `) + string(ssh.MarshalAuthorizedKey(k.signer.PublicKey()))
+		}
+	}
+	c.put("case/authorized_keys", lines)
+}
+
+// certificate draws one for a key.
+func (c *loginCase) certificate(k labKey) *ssh.Certificate {
+	cert := &ssh.Certificate{
+		Key: k.signer.PublicKey(), KeyId: "id", CertType: ssh.UserCert, ValidPrincipals: []string{c.pick("principal", labUser, labUser, labUser, "other", "*")},
+		ValidBefore: ssh.CertTimeInfinity,
+	}
+	switch c.pick("certificate", "good", "good", "good", "expired", "host", "later") {
+	case "expired":
+		cert.ValidBefore = uint64(time.Now().Unix()) - 100
+	case "later":
+		cert.ValidAfter = uint64(time.Now().Unix()) + 10000
+	case "host":
+		cert.CertType = ssh.HostCert
+	}
+	if err := cert.SignCert(rand.Reader, c.lab.authority); err != nil {
+		c.t.Fatal(err)
+	}
+	return cert
+}
+
+// key draws one of the keys.
+func (c *loginCase) key(label string) labKey {
+	return rapid.SampledFrom(c.lab.keys).Draw(c.t, label)
+}
+
+// writeKey draws the files of a key, and returns the name for IdentityFile.
+func (c *loginCase) writeKey(name string, k labKey) string {
+	public := string(ssh.MarshalAuthorizedKey(k.signer.PublicKey()))
+	form := c.pick("form", "plain", "plain", "plain", "with .pub", "encrypted", "only .pub", "named .pub", "missing", "a certificate")
+	switch form {
+	case "plain":
+		c.put(name, string(k.plain))
+	case "with .pub":
+		c.put(name, string(k.plain))
+		c.put(name+".pub", public)
+	case "encrypted":
+		c.put(name, string(k.encrypted))
+	case "only .pub":
+		c.put(name+".pub", public)
+	case "named .pub":
+		name += ".pub"
+		c.put(name, public)
+	case "a certificate":
+		name += "-cert.pub"
+		c.put(name, string(ssh.MarshalAuthorizedKey(c.certificate(k))))
+	}
+	if c.chance("-cert.pub", 4) {
+		c.put(name+"-cert.pub", string(ssh.MarshalAuthorizedKey(c.certificate(k))))
+	}
+	return c.lab.path(name)
+}
+
+func (c *loginCase) drawKeys() {
+	used := map[string]bool{} // a key in two files is offered twice by ssh, and once by us
+	fresh := func(label string) (labKey, bool) {
+		k := c.key(label)
+		if used[k.name] {
+			return k, false
+		}
+		used[k.name] = true
+		return k, true
+	}
+	for _, name := range []string{"id_rsa", "id_ecdsa", "id_ed25519"} {
+		if c.chance(name, 4) {
+			if k, ok := fresh("default"); ok {
+				c.writeKey("home/.ssh/"+name, k)
+			}
+		}
+	}
+	for i := range rapid.IntRange(0, 3).Draw(c.t, "identity files") {
+		if c.chance("none", 8) {
+			c.client.WriteString(" IdentityFile none\n")
+		} else if k, ok := fresh("named"); ok {
+			fmt.Fprintf(&c.client, " IdentityFile %s\n", c.writeKey(fmt.Sprintf("case/key%d-%s", i, k.name), k))
+		}
+	}
+	for i := range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(c.t, "certificate files") {
+		name := fmt.Sprintf("case/file%d-cert.pub", i)
+		if c.chance("exists", 6) {
+			name = "case/missing"
+		} else {
+			c.put(name, string(ssh.MarshalAuthorizedKey(c.certificate(c.key("certified")))))
+		}
+		fmt.Fprintf(&c.client, " CertificateFile %s\n", c.lab.path(name))
+	}
+	c.set(&c.client, "IdentitiesOnly", "", "", "yes")
+	c.locked = c.chance("passphrase not known", 3)
+	passphrase := labPassphrase + "\n"
+	if c.locked {
+		passphrase = ""
+	}
+	c.put("case/passphrase", passphrase)
+}
+
+func (c *loginCase) drawAgent() {
+	ring := agent.NewKeyring().(agent.ExtendedAgent)
+	c.agent = testAgent{ExtendedAgent: ring}
+	var held []string
+	for range rapid.SampledFrom([]int{0, 0, 1, 2, 3, 5}).Draw(c.t, "keys in the agent") {
+		k := c.key("in the agent")
+		if slices.Contains(held, k.name) {
+			continue
+		}
+		held = append(held, k.name)
+		added := agent.AddedKey{PrivateKey: k.private}
+		if c.chance("certificate in the agent", 4) {
+			added.Certificate = c.certificate(k)
+			if c.chance("with its key", 2) {
+				if err := ring.Add(agent.AddedKey{PrivateKey: k.private}); err != nil {
+					c.t.Fatal(err)
+				}
+			}
+		}
+		if err := ring.Add(added); err != nil {
+			c.t.Fatal(err)
+		}
+		if c.chance("will not sign", 5) {
+			c.agent.refuses = k.signer.PublicKey()
+		}
+	}
+	c.set(&c.client, "IdentityAgent", "", "", "", "", "none", "SSH_AUTH_SOCK", c.lab.path("case/agent"), c.lab.path("case/nowhere"))
+}
+
+func (c *loginCase) drawMethods() {
+	c.set(&c.client, "PubkeyAuthentication", "", "", "", "", "", "no", "unbound")
+	c.set(&c.client, "PasswordAuthentication", "", "", "", "no")
+	c.set(&c.client, "KbdInteractiveAuthentication", "", "", "", "no")
+	c.set(&c.client, "PreferredAuthentications", "", "", "", "publickey", "password", "keyboard-interactive", "password,publickey", "keyboard-interactive,publickey",
+		"password,keyboard-interactive,publickey", "publickey,password", "gssapi-with-mic,publickey", "none", "publickey,,password", "hostbased")
+	c.password = c.pick("password", "", labPassword, labPassword, labPassword, "wrong")
+	// A password of the playbook is given without a question, whatever these say.
+	if c.password == "" {
+		c.set(&c.client, "NumberOfPasswordPrompts", "", "", "0", "1", "2")
+		c.set(&c.client, "BatchMode", "", "", "yes")
+	}
+	c.put("case/password", c.password+"\n")
+}
+
+func (c *loginCase) describe() string {
+	var held []string
+	list, _ := c.agent.List()
+	for _, k := range list {
+		held = append(held, k.Format+" "+ssh.FingerprintSHA256(plainKey(must(ssh.ParsePublicKey(k.Blob)))))
+	}
+	refuses := ""
+	if c.agent.refuses != nil {
+		refuses = ", does not sign with " + ssh.FingerprintSHA256(c.agent.refuses)
+	}
+	var pairs []string
+	for _, k := range c.lab.keys {
+		pairs = append(pairs, ssh.FingerprintSHA256(k.signer.PublicKey()), k.name)
+	}
+	authorized, _ := os.ReadFile(c.lab.path("case/authorized_keys"))
+	for _, k := range c.lab.keys {
+		pairs = append(pairs, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.signer.PublicKey()))), k.name)
+	}
+	text := fmt.Sprintf("--- ssh_config\n%s--- sshd_config\n%s--- authorized_keys\n%s--- files %s\n--- agent %q%s\n--- password %q, passphrase known: %t\n",
+		c.client.String(), c.server.String(), authorized, c.shown.String(), held, refuses, c.password, !c.locked)
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// compare logs in twice, and says what differs.
+func (c *loginCase) compare(t *rapid.T, binary string) string {
+	closeAgent, err := c.lab.serveAgent(c.agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAgent()
+	wantIn, said, want, wantLog := c.lab.byOpenSSH(t, binary)
+	given := Target{}
+	if c.password != "" {
+		given.Password = func(context.Context) (string, error) { return c.password, nil }
+	}
+	if !c.locked {
+		given.Passphrase = func(context.Context, string) (string, error) { return labPassphrase, nil }
+	}
+	got, gotLog, err := c.lab.byProvision(t, given)
+	in := err == nil
+	wrong := ""
+	switch {
+	case c.refusals(got) > 1+partial(got):
+		wrong = "the password was given again after it had been refused"
+	case in == wantIn && slices.Equal(c.comparable(want), c.comparable(got)):
+	// Where ssh has used up its attempts for what is not tried again here, ours goes on.
+	case !wantIn && strings.Contains(wantLog, "maximum authentication attempts exceeded") && c.begins(c.comparable(got), c.comparable(want)):
+	case c.password != "" && keysRefused(want) >= maxKeysBeforePassword && (in || !wantIn || c.password == "wrong"):
+		// On purpose: a password of the playbook is tried before the attempts are used up.
+	default:
+		wrong = "another login"
+	}
+	if wrong == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s\n%s--- ssh: in: %t\n%s\n%s--- provision: in: %t, %v\n%s\n--- ssh's sshd\n%s--- provision's sshd\n%s",
+		wrong, c.describe(), wantIn, lines(want), said, in, err, lines(got), wantLog, gotLog)
+}
+
+// comparable leaves out where the two differ on purpose: a password is given once, and not at all where there is none; a key
+// that was refused or accepted is not offered again after a partial success.
+func (c *loginCase) comparable(attempts []attempt) []attempt {
+	var all []attempt
+	for _, a := range attempts {
+		switch {
+		case a.method == "none":
+		case a.method != "publickey" && (a.verdict == "Failed" || a.verdict == "Postponed"):
+		case a.method == "publickey" && partial(all) > 0 && slices.ContainsFunc(all, func(b attempt) bool { return a.key == b.key }):
+		default:
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func (c *loginCase) begins(all, first []attempt) bool {
+	return len(all) >= len(first) && slices.Equal(all[:len(first)], first)
+}
+
+// keysRefused counts the keys that the host has seen and not taken.
+func keysRefused(attempts []attempt) int {
+	n := 0
+	for _, a := range attempts {
+		if a.verdict == "Failed" && a.method == methodKey {
+			n++
+		}
+	}
+	return n
+}
+
+// refusals counts how often a password was refused.
+func (c *loginCase) refusals(attempts []attempt) int {
+	n := 0
+	for _, a := range attempts {
+		if a.verdict == "Failed" && a.method != "publickey" && a.method != "none" {
+			n++
+		}
+	}
+	return n
+}
+
+func partial(attempts []attempt) int {
+	n := 0
+	for _, a := range attempts {
+		if a.verdict == "Partial" {
+			n++
+		}
+	}
+	return n
+}
+
+func lines(attempts []attempt) string {
+	var b strings.Builder
+	for _, a := range attempts {
+		fmt.Fprintln(&b, a)
+	}
+	return b.String()
+}
