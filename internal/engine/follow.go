@@ -106,6 +106,10 @@ type listener interface {
 	output(number int, stream int, text []byte) // stream 1 is stdout, 2 stderr
 }
 
+// wordLimit is the most bytes of a program in one word. Where printf is a program, as it is for mksh, an argument takes 128 KiB at most
+// (execve(2)), and no shell is quick with words of megabytes.
+const wordLimit = 32 << 10
+
 // Launch writes a program to the host, starts it detached, and follows it to its end.
 func (s *Session) launch(ctx context.Context, p *program, text string, pos *position, to listener) error {
 	var b strings.Builder
@@ -115,7 +119,11 @@ func (s *Session) launch(ctx context.Context, p *program, text string, pos *posi
 	fmt.Fprintf(&b, "ID=%s DIR=$RUN/run-%s\n", p.id, p.id)
 	b.WriteString("if umask 077 && make_run_directory &&\n")
 	// The file for a fault is written in place later, when there may be no room for a new one.
-	fmt.Fprintf(&b, "printf '%%512s\\n' '' >\"$DIR/fault\" && printf '%%s' %s >\"$DIR/program\"; then\numask 022\n", shell.Quote(text))
+	b.WriteString("printf '%512s\\n' '' >\"$DIR/fault\" && {\n")
+	for at := 0; at < len(text); at += wordLimit {
+		fmt.Fprintf(&b, "printf '%%s' %s &&\n", shell.Quote(text[at:min(at+wordLimit, len(text))]))
+	}
+	b.WriteString("true\n} >\"$DIR/program\"; then\numask 022\n")
 	b.WriteString("launch \"$ID\" \"$DIR/program\"\nfollow \"$ID\" \"$DIR\" 0 0 0 0\nmark 0 0\nelse no_room \"$DIR\" 65536 >&2; rm -rf \"$DIR\"; mark 0 1; fi\n} </dev/null\n")
 	return s.followed(ctx, b.String(), pos, to)
 }

@@ -104,7 +104,7 @@ started() {
 	# The name, in parentheses, may hold spaces and parentheses of its own.
 	set -f
 	# shellcheck disable=SC2086
-	set -- ${started_line##*) }
+	set -- ${started_line##*\) }
 	set +f
 	[ "$1" = Z ] || printf '%s\n' "${20}"
 }
@@ -130,7 +130,7 @@ kill_tree() {
 	for kill_stat in /proc/[0-9]*/stat; do
 		IFS= read -r kill_line <"$kill_stat" 2>/dev/null || continue
 		kill_child=${kill_line%% *}
-		kill_rest=${kill_line##*) ? }
+		kill_rest=${kill_line##*\) ? }
 		if [ "${kill_rest%% *}" = "$2" ] && [ "$kill_child" != "$$" ]; then
 			(kill_tree "$1" "$kill_child")
 		fi

@@ -80,12 +80,17 @@ func (w *programWriter) entry(e *entry) {
 	w.bodies = map[string]string{}
 	calls := make([]caseCalls, len(e.cases))
 	for i, c := range e.cases {
-		calls[i].ops = w.function(fmt.Sprintf("ops_%d_%d", e.number, i), e, fmt.Sprint(i), c.change.Ops)
+		calls[i].ops = w.function(fmt.Sprintf("ops_%d", i), e, fmt.Sprint(i), c.change.Ops)
 		for j, ev := range e.events {
-			calls[i].events = append(calls[i].events, w.function(fmt.Sprintf("event_%d_%d_%d", e.number, i, j), e, fmt.Sprintf("%d.%d", i, j), c.handlers[ev.event]))
+			calls[i].events = append(calls[i].events, w.function(fmt.Sprintf("event_%d_%d", i, j), e, fmt.Sprintf("%d.%d", i, j), c.handlers[ev.event]))
 		}
 	}
-	fmt.Fprintf(w, "step_%d() {\n", e.number)
+	if e.probe != "" {
+		fmt.Fprintf(w, "PROBE=%s\n", shell.Quote(e.probe))
+	}
+	// Each step redefines the functions of the one before it: what a shell holds it copies at each fork, so that a program whose steps
+	// stayed in memory would take a time that grows with the square of their number.
+	w.WriteString("step() {\n")
 	fmt.Fprintf(w, "begin %d %s %d\n", e.number, shell.Quote(oneLine(e.addr)), bit(e.repeatable))
 	if e.gate != "" {
 		fmt.Fprintf(w, "if ! owed %s; then end skipped 0 ''; return; fi\n", e.gate)
@@ -114,7 +119,7 @@ func (w *programWriter) entry(e *entry) {
 		fmt.Fprintf(w, "paid %s\n", e.gate)
 	}
 	w.WriteString("if [ \"$CHANGED\" = 1 ]; then end changed 0 \"$STATEMENT\"; else end unchanged 0 \"$STATEMENT\"; fi\n}\n")
-	fmt.Fprintf(w, "step_%d\n", e.number)
+	w.WriteString("step\n")
 }
 
 // look writes the probe, and what happens if the state cannot be told.
@@ -123,7 +128,7 @@ func (w *programWriter) look(e *entry) {
 		w.WriteString("STATEMENT=\n")
 		return
 	}
-	fmt.Fprintf(w, "look %s\n", shell.Words(e.runAs, e.probe))
+	fmt.Fprintf(w, "look %s\n", shell.Quote(e.runAs))
 	w.WriteString("if [ \"$STATUS\" -ne 0 ]; then end blind \"$STATUS\" ''; ")
 	w.giveUp(e)
 	w.WriteString("fi\n")
@@ -239,11 +244,12 @@ func (w *programWriter) function(name string, e *entry, place string, ops []step
 	body := &programWriter{}
 	for k, op := range ops {
 		at := fmt.Sprintf("%d.%s.%d", e.number, place, k)
+		last := k == len(ops)-1
 		switch op := op.(type) {
 		case steps.Run:
-			body.run(e, at, op)
+			body.run(e, at, op, last)
 		case steps.Put:
-			body.put(e, at, op)
+			body.put(e, at, op, last)
 		case steps.Reboot: // ends the program, see caseBody
 			body.WriteString(":\n")
 		}
@@ -257,7 +263,8 @@ func (w *programWriter) function(name string, e *entry, place string, ops []step
 	return name
 }
 
-func (w *programWriter) run(e *entry, at string, op steps.Run) {
+// run writes an operation. The last one needs no process of its own beside that of the operations.
+func (w *programWriter) run(e *entry, at string, op steps.Run, last bool) {
 	exports, input := `""`, `""`
 	if len(op.Env) > 0 {
 		var text strings.Builder
@@ -275,12 +282,15 @@ func (w *programWriter) run(e *entry, at string, op steps.Run) {
 	if op.Stdin != nil {
 		input = w.content(at+".in", *op.Stdin)
 	}
+	if last && e.runAs == "" {
+		fmt.Fprintf(w, "run_here %s %s %s\n", exports, input, shell.Quote(op.Script))
+		return
+	}
 	// Not "fragment … || return": that would switch off the set -e of the script.
 	fmt.Fprintf(w, "fragment %s %s %s %s\nSTATUS=$?\n[ \"$STATUS\" -eq 0 ] || return \"$STATUS\"\n", shell.Quote(e.runAs), exports, input, shell.Quote(op.Script))
 }
 
-func (w *programWriter) put(e *entry, at string, op steps.Put) {
-	input := w.content(at+".put", op.Content)
+func (w *programWriter) put(e *entry, at string, op steps.Put, last bool) {
 	newMode := "644"
 	if op.Content.Local == nil && op.Content.Text.Sensitive() {
 		newMode = "600"
@@ -290,12 +300,31 @@ func (w *programWriter) put(e *entry, at string, op steps.Put) {
 		backup = "1"
 	}
 	call := "put " + shell.Words(op.Path, op.Owner, op.Group, op.Mode, newMode, op.Validate, backup)
-	fmt.Fprintf(w, "fragment %s \"\" %s %s || return\n", shell.Quote(e.runAs), input, shell.Quote(call))
+	if e.runAs != "" {
+		fmt.Fprintf(w, "fragment %s \"\" %s %s || return\n", shell.Quote(e.runAs), w.content(at+".put", op.Content), shell.Quote(call))
+		return
+	}
+	if inline(&op.Content) {
+		// The shell that runs the operations writes the content itself.
+		fmt.Fprintf(w, "put_text() {\n%s\n}\n", shell.Printf([]byte(op.Content.Text.Reveal())))
+		call += " put_text"
+	} else {
+		call += " <" + w.content(at+".put", op.Content)
+	}
+	if !last {
+		call = "(" + call + ") || return"
+	}
+	fmt.Fprintf(w, "%s\n", call)
+}
+
+// inline tells whether content can be a part of the program.
+func inline(c *steps.Content) bool {
+	return c.Local == nil && c.Tree == nil && !c.Text.Sensitive() && len(c.Text.Reveal()) <= inlineLimit
 }
 
 // content makes content available as a file on the host and returns its path as a word of sh.
 func (w *programWriter) content(name string, c steps.Content) string {
-	if c.Local == nil && c.Tree == nil && !c.Text.Sensitive() && len(c.Text.Reveal()) <= inlineLimit {
+	if inline(&c) {
 		file := `"$DIR/` + name + `"`
 		fmt.Fprintf(w, "{ %s\n} >%s || return\n", shell.Printf([]byte(c.Text.Reveal())), file)
 		return file

@@ -141,11 +141,22 @@ end() {
 	NUMBER= BEGUN=
 }
 
-# look USER TEXT: run a probe, setting STATUS and STATEMENT; what it says on stderr is part of the
+# look USER: run the probe of the step, PROBE, setting STATUS and STATEMENT; what it says on stderr is part of the
 # step's output.
 look() {
-	STATEMENT=$(fragment "$1" "" "" "$2" 2>>"$DIR/out.$NUMBER.2" </dev/null)
+	if [ -z "$1" ]; then
+		STATEMENT=$(eval "$PROBE" 2>>"$DIR/out.$NUMBER.2" </dev/null)
+	else
+		STATEMENT=$(fragment "$1" "" "" "$PROBE" 2>>"$DIR/out.$NUMBER.2" </dev/null)
+	fi
 	STATUS=$?
+}
+
+# run_here EXPORTS INPUT TEXT: as fragment, for our own user, and in the process that calls it: its last command.
+run_here() {
+	if [ -n "$1" ]; then . "$1" || exit 1; fi
+	if [ -n "$2" ]; then exec <"$2" || exit 1; fi
+	eval "$3"
 }
 
 # owe NAME…: notifications that steps are owed if this one changes something; on disk before it does. OWED_NEW: those that nobody

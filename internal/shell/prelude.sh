@@ -125,17 +125,17 @@ login_variable() {
 	esac
 }
 
-# path_type PATH: absent, file, directory, symlink, other; or status 1 if it could not be told,
-# because a directory on the way may not be searched.
+# path_type PATH: sets TYPE to absent, file, directory, symlink or other; status 1 if it could not be told, because a directory
+# on the way may not be searched.
 path_type() {
 	if [ -h "$1" ]; then
-		echo symlink
+		TYPE=symlink
 	elif [ -f "$1" ]; then
-		echo file
+		TYPE=file
 	elif [ -d "$1" ]; then
-		echo directory
+		TYPE=directory
 	elif [ -e "$1" ]; then
-		echo other
+		TYPE=other
 	else
 		path_up=${1%/*}
 		while [ -n "$path_up" ] && [ ! -e "$path_up" ] && [ ! -h "$path_up" ]; do
@@ -145,7 +145,7 @@ path_type() {
 			printf '%s: permission denied\n' "$path_up" >&2
 			return 1
 		fi
-		echo absent
+		TYPE=absent
 	fi
 }
 
@@ -234,27 +234,27 @@ attributes() {
 	A_size=${A_all%%:*}
 }
 
-# sum_of FILE: its SHA-256 in hexadecimal.
+# sum_of FILE: sets SUM to its SHA-256 in hexadecimal.
 sum_of() {
 	sum_left=${BATCH_sums-}
 	while [ -n "$sum_left" ]; do
-		sum_line=${sum_left%%"$NL"*}
-		sum_left=${sum_left#"$sum_line"}
+		SUM=${sum_left%%"$NL"*}
+		sum_left=${sum_left#"$SUM"}
 		sum_left=${sum_left#"$NL"}
-		if [ "${sum_line#*  }" = "$1" ]; then
-			printf '%s\n' "${sum_line%% *}"
+		if [ "${SUM#*  }" = "$1" ]; then
+			SUM=${SUM%% *}
 			return 0
 		fi
 	done
-	sum_line=$(sha256sum <"$1") || return 1
-	printf '%s\n' "${sum_line%% *}"
+	SUM=$(sha256sum <"$1") || return 1
+	SUM=${SUM%% *}
 }
 
-# salted_sum_of FILE: SHA-256 over the run's salt followed by the file: for content that is secret.
+# salted_sum_of FILE: sets SUM to the SHA-256 over the run's salt followed by the file: for content that is secret.
 salted_sum_of() {
 	[ -r "$1" ] || { printf '%s: cannot be read\n' "$1" >&2; return 1; }
-	sum_line=$({ printf '%s' "$SALT"; cat "$1"; } | sha256sum) || return 1
-	printf '%s\n' "${sum_line%% *}"
+	SUM=$({ printf '%s' "$SALT"; cat "$1"; } | sha256sum) || return 1
+	SUM=${SUM%% *}
 }
 
 # detail NAME FILE: the content of a file for the diff that a person sees, at most 256 KiB. Sent

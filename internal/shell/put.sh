@@ -1,5 +1,5 @@
-# put PATH OWNER GROUP MODE NEWMODE VALIDATE BACKUP: write standard input to a file, atomically. MODE "" keeps
-# that of an existing file; NEWMODE is for a new one. A file that is a mount point cannot be replaced: it is
+# put PATH OWNER GROUP MODE NEWMODE VALIDATE BACKUP [WRITER]: write standard input, or what the function WRITER prints, to a file,
+# atomically. MODE "" keeps that of an existing file; NEWMODE is for a new one. A file that is a mount point cannot be replaced: it is
 # written in place.
 put() {
 	put_dir=${1%/*}
@@ -16,7 +16,7 @@ put() {
 	trap 'rm -f -- "$put_temp" "$put_temp.old"; exit 143' HUP INT TERM
 	put_copy "$@"
 	put_status=$?
-	rm -f -- "$put_temp" "$put_temp.old"
+	[ "$put_status$put_mounted" = 0 ] || rm -f -- "$put_temp" "$put_temp.old"
 	trap - HUP INT TERM
 	[ "$put_status" -eq 0 ] || exit 1
 }
@@ -36,10 +36,14 @@ put_copy() {
 		fi
 	fi
 	put_attributes "$2" "$3" "$put_mode" "$put_temp" || return 1
-	cat >&3 || return 1
+	${8:-cat} >&3 || {
+		# A shell's own printf does not say why.
+		[ -z "${8:-}" ] || no_room "${put_temp%/*}" 65536 >&2
+		return 1
+	}
 	exec 3>&-
-	# Writing clears setuid, setgid and capabilities.
-	chmod "$put_mode" "$put_temp" || return 1
+	# Writing clears setuid and setgid, and capabilities.
+	case $put_mode in ????) chmod "$put_mode" "$put_temp" || return 1 ;; esac
 	[ -z "$put_old" ] || [ "$F_UID" != 0 ] || cp --attributes-only --preserve=xattr -- "$1" "$put_temp" 2>/dev/null
 	if [ -n "$6" ]; then put_validate "$1" "$6" || return 1; fi
 	if [ -n "$7" ] && [ -f "$1" ]; then put_backup "$1" || return 1; fi

@@ -138,11 +138,11 @@ func (a *archive) names() *kit.Ownership { return &kit.Ownership{Owner: a.Owner,
 
 func (a *archive) Probe() string {
 	if a.Creates != "" {
-		return fmt.Sprintf("t=$(path_type %s) || exit 1\nif [ \"$t\" = absent ]; then say unpacked no; else say unpacked yes; exit 0; fi\n", shell.Quote(a.Creates)) + a.probeFile(false) + a.names().ProbeNames(false)
+		return fmt.Sprintf("path_type %s || exit 1; t=$TYPE\nif [ \"$t\" = absent ]; then say unpacked no; else say unpacked yes; exit 0; fi\n", shell.Quote(a.Creates)) + a.probeFile(false) + a.names().ProbeNames(false)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "p=%s\n", shell.Quote(a.stamp()))
-	b.WriteString(`t=$(path_type "$p") || exit 1
+	b.WriteString(`path_type "$p" || exit 1; t=$TYPE
 s=-
 if [ "$t" = file ]; then
 	IFS= read -r s <"$p" || [ -n "$s" ] || exit 1
@@ -159,10 +159,10 @@ func (a *archive) probeFile(sum bool) string {
 	if a.File == "" {
 		return ""
 	}
-	script := fmt.Sprintf("f=%s\nt=$(path_type \"$f\") || exit 1\n", shell.Quote(a.File)) +
+	script := fmt.Sprintf("f=%s\npath_type \"$f\" || exit 1; t=$TYPE\n", shell.Quote(a.File)) +
 		"[ ! -f \"$f\" ] || t=file\nsay file \"$t\"\n[ \"$t\" != absent ] || need file \"$f\"\n"
 	if sum {
-		script += "[ \"$t\" != file ] || { s=$(sum_of \"$f\") || exit 1; say sum \"$s\"; }\n"
+		script += "[ \"$t\" != file ] || { sum_of \"$f\" || exit 1; s=$SUM; say sum \"$s\"; }\n"
 	}
 	return script
 }

@@ -175,7 +175,7 @@ esac
 d=$h/.ssh p=$h/.ssh/authorized_keys
 # Root may look everywhere but on a network file system (root_squash of exports(5)).
 refused="$d cannot be looked into; if the home is on a network file system, set run_as = \"$n\" on the step"
-t=$(path_type "$d") || fail "$refused"
+path_type "$d" || fail "$refused"; t=$TYPE
 case $t in
 absent)
 	nothing
@@ -185,7 +185,7 @@ absent)
 directory) t=$(stat -c '%U %a' -- "$d") || exit 1 ;;
 esac
 say directory "$t"
-k=$(path_type "$p") || fail "$refused"
+path_type "$p" || fail "$refused"; k=$TYPE
 case $k in
 absent)
 	say file absent

@@ -106,10 +106,10 @@ func (c *command) Probe() string {
 	}
 	var b strings.Builder
 	if c.Creates != "" {
-		fmt.Fprintf(&b, "t=$(path_type %s) || exit 1\n[ \"$t\" = absent ] || { say skip creates; exit 0; }\n", shell.Quote(c.Creates))
+		fmt.Fprintf(&b, "path_type %s || exit 1; t=$TYPE\n[ \"$t\" = absent ] || { say skip creates; exit 0; }\n", shell.Quote(c.Creates))
 	}
 	if c.Removes != "" {
-		fmt.Fprintf(&b, "t=$(path_type %s) || exit 1\n[ \"$t\" != absent ] || { say skip removes; exit 0; }\n", shell.Quote(c.Removes))
+		fmt.Fprintf(&b, "path_type %s || exit 1; t=$TYPE\n[ \"$t\" != absent ] || { say skip removes; exit 0; }\n", shell.Quote(c.Removes))
 	}
 	if c.Unless != "" {
 		fmt.Fprintf(&b, "if ( login_environment; %seval %s ) >/dev/null 2>&1; then say skip unless; exit 0; fi\n", c.chdir("exit 1"), shell.Quote(c.Unless))

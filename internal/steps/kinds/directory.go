@@ -83,7 +83,7 @@ func (d *directory) Requires() []steps.Thing {
 func (d *directory) Probe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "p=%s\n", shell.Quote(d.Path))
-	b.WriteString("t=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
+	b.WriteString("path_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n")
 	if d.State == "absent" {
 		return b.String()
 	}

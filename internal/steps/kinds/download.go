@@ -82,10 +82,10 @@ func (d *download) fileBehind() string {
 func (d *download) Probe() string {
 	var b strings.Builder
 	b.WriteString(d.fileBehind())
-	b.WriteString("t=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
+	b.WriteString("path_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n")
 	b.WriteString("if [ \"$t\" = absent ]; then\n" + kit.ProbeParent + d.ProbeNames(false) + "exit 0\nfi\n[ \"$t\" = file ] || exit 0\n")
 	if d.SHA256 != "" {
-		b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
+		b.WriteString("sum_of \"$p\" || exit 1; s=$SUM\nsay sum \"$s\"\n")
 	}
 	return b.String() + d.Ownership.ProbeAttributes()
 }
@@ -188,7 +188,7 @@ func verifySum(sum, file string) string {
 	if sum == "" {
 		return ""
 	}
-	return fmt.Sprintf("s=$(sum_of %s) || exit 1\n[ \"$s\" = %s ] || fail \"the SHA-256 of the download is $s, not %s: check the URL, then sha256\"\n", file, sum, sum)
+	return fmt.Sprintf("sum_of %s || exit 1; s=$SUM\n[ \"$s\" = %s ] || fail \"the SHA-256 of the download is $s, not %s: check the URL, then sha256\"\n", file, sum, sum)
 }
 
 var (

@@ -134,7 +134,7 @@ func (s *file) Requires() []steps.Thing {
 
 func (s *file) Probe() string {
 	if s.State == "absent" {
-		return fmt.Sprintf("p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path)) +
+		return fmt.Sprintf("p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(s.Path)) +
 			"[ \"$t\" != file ] || " + kit.ProbeMounted
 	}
 	return s.whole().Probe()

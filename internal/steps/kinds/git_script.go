@@ -35,7 +35,7 @@ func (g *git) setup(operation bool) string {
 func (g *git) Probe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "dest=%s\n", shell.Quote(g.Dest))
-	b.WriteString(`t=$(path_type "$dest") || exit 1
+	b.WriteString(`path_type "$dest" || exit 1; t=$TYPE
 if [ "$t" = directory ] && [ ! -e "$dest/.git" ]; then
 	if e=$(ls -A "$dest") && [ -z "$e" ]; then t=empty; elif [ -z "$e" ]; then exit 1; fi
 fi

@@ -115,7 +115,7 @@ func (s *ini) Probe() string {
 			values = append(values, v.Value.Reveal())
 		}
 	}
-	fmt.Fprintf(&b, "p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(s.Path))
+	fmt.Fprintf(&b, "p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(s.Path))
 	b.WriteString("if [ \"$t\" = absent ]; then\n")
 	switch {
 	case s.State == "absent":
@@ -166,5 +166,5 @@ fi
 `, i+1, i+1)
 	}
 	// The sum of the whole is salted, too: the secrets are in it.
-	return b.String() + strings.Replace(kit.ProbeEdit, "$(sum_of", "$(salted_sum_of", 1)
+	return b.String() + strings.Replace(kit.ProbeEdit, "sum_of", "salted_sum_of", 1)
 }

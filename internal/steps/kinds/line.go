@@ -117,7 +117,7 @@ func (l *line) Requires() []steps.Thing {
 // as it should be.
 func (l *line) Probe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(l.Path))
+	fmt.Fprintf(&b, "p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(l.Path))
 	b.WriteString("if [ \"$t\" = absent ]; then\n")
 	switch {
 	case l.State == "absent":

@@ -194,7 +194,7 @@ func (p *pip) Probe() string {
 	if p.Virtualenv != "" {
 		fmt.Fprintf(&b, "base=%s\n", shell.Quote(p.Python))
 		b.WriteString(p.setPython(""))
-		b.WriteString("t=$(path_type \"$py\") || exit 1\n[ \"$t\" != symlink ] || [ -e \"$py\" ] || t=absent\n")
+		b.WriteString("path_type \"$py\" || exit 1; t=$TYPE\n[ \"$t\" != symlink ] || [ -e \"$py\" ] || t=absent\n")
 		b.WriteString("if [ \"$t\" = absent ]; then\nsay virtualenv no\n" + p.absent() + "have \"$base\" || need command \"$base\"\nexit 0\nfi\n")
 	} else {
 		b.WriteString(p.setPython("\n" + p.absent() + "need command \"$py\"; exit 0"))

@@ -180,19 +180,19 @@ apk)
 *) p=%s k= ;;
 esac
 `, shell.Quote(r.path("apt")), shell.Quote(r.keyPath()), shell.Quote(r.path("zypper")), shell.Quote(r.BaseURL), shell.Quote(r.path("yum")))
-	b.WriteString(`t=$(path_type "$p") || exit 1
+	b.WriteString(`path_type "$p" || exit 1; t=$TYPE
 say type "$t"
 if [ "$t" = file ]; then
-	s=$(sum_of "$p") || exit 1
+	sum_of "$p" || exit 1; s=$SUM
 	say sum "$s"
 fi
 `)
 	if r.State == "absent" {
 		return b.String()
 	}
-	b.WriteString("if [ -n \"$k\" ]; then\n\tt=$(path_type \"$k\") || exit 1\n\tsay key \"$t\"\n")
+	b.WriteString("if [ -n \"$k\" ]; then\n\tpath_type \"$k\" || exit 1; t=$TYPE\n\tsay key \"$t\"\n")
 	if r.armored() {
-		b.WriteString("\t[ \"$t\" != file ] || { s=$(sum_of \"$k\") || exit 1; say key_sum \"$s\"; }\n")
+		b.WriteString("\t[ \"$t\" != file ] || { sum_of \"$k\" || exit 1; s=$SUM; say key_sum \"$s\"; }\n")
 	}
 	b.WriteString("fi\n")
 	if len(r.URIs) > 0 && r.Enabled {

@@ -319,7 +319,7 @@ func (s *sourceBuild) script(f *steps.Facts) string {
 	}
 	if sum != "" {
 		// What an earlier run left may have been damaged since.
-		fmt.Fprintf(&b, "s=$(sum_of \"$w/archive\") || exit 1\n[ \"$s\" = %s ] || { rm -f -- \"$w/archive\"; fail \"the archive in $w was damaged, and is gone now; run again\"; }\n", sum)
+		fmt.Fprintf(&b, "sum_of \"$w/archive\" || exit 1; s=$SUM\n[ \"$s\" = %s ] || { rm -f -- \"$w/archive\"; fail \"the archive in $w was damaged, and is gone now; run again\"; }\n", sum)
 	}
 	if s.BuildUser != "" {
 		b.WriteString("[ \"$F_UID\" = 0 ] || fail 'build_user needs root: set become = true'\n")

@@ -150,13 +150,13 @@ func (s *supervisorProgram) Probe() string {
 	var b strings.Builder
 	b.WriteString(supervisorScript)
 	b.WriteString(s.find() + " || exit 0\n")
-	b.WriteString("say config \"$config\"\nsay ini \"$ini\"\np=$ini\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n")
+	b.WriteString("say config \"$config\"\nsay ini \"$ini\"\np=$ini\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n")
 	if s.State != "absent" {
 		b.WriteString("if [ \"$t\" = absent ]; then\n" + kit.ProbeParent + "elif [ \"$t\" = file ]; then\n")
 		if text := s.text(); text.Sensitive() {
-			b.WriteString("s=$(salted_sum_of \"$p\") || exit 1\nsay sum \"$s\"\nm=$(stat -c %a -- \"$p\") || exit 1\nsay mode \"$m\"\n")
+			b.WriteString("salted_sum_of \"$p\" || exit 1; s=$SUM\nsay sum \"$s\"\nm=$(stat -c %a -- \"$p\") || exit 1\nsay mode \"$m\"\n")
 		} else {
-			b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n[ \"$s\" = " + text.Sum(nil) + " ] || {\n" + kit.ProbeDetail + "}\n")
+			b.WriteString("sum_of \"$p\" || exit 1; s=$SUM\nsay sum \"$s\"\n[ \"$s\" = " + text.Sum(nil) + " ] || {\n" + kit.ProbeDetail + "}\n")
 		}
 		b.WriteString("fi\n[ ! -e \"$new\" ] || say unfinished yes\n")
 		if s.User != "" {

@@ -91,7 +91,7 @@ supervisor_find() {
 			[ ! -e "$config" ] || break
 		done
 	else
-		t=$(path_type "$config") || exit 1
+		path_type "$config" || exit 1; t=$TYPE
 		[ "$t" != absent ] || config=
 	fi
 	[ -n "$config" ] && have "$ctl" || {

@@ -7,7 +7,7 @@
 # PATH", "owner PATH"; and of every secret "secret SUM PATH", salted. With a first argument, also "extra PATH" for what the manifest
 # does not name; the arguments are then directories that are not looked into.
 sync_state() {
-	t=$(path_type "$dest") || exit 1
+	path_type "$dest" || exit 1; t=$TYPE
 	say dest "$t"
 	[ "$t" = directory ] || return 0
 	for sync_tool in awk sha256sum stat tr xargs; do
@@ -62,7 +62,7 @@ $sync_found" in
 absent '*)
 		while IFS= read -r sync_line; do
 			case $sync_line in
-			'absent '*) path_type "${sync_line#absent }" >/dev/null || exit 1 ;;
+			'absent '*) path_type "${sync_line#absent }" || exit 1 ;;
 			esac
 		done <<-EOF || exit 1
 			$sync_found
@@ -79,7 +79,7 @@ sync_secrets() {
 	[ -n "$secrets" ] || return 0
 	while IFS= read -r sync_path; do
 		[ -f "./$sync_path" ] && [ ! -h "./$sync_path" ] || continue
-		sync_sum=$(salted_sum_of "./$sync_path") || exit 1
+		salted_sum_of "./$sync_path" || exit 1; sync_sum=$SUM
 		say secret "$sync_sum $sync_path"
 	done <<-EOF || exit 1
 		$secrets
@@ -112,7 +112,7 @@ sync_sent() {
 			*) [ -f "./$sync_path" ] && [ ! -h "./$sync_path" ] || continue ;;
 			esac
 			if [ "$sync_sum" != - ]; then
-				sync_now=$(sum_of "./$sync_path") || exit 1
+				sum_of "./$sync_path" || exit 1; sync_now=$SUM
 				[ "$sync_now" = "$sync_sum" ] || continue
 			fi
 			say dropped "$sync_path"

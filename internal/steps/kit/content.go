@@ -22,7 +22,7 @@ type File struct {
 // for it. The content is sent for the diff if it differs and everybody may see it.
 func (c *File) Probe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "p=%s\nt=$(path_type \"$p\") || exit 1\nsay type \"$t\"\n", shell.Quote(c.Path))
+	fmt.Fprintf(&b, "p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(c.Path))
 	b.WriteString("if [ \"$t\" = absent ]; then\n" + ProbeParent + c.ProbeNames(false) + "exit 0\nfi\n")
 	b.WriteString("[ \"$t\" = file ] || exit 0\n")
 	b.WriteString(c.Ownership.ProbeAttributes())
@@ -30,10 +30,10 @@ func (c *File) Probe() string {
 		return b.String()
 	}
 	if c.secret() {
-		b.WriteString("s=$(salted_sum_of \"$p\") || exit 1\nsay sum \"$s\"\n" + ProbeMounted)
+		b.WriteString("salted_sum_of \"$p\" || exit 1; s=$SUM\nsay sum \"$s\"\n" + ProbeMounted)
 		return b.String()
 	}
-	b.WriteString("s=$(sum_of \"$p\") || exit 1\nsay sum \"$s\"\n")
+	b.WriteString("sum_of \"$p\" || exit 1; s=$SUM\nsay sum \"$s\"\n")
 	b.WriteString("[ \"$s\" != " + c.Content.Sum(nil) + " ] || exit 0\n" + ProbeMounted)
 	if !c.private() {
 		b.WriteString(ProbeDetail)

@@ -18,7 +18,7 @@ import (
 const ProbeEdit = `size=$(wc -c <"$p") || exit 1
 [ "$size" -le 262144 ] || fail "$p is larger than 256 KiB: it is not edited; use a step \"command\""
 [ "$(tr -d '\000' <"$p" | wc -c)" -eq "$size" ] || fail "$p holds NUL bytes: it is not a text to edit"
-s=$(sum_of "$p") || exit 1
+sum_of "$p" || exit 1; s=$SUM
 say sum "$s"
 ` + ProbeMounted + `detail content "$p"
 `
