@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/shell/shelltest"
 	"provision/internal/steps"
 	"provision/internal/steps/kinds"
 )
@@ -31,7 +31,7 @@ type localHost struct {
 	refuse bool
 }
 
-const testUID = 65534
+const testUID = shelltest.Nobody
 
 func newLocalHost(t *testing.T, shell ...string) *localHost {
 	if len(shell) == 0 {
@@ -111,12 +111,9 @@ func (c *localConn) Start(_ context.Context, command string) (*Process, error) {
 	if command != plainCommand {
 		return nil, fmt.Errorf("unexpected command %q", command)
 	}
-	cmd := exec.Command(c.host.shell[0], c.host.shell[1:]...)
+	cmd := shelltest.Command(c.host.shell...)
 	cmd.Env = []string{"HOME=" + c.host.home, "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
 	cmd.Dir = c.host.home
-	if os.Getuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: testUID, Gid: testUID}}
-	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -310,7 +310,7 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 
 // ofProgram is how a shell begins what it says itself: with the file and the line of the program that the client sent, which is gone
 // when somebody reads this.
-var ofProgram = regexp.MustCompile(`^\S*/run-[^/\s]+/program: (line )?[0-9]+: (exec: )?(line [0-9]+: )?`)
+var ofProgram = regexp.MustCompile(`^(E: )?\S*/run-[^/\s]+/program(\[[0-9]+\])?: ((eval|exec|[a-z_]+\[[0-9]+\]|([a-z_]+: )?line [0-9]+|[0-9]+): )*`)
 
 // reason is the last line that a failed operation wrote to stderr.
 func reason(stderr string) string {

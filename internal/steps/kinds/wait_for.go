@@ -110,7 +110,7 @@ func (w *waitFor) words() (until, instead string) {
 func (w *waitFor) look() string {
 	switch {
 	case w.Path != "":
-		return fmt.Sprintf("look() { [ ! -e %[1]s ] || return 0; path_type %[1]s >/dev/null || return 2; return 1; }\n", shell.Quote(w.Path))
+		return fmt.Sprintf("look() { [ ! -e %[1]s ] || return 0; path_type %[1]s || return 2; return 1; }\n", shell.Quote(w.Path))
 	case w.Command != "":
 		// Whatever the status is, it is the command's own: a program that is not there yet, which the shell reports as 127, fails too.
 		return fmt.Sprintf("look() { ( eval %s ) </dev/null >\"$look_log\" 2>&1; look_exit=$?; [ \"$look_exit\" = 0 ] || return 1; }\n", shell.Quote(w.Command))
@@ -212,7 +212,7 @@ done
 	}
 	fmt.Fprintf(&b, `cat "$look_log" >&2
 # The shell's own messages begin with the name of the program that runs the steps.
-why=$(awk 'NF { sub(/^[^ ]*\/program: (line )?[0-9]+: (eval: )?/, ""); line[++n] = substr($0, 1, 300) } END { for (i = n > 3 ? n - 2 : 1; i <= n; i++) printf "%%s%%s", (s++ ? "; " : ""), line[i] }' "$look_log")
+why=$(awk 'NF { sub(/^(E: )?[^ ]*\/program(\[[0-9]+\])?: ((eval|exec|[a-z_]+\[[0-9]+\]|([a-z_]+: )?line [0-9]+|[0-9]+): )*/, ""); line[++n] = substr($0, 1, 300) } END { for (i = n > 3 ? n - 2 : 1; i <= n; i++) printf "%%s%%s", (s++ ? "; " : ""), line[i] }' "$look_log")
 case $F_UID:$why in
 0:*) ;;
 *'ermission denied'* | *'peration not permitted'*) why="$why (does it need become = true?)" ;;
