@@ -18,9 +18,10 @@ var gitKind = &steps.Kind{
 	Doc: `A checkout of a git repository at a branch, a tag or a commit.
 
 Planning asks the repository (git ls-remote) where a branch or tag is now, and compares it with the
-checkout; a whole commit id needs no network. If the repository cannot be asked, the step says so
-instead of guessing. A branch is followed by a local branch of its name, anything else is a detached
-HEAD. An interrupted checkout is finished by the next run.
+checkout; where there is none yet, it asks whether the repository has the ref. A whole commit id needs
+no network. If the repository cannot be asked, the step says so instead of guessing. A branch is
+followed by a local branch of its name, anything else is a detached HEAD. An interrupted checkout is
+finished by the next run.
 
 Modified files are an error, in submodules too, and so are commits that origin does not have, a merge
 or rebase that is not finished, and files in the way that git does not know or ignores. With force all
@@ -159,6 +160,9 @@ func (g *git) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) 
 	repository, _ := obs.Get("repository")
 	switch {
 	case dest == "absent" || dest == "empty":
+		if remote, _ := obs.Get("remote"); remote == "-" {
+			return steps.Change{}, g.noRef()
+		}
 		change := steps.Change{Action: steps.Create, Diff: []steps.Attr{{Name: "dest", BeforeMissing: true, After: g.Dest}}, Reason: "from " + g.shownRef()}
 		change.Ops = []steps.Op{g.run()}
 		if dest == "absent" {
@@ -176,6 +180,14 @@ func (g *git) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) 
 	return g.planCheckout(obs)
 }
 
+// noRef is the error about a repository that does not have what is wanted.
+func (g *git) noRef() error {
+	if g.Ref == "" {
+		return fmt.Errorf("%s has no default branch; set ref", g.Repo)
+	}
+	return fmt.Errorf("%s has no branch or tag %q; an abbreviated commit will not do", g.Repo, g.Ref)
+}
+
 // planCheckout compares a checkout with the wanted commit.
 func (g *git) planCheckout(obs steps.Observation) (steps.Change, error) {
 	origin, _ := obs.Get("origin")
@@ -189,10 +201,8 @@ func (g *git) planCheckout(obs steps.Observation) (steps.Change, error) {
 		wanted, name = g.Ref, ""
 	} else if remote == "-" && g.Key != nil {
 		wanted = ""
-	} else if asked && remote == "-" && g.Ref == "" {
-		return steps.Change{}, fmt.Errorf("%s has no default branch; set ref", g.Repo)
 	} else if asked && remote == "-" {
-		return steps.Change{}, fmt.Errorf("%s has no branch or tag %q; an abbreviated commit will not do", g.Repo, g.Ref)
+		return steps.Change{}, g.noRef()
 	}
 	if modified == "yes" && head != "-" && !g.Force {
 		return steps.Change{}, fmt.Errorf("files in %s were modified on the host: keep them by committing them elsewhere, or set force = true to lose them", g.Dest)

@@ -41,7 +41,19 @@ if [ "$t" = directory ] && [ ! -e "$dest/.git" ]; then
 fi
 have git || { need command git; exit 0; }
 say dest "$t"
-[ "$t" = directory ] || exit 0
+`)
+	if !g.commit() && g.Key == nil {
+		// Only while planning: the operation asks by itself.
+		fmt.Fprintf(&b, `case ${DETAIL-}$t in
+1absent | 1empty)
+	%s
+	r=$(git_remote %s %s) || exit 1
+	[ -n "$r" ] || say remote -
+	;;
+esac
+`, strings.ReplaceAll(strings.TrimSuffix(g.setup(false), "\n"), "\n", "\n\t"), shell.Quote(g.Repo), shell.Quote(g.Ref))
+	}
+	b.WriteString(`[ "$t" = directory ] || exit 0
 [ -e "$dest/.git" ] || { say repository no; exit 0; }
 for o in "$dest" "$dest/.git"; do
 	o=$(stat -c '%u %U' "$o") || exit 1
