@@ -8,3 +8,12 @@ func (c *Change) Compare(name, observed, wanted string) {
 	}
 	c.Diff = append(c.Diff, Attr{Name: name, Before: observed, BeforeMissing: observed == "", After: wanted})
 }
+
+// Also adds what differs beside the change, and operations that come after its own. A no-op becomes an update.
+func (c *Change) Also(a Attr, ops ...Op) {
+	c.Diff = append(c.Diff, a)
+	c.Ops = append(c.Ops, ops...)
+	if c.Action == NoOp {
+		c.Action = Update
+	}
+}

@@ -194,7 +194,7 @@ absent)
 	b.WriteString("file) k=$(stat -c '%U %a' -- \"$p\") || exit 1 ;;\n*)\n\tsay file \"$k\"\n\texit 0\n\t;;\nesac\nsay file \"$k\"\n")
 	fmt.Fprintf(&b, "r=$(KEYS=%s MODE=%s awk %s <\"$p\") || fail \"$refused\"\nsay keys \"$r\"\n",
 		shell.Quote(strings.Join(want, "\n")), a.mode(), shell.Quote(keysAwk))
-	b.WriteString("[ \"$t/$k/$r\" = \"$n 700/$n 600/same\" ] && exit 0\n" + kit.ProbeEdit)
+	b.WriteString("[ \"$t/$k/$r\" = \"$n 700/$n 600/same\" ] && exit 0\n" + kit.ProbeEdit())
 	return b.String()
 }
 

@@ -82,8 +82,7 @@ func (d *directory) Requires() []steps.Thing {
 
 func (d *directory) Probe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "p=%s\n", shell.Quote(d.Path))
-	b.WriteString("path_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n")
+	b.WriteString(kit.ProbeType(d.Path))
 	if d.State == "absent" {
 		return b.String()
 	}

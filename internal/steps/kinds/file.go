@@ -1,9 +1,6 @@
 package kinds
 
 import (
-	"fmt"
-
-	"provision/internal/shell"
 	"provision/internal/steps"
 	"provision/internal/steps/kit"
 )
@@ -48,7 +45,7 @@ step "file" "old" {
 }
 `,
 	New: func() (steps.Step, steps.Args) {
-		s := &file{State: "present"}
+		s := &file{File: kit.File{State: "present"}}
 		args := steps.Args{
 			kit.PathArg("path", &s.Path, "Absolute path on the host.").Must(),
 			kit.TextArg("content", &s.Text, "The content. It may be sensitive."),
@@ -65,7 +62,6 @@ step "file" "old" {
 
 type file struct {
 	kit.File
-	State    string
 	Text     *steps.Text
 	Source   *steps.Local
 	Rendered *steps.Text
@@ -103,67 +99,11 @@ func (s *file) whole() *kit.File {
 	return &c
 }
 
-// Batch implements Batcher.
-func (s *file) Batch() (attributes, sums []string) {
-	if s.State == "absent" {
-		return nil, nil
-	}
-	return s.whole().Batch()
-}
+// Batch implements steps.Batcher.
+func (s *file) Batch() (attributes, sums []string) { return s.whole().Batch() }
 
-var (
-	_ steps.Bringer  = (*file)(nil)
-	_ steps.Requirer = (*file)(nil)
-)
-
-// Brings implements Bringer.
-func (s *file) Brings(change steps.Change) steps.Supply {
-	if s.State == "absent" {
-		return kit.RemovalSupply(change, s.Path)
-	}
-	return kit.FileSupply(s.Path)
-}
-
-// Requires implements Requirer.
-func (s *file) Requires() []steps.Thing {
-	if s.State == "absent" {
-		return nil
-	}
-	return s.File.Requires()
-}
-
-func (s *file) Probe() string {
-	if s.State == "absent" {
-		return fmt.Sprintf("p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(s.Path)) +
-			"[ \"$t\" != file ] || " + kit.ProbeMounted
-	}
-	return s.whole().Probe()
-}
+func (s *file) Probe() string { return s.whole().Probe() }
 
 func (s *file) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
-	if s.State == "present" {
-		return s.whole().Plan(f, obs)
-	}
-	kind, _ := obs.Get("type")
-	switch kind {
-	case "absent":
-		return steps.Change{Action: steps.NoOp}, nil
-	case "file", "symlink":
-		if _, yes := obs.Get("mounted"); yes {
-			return steps.Change{}, fmt.Errorf("%s is a mount point, as some files of a container are: it cannot be removed from within; unmount it first", s.Path)
-		}
-		change := steps.Change{
-			Action:  steps.Delete,
-			Diff:    []steps.Attr{{Name: "path", Before: s.Path, AfterMissing: true}},
-			Ops:     []steps.Op{steps.Run{Script: "rm -f -- " + shell.Quote(s.Path)}},
-			Dangers: []string{"removes " + s.Path},
-		}
-		if kind == "symlink" {
-			change.Reason = "it is a symbolic link"
-		}
-		return change, nil
-	case "directory":
-		return steps.Change{}, fmt.Errorf("%s is a directory; remove it with a step \"directory\"", s.Path)
-	}
-	return steps.Change{}, fmt.Errorf("%s is a device, pipe or socket; remove it with a step \"command\"", s.Path)
+	return s.whole().Plan(f, obs)
 }

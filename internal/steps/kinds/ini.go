@@ -3,7 +3,6 @@ package kinds
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"provision/internal/steps"
 	"provision/internal/steps/kit"
@@ -51,7 +50,7 @@ step "ini" "fastest" {
 }
 `,
 	New: func() (steps.Step, steps.Args) {
-		s := &ini{State: "present", Create: true}
+		s := &ini{Edit: kit.Edit{State: "present", Create: true}}
 		args := steps.Args{
 			kit.PathArg("path", &s.Path, "Absolute path of the file.").Must(),
 			sectionArg("section", &s.Section, "Name of the section, without brackets. \"\" is the part before the first one.").Must(),
@@ -59,24 +58,17 @@ step "ini" "fastest" {
 			valueArg("value", &s.Value, "Its value. It may be sensitive."),
 			valuesArg("values", &s.Values, "Several keys and their values, in place of key and value. They may be sensitive."),
 			whereArg("where", &s.Where, "Keys and values that the section has: they choose among several of one name. Where none has them, a new one gets them."),
-			kit.BoolArg("create", &s.Create, "Make the file if it is not there."),
 		}
-		for _, a := range s.Ownership.Args("file") {
-			a.Doc = strings.Replace(a.Doc, "Left out, it is not looked at.", "For a file that create makes; an existing one keeps its own.", 1)
-			args = append(args, a)
-		}
-		args = append(args, s.Writing.Args()...)
+		args = append(args, s.Edit.Args()...)
 		return s, append(args, kit.EnumArg("state", &s.State, "Whether the keys are there.", "present", "absent"))
 	},
 }
 
 type ini struct {
-	Path, Section, Key, State string
-	Value                     *steps.Text
-	Values, Where             []steps.Variable
-	Create                    bool
-	kit.Ownership
-	kit.Writing
+	kit.Edit
+	Section, Key  string
+	Value         *steps.Text
+	Values, Where []steps.Variable
 }
 
 func (s *ini) Validate() []steps.Problem {
@@ -96,11 +88,7 @@ func (s *ini) Validate() []steps.Problem {
 	if len(s.Where) > 0 && s.Section == "" {
 		problems = append(problems, steps.Problem{Arg: "where", Summary: "there is only one part before the first section", Detail: "Leave where out, or name a section."})
 	}
-	problems = append(problems, s.Writing.Problems()...)
-	if s.Ownership != (kit.Ownership{}) && !s.Create {
-		problems = append(problems, steps.Problem{Arg: "create", Summary: "owner, group and mode are for a file that is made", Detail: "Set create = true, or leave them out."})
-	}
-	return problems
+	return append(problems, s.Edit.Problems()...)
 }
 
 // wanted lists the keys, in the order of the arguments.
@@ -119,57 +107,21 @@ func (s *ini) secret() bool {
 }
 
 func (s *ini) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
-	kind, _ := obs.Get("type")
-	switch {
-	case kind == "absent" && s.State == "absent":
-		return steps.Change{Action: steps.NoOp}, nil
-	case kind == "file" && s.same(f, obs):
-		return steps.Change{Action: steps.NoOp}, nil
-	case kind == "absent" && !s.Create:
-		change := steps.Change{Action: steps.Unknown}
-		change.AddNeeds(obs)
-		change.Predict = nil
-		if !s.secret() {
-			change.Predict = []steps.Observation{steps.Observe("type file", "keys same")}
-		}
-		return change, nil
-	case kind != "absent" && kind != "file":
-		return steps.Change{}, kit.NotA(s.Path, kind, "file")
-	}
-	change := steps.Change{Action: steps.Create}
-	before := ""
-	if kind == "file" {
-		change.Action = steps.Update
-		kit.NoteMounted(&change, obs)
-		text, err := kit.Editable(obs)
-		if err != nil {
-			return steps.Change{}, err
-		}
-		before = text
-	}
-	after, err := s.edit(&change, before)
-	if err != nil {
-		return steps.Change{}, err
-	}
-	put := steps.Put{Path: s.Path, Content: steps.Content{Text: steps.Plain(after)}, Validate: s.Check, Backup: s.Backup}
+	same := s.Same
 	if s.secret() {
-		put.Content.Text = steps.Secret(put.Content.Text.Reveal())
+		same = func(obs steps.Observation) bool { return s.sameValues(f, obs) }
 	}
-	if kind == "absent" {
-		put.Owner, put.Group, put.Mode = s.Owner, s.Group, s.Mode
-		s.Differences(&change, obs, "")
-		change.AddNeeds(obs)
-	}
-	change.Ops = []steps.Op{put}
-	return change, nil
+	return s.Edit.Plan(obs, same, func(change *steps.Change, before string) (steps.Text, error) {
+		after, err := s.edit(change, before)
+		if s.secret() {
+			return steps.Secret(after), err
+		}
+		return steps.Plain(after), err
+	})
 }
 
-// same tells whether the state of a file is the wanted one.
-func (s *ini) same(f *steps.Facts, obs steps.Observation) bool {
-	if !s.secret() {
-		keys, _ := obs.Get("keys")
-		return keys == "same"
-	}
+// sameValues compares the salted sums of secret values with those of the wanted ones.
+func (s *ini) sameValues(f *steps.Facts, obs steps.Observation) bool {
 	for i, v := range s.wanted() {
 		sum, _ := obs.Get(fmt.Sprintf("value.%d", i+1))
 		if sum != steps.Secret(v.Value.Reveal()).Sum(f) {

@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"provision/internal/shell"
-	"provision/internal/steps"
-	"provision/internal/steps/kit"
 )
 
 // iniAwk reads a file as readINI does, and judges the sections that are meant: those of the name $SECTION that have the keys $WKEYS with
@@ -87,25 +85,6 @@ END {
 	if (mode != "count") print bad ? "differ" : "same"
 }`
 
-var (
-	_ steps.Bringer  = (*ini)(nil)
-	_ steps.Requirer = (*ini)(nil)
-)
-
-// Brings implements Bringer.
-func (s *ini) Brings(steps.Change) steps.Supply { return kit.FileSupply(s.Path) }
-
-// Requires implements Requirer.
-func (s *ini) Requires() []steps.Thing {
-	switch {
-	case s.State == "absent":
-		return nil
-	case s.Create:
-		return append(s.Accounts(), kit.ParentOf(s.Path)...)
-	}
-	return []steps.Thing{{Kind: steps.FileThing, Name: s.Path}}
-}
-
 func (s *ini) Probe() string {
 	var b strings.Builder
 	var keys, values []string
@@ -115,16 +94,6 @@ func (s *ini) Probe() string {
 			values = append(values, v.Value.Reveal())
 		}
 	}
-	fmt.Fprintf(&b, "p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(s.Path))
-	b.WriteString("if [ \"$t\" = absent ]; then\n")
-	switch {
-	case s.State == "absent":
-	case s.Create:
-		b.WriteString(kit.ProbeParent + s.ProbeNames(false))
-	default:
-		b.WriteString("\tneed file \"$p\"\n")
-	}
-	b.WriteString("\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n")
 	var whereKeys, whereValues []string
 	for _, v := range s.Where {
 		whereKeys, whereValues = append(whereKeys, v.Name), append(whereValues, v.Value.Reveal())
@@ -133,11 +102,9 @@ func (s *ini) Probe() string {
 		shell.Quote(s.Section), s.mode(), shell.Quote(strings.Join(keys, "\n")), shell.Quote(strings.Join(values, "\n")),
 		shell.Quote(strings.Join(whereKeys, "\n")), shell.Quote(strings.Join(whereValues, "\n")), shell.Quote(iniAwk))
 	if s.secret() {
-		b.WriteString(s.probeSums())
-		return b.String()
+		return s.ProbeSecret(b.String() + s.probeSums())
 	}
-	b.WriteString("r=$(awk \"$program\" <\"$p\") || exit 1\nsay keys \"$r\"\n[ \"$r\" = same ] && exit 0\n" + kit.ProbeEdit)
-	return b.String()
+	return s.Edit.Probe(b.String() + "r=$(awk \"$program\" <\"$p\")")
 }
 
 func (s *ini) mode() string {
@@ -165,6 +132,5 @@ else
 fi
 `, i+1, i+1)
 	}
-	// The sum of the whole is salted, too: the secrets are in it.
-	return b.String() + strings.Replace(kit.ProbeEdit, "sum_of", "salted_sum_of", 1)
+	return b.String()
 }

@@ -32,7 +32,7 @@ func TestINIEditIsWhatTheHostSees(t *testing.T) {
 		text := strings.Join(rapid.SliceOfN(lines, 0, 12).Draw(t, "lines"), "\n") + rapid.SampledFrom([]string{"", "\n"}).Draw(t, "end")
 		step := &ini{
 			Section: rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "section"),
-			State:   rapid.SampledFrom([]string{"present", "present", "absent"}).Draw(t, "state"),
+			Edit:    kit.Edit{State: rapid.SampledFrom([]string{"present", "present", "absent"}).Draw(t, "state")},
 			Values: []steps.Variable{
 				{Name: "k", Value: steps.Plain(rapid.SampledFrom([]string{"1", "2", "", "a b = \\n"}).Draw(t, "k"))},
 				{Name: "l", Value: steps.Plain(rapid.SampledFrom([]string{"01", "a=b", "c: d"}).Draw(t, "l"))},
@@ -101,7 +101,7 @@ func FuzzReadINI(f *testing.F) {
 		if b.String() != text {
 			t.Errorf("the entries of %q make %q", text, b.String())
 		}
-		step := &ini{Section: "a", State: "present", Values: []steps.Variable{{Name: "k", Value: steps.Plain("v")}}}
+		step := &ini{Section: "a", Edit: kit.Edit{State: "present"}, Values: []steps.Variable{{Name: "k", Value: steps.Plain("v")}}}
 		var change steps.Change
 		once, err := step.edit(&change, text)
 		if err != nil {

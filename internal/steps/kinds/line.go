@@ -46,31 +46,23 @@ step "line" "hosts" {
 }
 `,
 	New: func() (steps.Step, steps.Args) {
-		l := &line{State: "present"}
+		l := &line{Edit: kit.Edit{State: "present"}}
 		args := steps.Args{
 			kit.PathArg("path", &l.Path, "Absolute path of the file.").Must(),
 			kit.LineArg("line", &l.Line, "The line, without a line break. Required unless state is absent."),
 			kit.PatternArg("match", &l.Match, "The lines that line takes the place of, or that go."),
 			kit.PatternArg("after", &l.After, "Where a new line goes: after the last line that matches."),
 			kit.PatternArg("before", &l.Before, "Where a new line goes: before the first line that matches."),
-			kit.BoolArg("create", &l.Create, "Make the file if it is not there."),
 		}
-		for _, a := range l.Ownership.Args("file") {
-			a.Doc = strings.Replace(a.Doc, "Left out, it is not looked at.", "For a file that create makes; an existing one keeps its own.", 1)
-			args = append(args, a)
-		}
-		args = append(args, l.Writing.Args()...)
+		args = append(args, l.Edit.Args()...)
 		return l, append(args, kit.EnumArg("state", &l.State, "Whether the line is there.", "present", "absent"))
 	},
 }
 
 type line struct {
-	Path, State          string
+	kit.Edit
 	Line                 *string
 	Match, After, Before *kit.Pattern
-	Create               bool
-	kit.Ownership
-	kit.Writing
 }
 
 func (l *line) Validate() []steps.Problem {
@@ -87,59 +79,23 @@ func (l *line) Validate() []steps.Problem {
 	if l.State == "absent" && (l.After != nil || l.Before != nil || l.Create) {
 		problems = append(problems, steps.Problem{Arg: "state", Summary: "a line that is absent has no place", Detail: "Leave out after, before and create."})
 	}
-	problems = append(problems, l.Writing.Problems()...)
-	if l.Ownership != (kit.Ownership{}) && !l.Create {
-		problems = append(problems, steps.Problem{Arg: "create", Summary: "owner, group and mode are for a file that is made", Detail: "Set create = true, or leave them out."})
-	}
-	return problems
+	return append(problems, l.Edit.Problems()...)
 }
 
-var (
-	_ steps.Bringer  = (*line)(nil)
-	_ steps.Requirer = (*line)(nil)
-)
-
-// Brings implements Bringer.
-func (l *line) Brings(steps.Change) steps.Supply { return kit.FileSupply(l.Path) }
-
-// Requires implements Requirer.
-func (l *line) Requires() []steps.Thing {
-	switch {
-	case l.State == "absent":
-		return nil
-	case l.Create:
-		return append(l.Accounts(), kit.ParentOf(l.Path)...)
-	}
-	return []steps.Thing{{Kind: steps.FileThing, Name: l.Path}}
-}
-
-// Probe counts the lines that match and those that equal the line, and prints whether that is
-// as it should be.
+// Probe counts the lines that match and those that equal the line.
 func (l *line) Probe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(l.Path))
-	b.WriteString("if [ \"$t\" = absent ]; then\n")
-	switch {
-	case l.State == "absent":
-	case l.Create:
-		b.WriteString(kit.ProbeParent + l.ProbeNames(false))
-	default:
-		b.WriteString("\tneed file \"$p\"\n")
-	}
-	b.WriteString("\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n")
-	// What ends a line, and the byte order mark that begins a file, are no part of any line.
-	b.WriteString("cr=$(printf '\\r') bom=$(printf '\\357\\273\\277')\nlines() { sed -e \"1s/^$bom//\" -e \"s/$cr\\$//\" <\"$p\"; }\n")
 	// grep has status 1 if it found nothing, and prints 0.
 	count := "%s=$(lines | grep -c %s -e %s)\n[ $? -lt 2 ] || exit 1\n"
-	b.WriteString("equal=0 match=0\n")
+	b.WriteString(kit.ProbeLines + "equal=0 match=0\n")
 	if l.Line != nil {
 		fmt.Fprintf(&b, count, "equal", "-Fx", shell.Quote(*l.Line))
 	}
 	if l.Match != nil {
 		fmt.Fprintf(&b, count, "match", "-E", shell.Quote(l.Match.ERE))
 	}
-	fmt.Fprintf(&b, "case \"$equal $match\" in\n%s) say line same ;;\n*)\n\tsay line differs\n%s\t;;\nesac\n", l.goodCounts(), kit.ProbeEdit)
-	return b.String()
+	fmt.Fprintf(&b, "case \"$equal $match\" in %s) r=same ;; *) r=differ ;; esac\n", l.goodCounts())
+	return l.Edit.Probe(b.String())
 }
 
 // goodCounts is the pattern of sh for "EQUAL MATCH" of a file that is as it should be.
@@ -155,127 +111,54 @@ func (l *line) goodCounts() string {
 	return "[1-9]*' 0'"
 }
 
-func (l *line) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
-	kind, _ := obs.Get("type")
-	same, _ := obs.Get("line")
-	switch {
-	case kind == "absent" && l.State == "absent", kind == "file" && same == "same":
-		return steps.Change{Action: steps.NoOp}, nil
-	case kind == "absent" && !l.Create:
-		change := steps.Change{Action: steps.Unknown}
-		change.AddNeeds(obs)
-		change.Predict = []steps.Observation{steps.Observe("type file", "line same")}
-		return change, nil
-	case kind == "absent":
-		change := steps.Change{Action: steps.Create, Diff: []steps.Attr{{Name: "line 1", BeforeMissing: true, After: *l.Line}}}
-		l.Differences(&change, obs, "")
-		change.Ops = []steps.Op{steps.Put{Path: l.Path, Content: steps.Content{Text: steps.Plain(*l.Line + "\n")}, Owner: l.Owner, Group: l.Group, Mode: l.Mode, Validate: l.Check}}
-		change.Predict = []steps.Observation{steps.Observe("type file", "line same")}
-		change.AddNeeds(obs)
-		return change, nil
-	case kind != "file":
-		return steps.Change{}, kit.NotA(l.Path, kind, "file")
-	}
-	before, err := kit.Editable(obs)
-	if err != nil {
-		return steps.Change{}, err
-	}
-	change := steps.Change{Action: steps.Update}
-	kit.NoteMounted(&change, obs)
-	after := l.edit(&change, before)
-	change.Ops = []steps.Op{steps.Put{Path: l.Path, Content: steps.Content{Text: steps.Plain(after)}, Validate: l.Check, Backup: l.Backup}}
-	return change, nil
-}
-
-// A textLine is a line of a file in parts.
-type textLine struct{ mark, text, end string }
-
-func (t textLine) String() string { return t.mark + t.text + t.end }
-
-// textLines cuts a text into lines. Only the first may have a byte order mark, and only the last may lack an end.
-func textLines(text string) []textLine {
-	var lines []textLine
-	for i, line := range kit.SplitLines(text) {
-		var t textLine
-		if i == 0 && strings.HasPrefix(line, kit.ByteOrderMark) {
-			t.mark, line = kit.ByteOrderMark, line[len(kit.ByteOrderMark):]
-		}
-		t.text = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
-		t.end = line[len(t.text):]
-		lines = append(lines, t)
-	}
-	return lines
+func (l *line) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	return l.Edit.Plan(obs, l.Same, func(change *steps.Change, before string) (steps.Text, error) {
+		return steps.Plain(l.edit(change, before)), nil
+	})
 }
 
 // edit returns the new content and notes the lines that change, by their old numbers.
 func (l *line) edit(change *steps.Change, before string) string {
-	lines := textLines(before)
-	var out []textLine
+	lines := kit.ReadLines(before)
+	old := lines.All
+	lines.All = nil
 	// A line that is there and that match does not find needs no second place.
 	done := l.State == "present" && l.Match != nil && !l.Match.Finds(*l.Line) &&
-		slices.ContainsFunc(lines, func(t textLine) bool { return t.text == *l.Line })
-	mark := ""
-	for i, old := range lines {
-		equal := l.Line != nil && old.text == *l.Line
+		slices.ContainsFunc(old, func(o kit.Line) bool { return o.Text == *l.Line })
+	for i, o := range old {
+		equal := l.Line != nil && o.Text == *l.Line
 		name := fmt.Sprintf("line %d", i+1)
 		switch {
-		case !equal && !l.Match.Finds(old.text):
-			out = append(out, old)
-		case l.State == "absent":
-			mark += old.mark
-			change.Diff = append(change.Diff, steps.Attr{Name: name, Before: old.text, AfterMissing: true})
-		case equal && (!done || !l.Match.Finds(old.text)):
+		case !equal && !l.Match.Finds(o.Text):
+			lines.All = append(lines.All, o)
+		case l.State == "present" && equal && (!done || !l.Match.Finds(o.Text)):
 			// Where match does not count it, the line may be there more than once.
 			done = true
-			out = append(out, old)
-		case !done:
+			lines.All = append(lines.All, o)
+		case l.State == "present" && !done:
 			done = true
-			change.Diff = append(change.Diff, steps.Attr{Name: name, Before: old.text, After: *l.Line})
-			out = append(out, textLine{old.mark, *l.Line, old.end})
+			change.Diff = append(change.Diff, steps.Attr{Name: name, Before: o.Text, After: *l.Line})
+			lines.All = append(lines.All, kit.Line{Text: *l.Line, End: o.End})
 		default:
-			mark += old.mark
-			change.Diff = append(change.Diff, steps.Attr{Name: name, Before: old.text, AfterMissing: true})
+			change.Diff = append(change.Diff, steps.Attr{Name: name, Before: o.Text, AfterMissing: true})
 		}
 	}
 	if !done && l.State == "present" {
-		at := l.place(out)
+		at := l.place(lines.All)
 		change.Diff = append(change.Diff, steps.Attr{Name: fmt.Sprintf("line %d", at+1), BeforeMissing: true, After: *l.Line})
-		end := endOfLines(out, at)
-		if at == len(out) && at > 0 && !strings.HasSuffix(out[at-1].end, "\n") {
-			out[at-1].end = end
-		}
-		out = slices.Insert(out, at, textLine{text: *l.Line, end: end})
+		lines.Insert(at, *l.Line)
 	}
-	var b strings.Builder
-	for i := range out {
-		mark += out[i].mark
-		out[i].mark = ""
-	}
-	b.WriteString(mark)
-	for _, t := range out {
-		b.WriteString(t.String())
-	}
-	return b.String()
-}
-
-// endOfLines is what ends a line that goes to an index: as its neighbours, the one before it first.
-func endOfLines(lines []textLine, at int) string {
-	for _, i := range []int{at - 1, at, at - 2} {
-		if i >= 0 && i < len(lines) && strings.HasSuffix(lines[i].end, "\n") {
-			return lines[i].end
-		}
-	}
-	return "\n"
+	return lines.String()
 }
 
 // place is the index at which a new line goes.
-func (l *line) place(lines []textLine) int {
+func (l *line) place(lines []kit.Line) int {
 	at := len(lines)
 	for i, t := range lines {
-		if l.Before.Finds(t.text) {
+		if l.Before.Finds(t.Text) {
 			return i
 		}
-		if l.After.Finds(t.text) {
+		if l.After.Finds(t.Text) {
 			at = i + 1
 		}
 	}

@@ -77,7 +77,7 @@ func (s *symlink) Requires() []steps.Thing {
 }
 
 func (s *symlink) Probe() string {
-	probe := fmt.Sprintf("p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(s.Path))
+	probe := kit.ProbeType(s.Path)
 	if s.State == "absent" {
 		return probe
 	}

@@ -7,21 +7,144 @@ import (
 	"provision/internal/steps"
 )
 
-// Kinds that edit a file and keep the rest of it (authorized_key, line, ini) share one scheme.
-// The probe decides on the host whether the file is as it should be. If it is not, the state
-// holds the sum of the file, so that the edit is made on the content that it was computed from,
-// and while planning the content travels as detail; Plan computes the new content and puts it
-// in place as a whole.
+// An Edit is a text file of which a kind changes a part and keeps the rest. A kind embeds it. Its probe decides on the host
+// whether the file is as it should be. If it is not, the state holds the sum of the file, so that the edit is made on the content
+// that it was computed from, and while planning the content travels as detail. Plan computes the new content and puts it in place
+// as a whole. Files of more than 256 KiB and files with NUL bytes are not edited.
+type Edit struct {
+	Path   string // absolute, on the host
+	State  string // "present", or "absent": then a file that is not there is as it should be
+	Create bool   // with state present, make the file if it is not there
+	Ownership
+	Writing
+}
+
+// Args are the arguments of an edited file but for path and state, which come first and last in a manual.
+func (e *Edit) Args() steps.Args {
+	args := steps.Args{BoolArg("create", &e.Create, "Make the file if it is not there.")}
+	args = append(args, e.Ownership.args("file", "For a file that create makes; an existing one keeps its own.")...)
+	return append(args, e.Writing.Args()...)
+}
+
+// Absent tells whether what the kind writes into the file should not be there.
+func (e *Edit) Absent() bool { return e.State == "absent" }
+
+// Problems reports what the arguments of Args contradict in each other.
+func (e *Edit) Problems() []steps.Problem {
+	problems := e.Writing.Problems()
+	if e.Ownership != (Ownership{}) && !e.Create {
+		problems = append(problems, steps.Problem{Arg: "create", Summary: "owner, group and mode are for a file that is made", Detail: "Set create = true, or leave them out."})
+	}
+	return problems
+}
+
+var (
+	_ steps.Bringer  = (*Edit)(nil)
+	_ steps.Requirer = (*Edit)(nil)
+)
+
+// Brings implements steps.Bringer.
+func (e *Edit) Brings(steps.Change) steps.Supply { return FileSupply(e.Path) }
+
+// Requires implements steps.Requirer.
+func (e *Edit) Requires() []steps.Thing {
+	switch {
+	case e.Absent():
+		return nil
+	case e.Create:
+		return append(e.Accounts(), ParentOf(e.Path)...)
+	}
+	return []steps.Thing{{Kind: steps.FileThing, Name: e.Path}}
+}
+
+// Probe is sh that looks at the file. judge is sh that sets $r to "same" if the file $p, which is regular and can be read, is as
+// it should be, and to "differ" if it is not; a status other than 0 of its last command is "could not tell". Then the state says
+// "text same", or "text differ" with the sum and the content.
+func (e *Edit) Probe(judge string) string {
+	return e.probeFile() + strings.TrimSuffix(judge, "\n") + " || exit 1\nsay text \"$r\"\n[ \"$r\" != same ] || exit 0\n" + ProbeEdit()
+}
+
+// ProbeSecret is Probe for an edit that the host must not know. sums is sh that says the salted sums of what is there in place of
+// the secrets. The content is always sent, and its sum is salted too.
+func (e *Edit) ProbeSecret(sums string) string {
+	return e.probeFile() + sums + probeEdit("salted_sum_of")
+}
+
+// probeFile is sh that goes on for a regular file that can be read.
+func (e *Edit) probeFile() string {
+	missing := "\tneed file \"$p\"\n"
+	switch {
+	case e.Absent():
+		missing = ""
+	case e.Create:
+		missing = ProbeParent + e.ProbeNames(false)
+	}
+	return ProbeType(e.Path) + "if [ \"$t\" = absent ]; then\n" + missing + "\texit 0\nfi\n[ \"$t\" = file ] || exit 0\n[ -r \"$p\" ] || fail \"$p: cannot be read\"\n"
+}
+
+// Same tells whether the judge of Probe found the file as it should be.
+func (e *Edit) Same(obs steps.Observation) bool {
+	text, _ := obs.Get("text")
+	return text == "same"
+}
+
+// Plan returns the change that an observation asks for. same tells whether an existing file is as it should be: e.Same, or a
+// function of the kind's own after ProbeSecret. edit gets the content, "" for a file that is to be made, returns the new one, and
+// adds what it changes to the diff.
+func (e *Edit) Plan(obs steps.Observation, same func(steps.Observation) bool, edit func(change *steps.Change, before string) (steps.Text, error)) (steps.Change, error) {
+	kind, _ := obs.Get("type")
+	change := steps.Change{Action: steps.Update}
+	before := ""
+	switch {
+	case kind == "absent" && e.Absent(), kind == "file" && same(obs):
+		return steps.Change{Action: steps.NoOp}, nil
+	case kind == "absent":
+		change.Action = steps.Create
+		if settled := steps.Observe("type file", "text same"); same(settled) {
+			change.Predict = []steps.Observation{settled}
+		}
+		if !e.Create {
+			change.Action, change.Needs = steps.Unknown, obs.Needs()
+			return change, nil
+		}
+	case kind == "file":
+		NoteMounted(&change, obs)
+		text, err := Editable(obs)
+		if err != nil {
+			return steps.Change{}, err
+		}
+		before = text
+	default:
+		return steps.Change{}, NotA(e.Path, kind, "file")
+	}
+	after, err := edit(&change, before)
+	if err != nil {
+		return steps.Change{}, err
+	}
+	put := steps.Put{Path: e.Path, Content: steps.Content{Text: after}, Validate: e.Check, Backup: e.Backup}
+	if kind == "absent" {
+		put.Owner, put.Group, put.Mode = e.Owner, e.Group, e.Mode
+		e.Differences(&change, obs, "")
+		change.AddNeeds(obs)
+	}
+	change.Ops = []steps.Op{put}
+	return change, nil
+}
 
 // ProbeEdit is sh that prints the sum of the file $p and sends it. A file that is not worth
 // editing is "could not tell", whether planning or not.
-const ProbeEdit = `size=$(wc -c <"$p") || exit 1
+func ProbeEdit() string { return probeEdit("sum_of") }
+
+// probeEdit takes the function of sh that computes the sum.
+func probeEdit(sum string) string {
+	return `size=$(wc -c <"$p") || exit 1
 [ "$size" -le 262144 ] || fail "$p is larger than 256 KiB: it is not edited; use a step \"command\""
 [ "$(tr -d '\000' <"$p" | wc -c)" -eq "$size" ] || fail "$p holds NUL bytes: it is not a text to edit"
-sum_of "$p" || exit 1; s=$SUM
-say sum "$s"
+` + sum + ` "$p" || exit 1
+say sum "$SUM"
 ` + ProbeMounted + `detail content "$p"
 `
+}
 
 // errNoContent is the error for a state that asks for an edit, without the content to edit: the
 // state after the operations of such a step, if they did not do what they should.
@@ -34,31 +157,4 @@ func Editable(obs steps.Observation) (string, error) {
 		return "", errNoContent
 	}
 	return text, nil
-}
-
-// SplitLines cuts a text into lines, each with its line break; the last may lack one.
-func SplitLines(text string) []string {
-	lines := strings.SplitAfter(text, "\n")
-	if lines[len(lines)-1] == "" {
-		lines = lines[:len(lines)-1]
-	}
-	return lines
-}
-
-// ByteOrderMark may begin a file in UTF-8; it is no part of the first line.
-const ByteOrderMark = "\uFEFF"
-
-// LineBreak returns what ends the lines of a text: "\r\n" if the first one has it.
-func LineBreak(text string) string {
-	if first, _, found := strings.Cut(text, "\n"); found && strings.HasSuffix(first, "\r") {
-		return "\r\n"
-	}
-	return "\n"
-}
-
-// EndLast gives the last line a line break, so that another may follow.
-func EndLast(lines []string, end string) {
-	if n := len(lines); n > 0 && !strings.HasSuffix(lines[n-1], "\n") {
-		lines[n-1] += end
-	}
 }

@@ -18,10 +18,14 @@ type Ownership struct {
 
 // Args are the arguments of an ownership; thing is what the manual calls its subject.
 func (o *Ownership) Args(thing string) steps.Args {
+	return o.args(thing, "Left out, it is not looked at.")
+}
+
+func (o *Ownership) args(thing, when string) steps.Args {
 	return steps.Args{
-		NameArg("owner", &o.Owner, "Name or number of the user that owns the "+thing+". Left out, it is not looked at."),
-		NameArg("group", &o.Group, "Name or number of its group. Left out, it is not looked at."),
-		ModeArg("mode", &o.Mode, "Its mode in octal. Left out, it is not looked at."),
+		NameArg("owner", &o.Owner, "Name or number of the user that owns the "+thing+". "+when),
+		NameArg("group", &o.Group, "Name or number of its group. "+when),
+		ModeArg("mode", &o.Mode, "Its mode in octal. "+when),
 	}
 }
 

@@ -1,10 +1,18 @@
 package kit
 
 import (
+	"fmt"
 	"path"
 
+	"provision/internal/shell"
 	"provision/internal/steps"
 )
+
+// ProbeType is sh that most probes of a path begin with: it puts the path into $p and what is there into $t (absent, file,
+// directory, symlink or other; see path_type), and says so as "type". It never follows a symbolic link.
+func ProbeType(path string) string {
+	return fmt.Sprintf("p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(path))
+}
 
 // ProbeParent is sh that reports the directory of $p if it is missing.
 const ProbeParent = `d=${p%/*}

@@ -9,20 +9,27 @@ import (
 	"provision/internal/steps"
 )
 
-// A File is a regular file whose whole content is known: what the kinds file and
-// env_file have in common.
+// A File is a regular file whose whole content is known, or its absence. A kind embeds it, and sets Content from its own
+// arguments before it calls Probe and Plan. To the Change of Plan it may add what differs beside the file (Change.Also).
 type File struct {
-	Path string
+	Path  string // absolute, on the host
+	State string // "absent", or "present" or "" for a file that should be there
 	Ownership
 	Content *steps.Content // nil: an existing file keeps its content, a new one is empty
 	Writing
 }
 
-// probe prints the type; of a regular file the sum and the attributes; of an absent one what is missing
+// Absent tells whether the file should not be there.
+func (c *File) Absent() bool { return c.State == "absent" }
+
+// Probe is sh that looks at the file: it prints the type; of a regular file the sum and the attributes; of an absent one what is missing
 // for it. The content is sent for the diff if it differs and everybody may see it.
 func (c *File) Probe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "p=%s\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n", shell.Quote(c.Path))
+	b.WriteString(ProbeType(c.Path))
+	if c.Absent() {
+		return b.String() + "[ \"$t\" != file ] || " + ProbeMounted
+	}
 	b.WriteString("if [ \"$t\" = absent ]; then\n" + ProbeParent + c.ProbeNames(false) + "exit 0\nfi\n")
 	b.WriteString("[ \"$t\" = file ] || exit 0\n")
 	b.WriteString(c.Ownership.ProbeAttributes())
@@ -64,6 +71,9 @@ func NoteMounted(c *steps.Change, obs steps.Observation) {
 
 // Batch implements Batcher.
 func (c *File) Batch() (attributes, sums []string) {
+	if c.Absent() {
+		return nil, nil
+	}
 	attributes = []string{c.Path}
 	if c.Content != nil && !c.secret() {
 		sums = attributes
@@ -117,8 +127,11 @@ func (c *File) contentAttr(f *steps.Facts, obs steps.Observation, exists bool) s
 	return a
 }
 
-// Plan is the change for a file that should be there.
+// Plan returns the change that the observation of Probe asks for.
 func (c *File) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	if c.Absent() {
+		return c.planAbsent(obs)
+	}
 	kind, _ := obs.Get("type")
 	if kind != "absent" && kind != "file" {
 		return steps.Change{}, NotA(c.Path, kind, "file")
@@ -155,6 +168,32 @@ func (c *File) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 	return change, nil
 }
 
+// planAbsent is the change for a file that should not be there.
+func (c *File) planAbsent(obs steps.Observation) (steps.Change, error) {
+	kind, _ := obs.Get("type")
+	switch kind {
+	case "absent":
+		return steps.Change{Action: steps.NoOp}, nil
+	case "file", "symlink":
+		if _, yes := obs.Get("mounted"); yes {
+			return steps.Change{}, fmt.Errorf("%s is a mount point, as some files of a container are: it cannot be removed from within; unmount it first", c.Path)
+		}
+		change := steps.Change{
+			Action:  steps.Delete,
+			Diff:    []steps.Attr{{Name: "path", Before: c.Path, AfterMissing: true}},
+			Ops:     []steps.Op{steps.Run{Script: "rm -f -- " + shell.Quote(c.Path)}},
+			Dangers: []string{"removes " + c.Path},
+		}
+		if kind == "symlink" {
+			change.Reason = "it is a symbolic link"
+		}
+		return change, nil
+	case "directory":
+		return steps.Change{}, fmt.Errorf("%s is a directory; remove it with a step \"directory\"", c.Path)
+	}
+	return steps.Change{}, fmt.Errorf("%s is a device, pipe or socket; remove it with a step \"command\"", c.Path)
+}
+
 func (c *File) put(content steps.Content) steps.Put {
 	return steps.Put{
 		Path: c.Path, Content: content,
@@ -169,8 +208,18 @@ var (
 	_ steps.Batcher  = (*File)(nil)
 )
 
-// Brings implements Bringer.
-func (c *File) Brings(steps.Change) steps.Supply { return FileSupply(c.Path) }
+// Brings implements steps.Bringer.
+func (c *File) Brings(change steps.Change) steps.Supply {
+	if c.Absent() {
+		return RemovalSupply(change, c.Path)
+	}
+	return FileSupply(c.Path)
+}
 
 // Requires implements steps.Requirer: what the file needs to be written.
-func (c *File) Requires() []steps.Thing { return append(c.Ownership.Accounts(), ParentOf(c.Path)...) }
+func (c *File) Requires() []steps.Thing {
+	if c.Absent() {
+		return nil
+	}
+	return append(c.Ownership.Accounts(), ParentOf(c.Path)...)
+}
