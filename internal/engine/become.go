@@ -20,7 +20,7 @@ func becomeError(method, said string) error {
 		e.Cause = "sudo is configured with requiretty"
 		e.Hint = "remove requiretty for this user: a line \"Defaults:USER !requiretty\" in /etc/sudoers.d"
 	case has("incorrect password"), has("sorry, try again"), has("authentication failure"):
-		e.Cause, e.WrongPassword = "the password was not accepted", true
+		e.Cause = "the password was not accepted"
 		e.Hint = "check become_password, or the answer to --ask-become-pass"
 	case has("password is required"), has("authentication required"), has("a terminal is required"):
 		return needPassword(method)

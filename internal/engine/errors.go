@@ -20,7 +20,6 @@ func (e *LockedError) Error() string {
 // A BecomeError says why the session did not get the rights of root.
 type BecomeError struct {
 	Method, Cause, Hint string
-	WrongPassword       bool
 	NeedPassword        bool
 }
 

@@ -64,7 +64,6 @@ type hostRun struct {
 	verified     bool // it was looked at again for the saved plan
 	counts       Counts
 	outcome      HostStatus
-	message      string
 }
 
 func (h *hostRun) emit(e Event) {

@@ -294,7 +294,7 @@ func (h *hostRun) endBySteps(message string) {
 }
 
 func (h *hostRun) conclude(e *HostEnd) {
-	h.outcome, h.message = e.Status, e.Message
+	h.outcome = e.Status
 	h.run.tally(e.Status)
 	h.run.bereave(h)
 	h.close()

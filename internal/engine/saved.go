@@ -149,7 +149,7 @@ func (h *hostRun) sealedStep(s *Sealer, i int, owed map[string][]string) SavedSt
 	w.entry(&e)
 	var change strings.Builder
 	change.WriteString(w.String())
-	secret := saltsItsProbe(e.probe)
+	secret := steps.Salted(e.probe)
 	for _, f := range w.staged {
 		content, sensitive := contentText(f.content)
 		fmt.Fprintf(&change, "\n%s %d\n%s", f.name, len(content), content)
@@ -161,11 +161,6 @@ func (h *hostRun) sealedStep(s *Sealer, i int, owed map[string][]string) SavedSt
 		saved.State = s.seal(strconv.Itoa(p.obs.Exit)+"\n"+p.obs.State(), secret)
 	}
 	return saved
-}
-
-// saltsItsProbe tells whether an answer may hold the salted hash of a secret.
-func saltsItsProbe(probe string) bool {
-	return strings.Contains(probe, "salted_sum_of") || strings.Contains(probe, "SALT")
 }
 
 // contentText is what a content consists of, of local files their hashes, and whether a secret is in it.

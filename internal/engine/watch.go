@@ -186,12 +186,12 @@ func (w *watcher) ended(p *Planned, r record) {
 	}
 	switch e.Status {
 	case StepChanged, StepUnchanged, StepSkipped:
-		result := steps.Result{Ran: e.Status == StepChanged, Stdout: stdout, Stderr: stderr, Exit: r.status}
+		result := steps.Result{Stdout: stdout, Stderr: stderr, Exit: r.status}
 		h.results[p.Addr] = results(h.facts, p, obs, result, e.Status == StepChanged)
 	case StepFailed, StepNotConverged:
 		switch {
 		case p.Proceed && !r.lost:
-			h.results[p.Addr] = w.passed(p, r, obs, e.Status, steps.Result{Ran: true, Stdout: stdout, Stderr: stderr, Exit: r.status})
+			h.results[p.Addr] = w.passed(p, r, obs, e.Status, steps.Result{Stdout: stdout, Stderr: stderr, Exit: r.status})
 		case !p.Proceed && !w.failure:
 			w.failure = true
 			w.end.failed = placed(p)
@@ -321,8 +321,8 @@ func reason(stderr string) string {
 func command(p *Planned) string {
 	for _, op := range p.Change.Ops {
 		if run, ok := op.(steps.Run); ok {
-			if len(p.Change.Diff) == 1 && p.Change.Diff[0].Name == "command" {
-				return p.Change.Diff[0].After
+			if run.Shown != "" {
+				return run.Shown
 			}
 			return strings.TrimSpace(run.Script)
 		}

@@ -19,7 +19,7 @@ import (
 func (s *scope) build(it *item, inst *each, waits *[]string) (steps.Step, bool) {
 	step, args := it.kind.New()
 	ok, complete := true, true
-	interpreter := ""
+	programs := map[string]string{} // by argument, the first word of its value
 	scripts := map[int]cty.Value{}
 	for i, a := range it.args {
 		spec := args.Get(a.spec.Name)
@@ -34,22 +34,22 @@ func (s *scope) build(it *item, inst *each, waits *[]string) (steps.Step, bool) 
 		default:
 			ok = s.set(a, spec, res.value) && ok
 		}
-		if a.spec.Name == "interpreter" {
-			interpreter = firstWord(res.value)
+		if spec.Type.IsListType() {
+			programs[spec.Name] = firstWord(res.value)
 		}
 		if spec.Shell && !res.failed {
 			scripts[i] = res.value
 		}
 	}
 	for i, v := range scripts {
-		s.checkShell(it.args[i], v, interpreter)
+		s.checkShell(it.args[i], v, programs[it.args[i].spec.Interpreter])
 	}
 	if !ok || !complete || it.lacking {
 		return nil, ok && !it.lacking
 	}
-	var problems []steps.Problem
+	problems := it.kind.Check(args)
 	if l, yes := step.(steps.Loader); yes {
-		problems = l.Load(s.run.pb.disk)
+		problems = append(problems, l.Load(s.run.pb.disk)...)
 	}
 	for _, p := range append(problems, step.Validate()...) {
 		summary := p.Summary
@@ -101,14 +101,14 @@ func (s *scope) argument(it *item, a argument, spec *steps.Arg, inst *each) resu
 	return res
 }
 
-// commandText turns the words of a check's command into text for sh.
+// commandText turns a list of words into text for sh.
 func (s *scope) commandText(a argument, res result) result {
 	list, err := convert.Convert(res.value, cty.List(cty.String))
 	if err == nil {
 		list, err = shellQuoteFunc.Call([]cty.Value{list})
 	}
 	if err != nil {
-		s.run.found.error(a.expr.Range(), "Invalid value for command", "A list of words is required, such as [\"nginx\", \"-t\"]. For text, write script.")
+		s.run.found.error(a.expr.Range(), "Invalid value for "+a.name, "A list of words is required, such as [\"nginx\", \"-t\"]. For text, write script.")
 		return failure
 	}
 	return result{value: list, waits: res.waits}

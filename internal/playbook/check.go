@@ -3,12 +3,16 @@ package playbook
 import (
 	"fmt"
 	"math"
+	"slices"
+
+	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 )
 
-// A check is a check block. It becomes a step of the kind http_check or wait_for.
+// A check is a check block. It becomes a step of the kind that carries out what it checks (steps.Check).
 type check struct {
 	hosts *expression
 	item  *item
@@ -16,16 +20,6 @@ type check struct {
 
 // checkOrder is the place of checks among the items: after everything else.
 const checkOrder = math.MaxInt
-
-// checkForms are the arguments that say what a check does, with the kind that does it and the
-// name of its argument there.
-var checkForms = []struct{ attr, kind, arg string }{
-	{"http", "http_check", "url"},
-	{"command", "wait_for", "command"},
-	{"script", "wait_for", "command"},
-	{"port", "wait_for", "port"},
-	{"path", "wait_for", "path"},
-}
 
 func (pb *Playbook) readCheck(m *module, b *hcl.Block) {
 	if !pb.validName(b, 0) {
@@ -55,38 +49,39 @@ func (pb *Playbook) readCheck(m *module, b *hcl.Block) {
 }
 
 func (pb *Playbook) readCheckForm(it *item, b *hcl.Block, attrs hcl.Attributes) {
-	rename := map[string]string{}
-	for _, form := range checkForms {
-		a := attrs[form.attr]
-		if a == nil {
-			continue
+	var form steps.Check
+	var forms []string
+	for _, k := range kinds.All() {
+		for _, c := range k.Checks {
+			forms = append(forms, c.Name+" = "+c.Value)
+			a := attrs[c.Name]
+			if a == nil {
+				continue
+			}
+			if it.kind != nil {
+				pb.loading.error(a.NameRange, "A check of two things", fmt.Sprintf("A check looks at one thing, and this one has %q too. Make two checks of it.", c.Name))
+				return
+			}
+			it.kind, form = pb.kinds[k.Name], c
 		}
-		if it.kind != nil {
-			pb.loading.error(a.NameRange, "A check of two things", fmt.Sprintf("A check looks at one thing, and this one has %q too. Make two checks of it.", form.attr))
-			return
-		}
-		if it.kind = pb.kinds[form.kind]; it.kind == nil {
-			panic("playbook: checks need the kind " + form.kind)
-		}
-		rename[form.attr] = form.arg
 	}
 	if it.kind == nil {
-		pb.loading.error(b.DefRange, "A check of nothing", "Say what is checked: http = URL, command = [\"words\"], script = \"text\", port = NUMBER or path = \"/path\".")
+		pb.loading.error(b.DefRange, "A check of nothing", "Say what is checked: "+listing(forms, "or")+".")
 		return
 	}
 	for _, a := range inOrder(attrs) {
 		name := a.Name
-		if to, ok := rename[name]; ok {
-			name = to
-		} else if hidden(it.kind.Name, name) {
+		if name == form.Name {
+			name = form.Arg
+		} else if it.kind.hidden(name) {
 			name = ""
 		}
 		spec := it.kind.args.Get(name)
 		if spec == nil {
-			pb.loading.error(a.NameRange, "Unknown argument", fmt.Sprintf("This check has no argument %q.%s", a.Name, known(a.Name, "argument", it.checkArguments(rename))))
+			pb.loading.error(a.NameRange, "Unknown argument", fmt.Sprintf("This check has no argument %q.%s", a.Name, known(a.Name, "argument", it.checkArguments(form))))
 			continue
 		}
-		it.args = append(it.args, argument{name: a.Name, spec: spec, expr: newExpression(a.Expr), words: a.Name == "command"})
+		it.args = append(it.args, argument{name: a.Name, spec: spec, expr: newExpression(a.Expr), words: form.Words && a.Name == form.Name})
 	}
 	if spec := it.kind.args.Get("timeout"); spec != nil && attrs["timeout"] == nil {
 		it.args = append(it.args, argument{name: "timeout", spec: spec, expr: newExpression(hcl.StaticExpr(checkTimeout, b.DefRange))})
@@ -98,22 +93,14 @@ func (pb *Playbook) readCheckForm(it *item, b *hcl.Block, attrs hcl.Attributes) 
 var checkTimeout = cty.StringVal("30s")
 
 // hidden tells whether an argument of a kind has another name in a check.
-func hidden(kind, name string) bool {
-	for _, form := range checkForms {
-		if form.kind == kind && form.arg == name {
-			return true
-		}
-	}
-	return false
+func (k *kindInfo) hidden(name string) bool {
+	return slices.ContainsFunc(k.Checks, func(c steps.Check) bool { return c.Arg == name })
 }
 
-func (it *item) checkArguments(rename map[string]string) []string {
-	names := []string{"hosts", "when", "become", "run_as", "tags"}
-	for from := range rename {
-		names = append(names, from)
-	}
+func (it *item) checkArguments(form steps.Check) []string {
+	names := []string{"hosts", "when", "become", "run_as", "tags", form.Name}
 	for _, name := range it.kind.names {
-		if !hidden(it.kind.Name, name) {
+		if !it.kind.hidden(name) {
 			names = append(names, name)
 		}
 	}

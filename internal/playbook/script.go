@@ -28,22 +28,20 @@ func firstWord(v cty.Value) string {
 	return path.Base(word.AsString())
 }
 
-// checkShell reports text that no shell could parse. The argument script of a step with an
-// interpreter is in that interpreter's language.
+// checkShell reports text that no shell could parse. interpreter is the program that reads the text in place of sh, or "": where it
+// is no shell, the text is in another language.
 func (s *scope) checkShell(a argument, v cty.Value, interpreter string) {
 	v, marks := v.UnmarkDeep()
 	if !v.IsKnown() || v.IsNull() || v.Type() != cty.String || len(marks) > 0 {
 		return
 	}
 	bash := false
-	if a.spec.Name == "script" {
-		switch interpreter {
-		case "", "sh", "dash", "ash":
-		case "bash":
-			bash = true
-		default:
-			return
-		}
+	switch interpreter {
+	case "", "sh", "dash", "ash":
+	case "bash":
+		bash = true
+	default:
+		return
 	}
 	text := v.AsString()
 	key := fmt.Sprint(bash, "\x00", text)

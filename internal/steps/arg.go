@@ -36,10 +36,18 @@ type Arg struct {
 	Secret   bool     // takes sensitive values; others refuse them, since they would be seen
 	Values   []string // the only values allowed, for the manual and for "did you mean"
 	Default  string   // as the manual shows it; "" for none
-	Shell    bool     // the value is sh text, checked by shell.Check
+	Shell    bool     // the value is text for sh; the playbook checks that it parses
+	Empty    bool     // an empty text or list is a value of its own, and not the lack of one; see Rule
+
+	// Interpreter names the argument, a list of words, that may give another program which reads the sh text. Such text is checked if the
+	// program is a shell.
+	Interpreter string
 
 	Decode     func(cty.Value) error // gets a known value of Type that is not null, unmarked unless Secret
-	DecodeFile func(*Local)
+	DecodeFile func(*Local)          // in its place for the origin File
+
+	given bool   // it was set to something else than its default
+	word  string // to what, if Values allow a few words only
 }
 
 // Args is the list of a kind's arguments, in the order of the manual.
@@ -58,7 +66,7 @@ func (as Args) Get(name string) *Arg {
 // Set decodes a wholly known value into the step. Null leaves the default. The error says what is
 // wrong with the value; the caller knows the argument's name and place. For the origins File and Dir the
 // caller passes an absolute path and, for File, calls SetFile in place of Set.
-func (a Arg) Set(v cty.Value) error {
+func (a *Arg) Set(v cty.Value) error {
 	if v.IsNull() {
 		if a.Required {
 			return errors.New("a value is required; this one is null")
@@ -79,11 +87,18 @@ func (a Arg) Set(v cty.Value) error {
 	if v.IsNull() {
 		return nil
 	}
+	a.given = a.gives(v)
+	if len(a.Values) > 0 {
+		a.word = v.AsString()
+	}
 	return a.Decode(v)
 }
 
 // SetFile gives an argument of the origin File its local file.
-func (a Arg) SetFile(l *Local) { a.DecodeFile(l) }
+func (a *Arg) SetFile(l *Local) {
+	a.given = true
+	a.DecodeFile(l)
+}
 
 // Must marks the argument as required.
 func (a Arg) Must() Arg {
@@ -97,6 +112,7 @@ func (a Arg) With(shown string) Arg {
 	return a
 }
 
+// TextOf is a string as a text: secret if the value is sensitive.
 func TextOf(v cty.Value) Text {
 	plain, marks := v.Unmark()
 	if _, yes := marks[Sensitive]; yes {

@@ -21,6 +21,18 @@ func (k *Kind) Manual() string {
 	for _, a := range args {
 		fmt.Fprintf(&b, "- `%s` (%s): %s\n", a.Name, a.traits(), a.Doc)
 	}
+	if len(k.Rules) > 0 {
+		b.WriteString("\n")
+	}
+	for i, r := range k.Rules {
+		if i > 0 {
+			b.WriteString(" ")
+		}
+		b.WriteString(r.String())
+	}
+	if len(k.Rules) > 0 {
+		b.WriteString("\n")
+	}
 	if len(k.Outputs) > 0 {
 		b.WriteString("\n## Outputs\n\n")
 		for _, o := range k.Outputs {

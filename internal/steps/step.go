@@ -18,9 +18,19 @@ type Kind struct {
 	Doc     string // the manual; its first line is the summary
 	Example string // a playbook that shows the kind at work; a test applies it twice
 	Outputs []Output
+	Rules   []Rule  // what its arguments ask of each other
+	Checks  []Check // what of a check block it carries out
 
 	// New returns a step that holds the defaults, and the arguments bound to it.
 	New func() (Step, Args)
+}
+
+// A Check is an argument of the check block that a kind carries out, such as check "web" { http = "https://…" }.
+type Check struct {
+	Name  string // of the argument in the block
+	Value string // how it is written, for messages: "URL"
+	Arg   string // the argument of the kind that gets the value
+	Words bool   // the value is a list of words, of which the kind gets text for sh
 }
 
 // An Output is a value that later steps can use as step.KIND.NAME.OUTPUT. Every step also has
@@ -46,6 +56,12 @@ type Step interface {
 	// Plan returns what has to change for the observed state to become the wanted one. It is
 	// called only for observations whose Exit is 0.
 	Plan(*Facts, Observation) (Change, error)
+}
+
+// Salted tells whether the state that a probe prints may hold something of a secret. A probe has one way to say it: the SHA-256 over
+// the run's salt, which is in $SALT, and the secret (function salted_sum_of of the prelude; Text.Sum gives the same).
+func Salted(probe string) bool {
+	return strings.Contains(probe, "salted_sum_of") || strings.Contains(probe, "SALT")
 }
 
 // A Problem is a mistake in the arguments of a step. Arg names the argument that it is about;
@@ -251,6 +267,7 @@ type Op interface{ op() }
 // they travel apart from the program.
 type Run struct {
 	Script string
+	Shown  string // what a failure shows in place of Script; "" shows that
 	Env    []Variable
 	Stdin  *Content
 }
@@ -276,7 +293,6 @@ func (Reboot) op() {}
 
 // A Result is what the operations of a step left behind.
 type Result struct {
-	Ran    bool   // the operations ran in this run
 	Exit   int    // status of the last Run
 	Stdout string // of the last Run, at most 64 KiB
 	Stderr string // likewise

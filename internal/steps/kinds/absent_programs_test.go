@@ -136,7 +136,7 @@ func withTools(t *testing.T, b toolbox, without []string, test func(t *testing.T
 func stepOf(t *testing.T, kind, args string) steps.Step {
 	t.Helper()
 	step, bound := Find(kind).New()
-	problems := decodeInto(t, step, bound, args, "args")
+	problems := decodeInto(t, Find(kind), step, bound, args, "args")
 	for _, line := range strings.Split(problems, "\n") {
 		if line != "" && line[0] != ' ' && !strings.HasPrefix(line, "warning: ") {
 			t.Fatal(problems)

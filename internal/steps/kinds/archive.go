@@ -44,10 +44,11 @@ step "archive" "demo" {
   strip = 1
 }
 `,
+	Rules: []steps.Rule{steps.OneOf("source is a local archive, url is downloaded by the host, file is on the host already.", "source", "url", "file")},
 	New: func() (steps.Step, steps.Args) {
 		a := &archive{Timeout: 1800}
 		return a, steps.Args{
-			kit.FileArg("source", &a.Source, "A local archive, which is uploaded. One of source, url and file is required, and only one."),
+			kit.FileArg("source", &a.Source, "A local archive, which is uploaded."),
 			kit.URLArg("url", &a.URL, "Where the host downloads the archive: https, http, ftp or file.", "https", "http", "ftp", "file"),
 			kit.PathArg("file", &a.File, "An archive on the host."),
 			kit.PathArg("dest", &a.Dest, "The directory to unpack into. It is made if it does not exist.").Must(),
@@ -66,20 +67,16 @@ type archive struct {
 	Source                                         *steps.Local
 	URL, File, Dest, Creates, SHA256, Owner, Group string
 	Strip, Timeout                                 int
-	Headers                                        []kit.Header
+	Headers                                        []steps.Variable
 }
+
+var (
+	_ steps.Bringer  = (*archive)(nil)
+	_ steps.Requirer = (*archive)(nil)
+)
 
 func (a *archive) Validate() []steps.Problem {
 	var problems []steps.Problem
-	given := 0
-	for _, yes := range []bool{a.Source != nil, a.URL != "", a.File != ""} {
-		if yes {
-			given++
-		}
-	}
-	if given != 1 {
-		problems = append(problems, steps.Problem{Summary: "one of source, url and file is required, and only one", Detail: "source is a local archive, url is downloaded by the host, file is on the host already."})
-	}
 	if a.Source != nil && a.SHA256 != "" && a.SHA256 != a.Source.SHA256 {
 		problems = append(problems, steps.Problem{Arg: "sha256", Summary: "the local archive has another SHA-256: " + a.Source.SHA256, Detail: "Fetch the archive again, or mend sha256."})
 	}
@@ -109,12 +106,7 @@ func (a *archive) sum() string {
 
 func (a *archive) stamp() string { return path.Join(a.Dest, ".provision-archive") }
 
-var (
-	_ steps.Bringer  = (*archive)(nil)
-	_ steps.Requirer = (*archive)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (a *archive) Brings(steps.Change) steps.Supply {
 	s := steps.Supply{Trees: []string{a.Dest}}
 	s.AddDirectory(a.Dest)
@@ -124,7 +116,7 @@ func (a *archive) Brings(steps.Change) steps.Supply {
 	return s
 }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (a *archive) Requires() []steps.Thing {
 	list := a.names().Accounts()
 	if a.File != "" {

@@ -52,6 +52,11 @@ type authorizedKey struct {
 	Exclusive   bool
 }
 
+var (
+	_ steps.Bringer  = (*authorizedKey)(nil)
+	_ steps.Requirer = (*authorizedKey)(nil)
+)
+
 // given lists the keys as they were written.
 func (a *authorizedKey) given() []publicKey {
 	return append(append([]publicKey{}, a.Keys...), a.More...)
@@ -138,17 +143,12 @@ func (a *authorizedKey) mode() string {
 	return a.State
 }
 
-var (
-	_ steps.Bringer  = (*authorizedKey)(nil)
-	_ steps.Requirer = (*authorizedKey)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (a *authorizedKey) Brings(steps.Change) steps.Supply {
 	return steps.Supply{Things: []steps.Thing{{Kind: steps.DirectoryThing, Name: "*/.ssh"}, {Kind: steps.FileThing, Name: "*/.ssh/authorized_keys"}}}
 }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (a *authorizedKey) Requires() []steps.Thing {
 	return []steps.Thing{{Kind: steps.UserThing, Name: a.User}}
 }

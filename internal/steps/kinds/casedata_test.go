@@ -213,10 +213,10 @@ func (d *dataFile) lacking() string {
 func decode(t testing.TB, kind *steps.Kind, d *dataFile, p places) (steps.Step, string) {
 	t.Helper()
 	step, args := kind.New()
-	return step, decodeInto(t, step, args, p.expand(d.sections["args"]), d.path)
+	return step, decodeInto(t, kind, step, args, p.expand(d.sections["args"]), d.path)
 }
 
-func decodeInto(t testing.TB, step steps.Step, args steps.Args, src, name string) string {
+func decodeInto(t testing.TB, kind *steps.Kind, step steps.Step, args steps.Args, src, name string) string {
 	t.Helper()
 	file, diags := hclparse.NewParser().ParseHCL([]byte(src), name)
 	if diags.HasErrors() {
@@ -226,10 +226,10 @@ func decodeInto(t testing.TB, step steps.Step, args steps.Args, src, name string
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	return decodeAttributes(t, step, args, attributes)
+	return decodeAttributes(t, kind, step, args, attributes)
 }
 
-func decodeAttributes(t testing.TB, step steps.Step, args steps.Args, attributes hcl.Attributes) string {
+func decodeAttributes(t testing.TB, kind *steps.Kind, step steps.Step, args steps.Args, attributes hcl.Attributes) string {
 	t.Helper()
 	var problems []string
 	for name := range attributes {
@@ -238,7 +238,8 @@ func decodeAttributes(t testing.TB, step steps.Step, args steps.Args, attributes
 		}
 	}
 	sort.Strings(problems)
-	for _, arg := range args {
+	for i := range args {
+		arg := &args[i]
 		attribute, given := attributes[arg.Name]
 		if !given {
 			if arg.Required {
@@ -255,9 +256,9 @@ func decodeAttributes(t testing.TB, step steps.Step, args steps.Args, attributes
 		}
 	}
 	if len(problems) == 0 {
-		var found []steps.Problem
+		found := kind.Check(args)
 		if l, ok := step.(steps.Loader); ok {
-			found = l.Load(steps.NewDisk(t.Context()))
+			found = append(found, l.Load(steps.NewDisk(t.Context()))...)
 		}
 		found = append(found, step.Validate()...)
 		for _, p := range found {
@@ -278,7 +279,7 @@ func decodeAttributes(t testing.TB, step steps.Step, args steps.Args, attributes
 }
 
 // setArg honours the origin of an argument.
-func setArg(arg steps.Arg, value cty.Value) error {
+func setArg(arg *steps.Arg, value cty.Value) error {
 	switch arg.Origin {
 	case steps.File, steps.Template, steps.FileText:
 		if value.Type() != cty.String || value.IsNull() {

@@ -44,11 +44,14 @@ step "command" "ready" {
 		{Name: "stdout", Type: cty.String, Doc: "What the command printed, without the final line breaks, at most 64 KiB; empty if it did not run."},
 		{Name: "exit", Type: cty.Number, Doc: "Its exit status; 0 if it did not run."},
 	},
+	Rules: []steps.Rule{steps.OneOf("run = [\"words\", …] starts a program; script = \"text\" is run by sh.", "run", "script")},
 	New: func() (steps.Step, steps.Args) {
 		c := &command{}
+		script := kit.ScriptArg("script", &c.Script, "Text for sh. It runs under set -e.")
+		script.Interpreter = "interpreter"
 		return c, steps.Args{
-			kit.WordsArg("run", &c.Argv, "The command and its arguments. One of run and script is required."),
-			kit.ScriptArg("script", &c.Script, "Text for sh. It runs under set -e."),
+			kit.WordsArg("run", &c.Argv, "The command and its arguments."),
+			script,
 			kit.WordsArg("interpreter", &c.Interpreter, "What runs the script in place of sh, such as [\"bash\"] or [\"python3\"]: the script is a file whose path comes last."),
 			kit.PathArg("creates", &c.Creates, "Do not run if this path exists."),
 			kit.PathArg("removes", &c.Removes, "Run only if this path exists."),
@@ -72,13 +75,16 @@ type command struct {
 	CanRepeat                         bool
 }
 
+var (
+	_ steps.Bringer   = (*command)(nil)
+	_ steps.Outputter = (*command)(nil)
+	_ steps.Repeater  = (*command)(nil)
+)
+
 func (c *command) Validate() []steps.Problem {
 	var problems []steps.Problem
 	if len(c.Argv) > 0 && c.Argv[0] == "" {
 		problems = append(problems, steps.Problem{Arg: "run", Summary: "the first word is empty", Detail: "It is the program to start."})
-	}
-	if (len(c.Argv) == 0) == (c.Script == "") {
-		problems = append(problems, steps.Problem{Summary: "one of run and script is required, and only one", Detail: "run = [\"words\", …] starts a program; script = \"text\" is run by sh."})
 	}
 	if len(c.Interpreter) > 0 && c.Script == "" {
 		problems = append(problems, steps.Problem{Arg: "interpreter", Summary: "interpreter needs a script", Detail: "With run, put the program first in the list."})
@@ -91,12 +97,10 @@ func (c *command) guarded() bool {
 	return c.Creates != "" || c.Removes != "" || c.Unless != "" || c.OnlyIf != ""
 }
 
-// Repeatable implements Repeater: only a condition, or the author's word, makes a second run safe.
+// Repeatable implements steps.Repeater: only a condition, or the author's word, makes a second run safe.
 func (c *command) Repeatable() bool { return c.CanRepeat || c.guarded() }
 
-var _ steps.Bringer = (*command)(nil)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (c *command) Brings(steps.Change) steps.Supply { return steps.Anything() }
 
 func (c *command) Probe() string {
@@ -188,7 +192,7 @@ func (c *command) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		// An earlier step may turn the condition.
 		return steps.Change{Action: steps.NoOp, Reason: c.skipReason(skip), Predict: []steps.Observation{steps.Observe("run yes")}}, nil
 	}
-	run := steps.Run{Script: c.text(), Env: c.Env}
+	run := steps.Run{Script: c.text(), Shown: c.shown(), Env: c.Env}
 	if c.Stdin != nil {
 		run.Stdin = &steps.Content{Text: *c.Stdin}
 	}
@@ -242,7 +246,7 @@ func (c *command) shown() string {
 	return strings.Join(words, " ")
 }
 
-// Outputs implements Outputter.
+// Outputs implements steps.Outputter.
 func (c *command) Outputs(_ *steps.Facts, _ steps.Observation, r steps.Result) map[string]cty.Value {
 	return map[string]cty.Value{
 		"stdout": cty.StringVal(strings.TrimRight(r.Stdout, "\n")),

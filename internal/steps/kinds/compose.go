@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/moby/patternmatcher/ignorefile"
-	"github.com/zclconf/go-cty/cty"
 
 	"provision/internal/shell"
 	"provision/internal/steps"
@@ -100,21 +99,16 @@ type compose struct {
 	project                                       *composeProject
 }
 
+var (
+	_ steps.Bringer  = (*compose)(nil)
+	_ steps.Requirer = (*compose)(nil)
+	_ steps.Asker    = (*compose)(nil)
+	_ steps.Loader   = (*compose)(nil)
+	_ steps.Handler  = (*compose)(nil)
+)
+
 func relativePathsArg(name string, to *[]string, doc string) steps.Arg {
-	a := kit.StringsArg(name, to, doc)
-	plain := a.Decode
-	a.Decode = func(v cty.Value) error {
-		if err := plain(v); err != nil {
-			return err
-		}
-		for i, p := range *to {
-			if err := kit.PathWithinArg(name, &(*to)[i], doc).Decode(cty.StringVal(p)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return a
+	return kit.ListArg(name, to, doc, kit.PathWithin)
 }
 
 var (
@@ -123,16 +117,15 @@ var (
 )
 
 func composeNameArg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		if !composeName.MatchString(v.AsString()) {
-			return fmt.Errorf("%q is no name of a project: lower-case letters, digits, _ and - are, a letter or digit first", v.AsString())
+	return kit.ParsedArg(name, to, doc, func(s string) (string, error) {
+		if !composeName.MatchString(s) {
+			return "", fmt.Errorf("%q is no name of a project: lower-case letters, digits, _ and - are, a letter or digit first", s)
 		}
-		*to = v.AsString()
-		return nil
-	}}
+		return s, nil
+	})
 }
 
-// Load implements Loader.
+// Load implements steps.Loader.
 func (c *compose) Load(d *steps.Disk) []steps.Problem {
 	if c.Source == "" {
 		return nil

@@ -68,7 +68,7 @@ HOME=`+h.work+` F_UID=$(id -u)
 	release := func() (steps.Step, steps.Change) {
 		t.Helper()
 		step, args := composeKind.New()
-		if problems := decodeInto(t, step, args, `
+		if problems := decodeInto(t, composeKind, step, args, `
 source   = "`+local+`"
 dir      = "`+h.work+`/app"
 project  = "`+project+`"

@@ -11,13 +11,7 @@ import (
 	"provision/internal/steps/kit"
 )
 
-var (
-	_ steps.Bringer  = (*compose)(nil)
-	_ steps.Requirer = (*compose)(nil)
-	_ steps.Asker    = (*compose)(nil)
-)
-
-// Brings implements Bringer: Docker makes directories that are mounted into containers and do not exist.
+// Brings implements steps.Bringer: Docker makes directories that are mounted into containers and do not exist.
 func (c *compose) Brings(steps.Change) steps.Supply {
 	if c.State != "up" {
 		return steps.Supply{}
@@ -30,7 +24,7 @@ func (c *compose) Brings(steps.Change) steps.Supply {
 	return s
 }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (c *compose) Requires() []steps.Thing {
 	if c.State == "absent" {
 		return nil
@@ -42,7 +36,7 @@ func (c *compose) Requires() []steps.Thing {
 	return list
 }
 
-// Asks implements Asker.
+// Asks implements steps.Asker.
 func (c *compose) Asks(f *steps.Facts) []steps.Thing {
 	return append(dockerAsks(f), steps.Thing{Kind: steps.DirectoryThing, Name: c.Dir})
 }

@@ -51,7 +51,7 @@ func (r *release) files(pairs ...string) {
 func (r *release) look() (*compose, differences, string) {
 	r.t.Helper()
 	step, args := composeKind.New()
-	if problems := decodeInto(r.t, step, args, "source = \""+r.local+"\"\ndir = \""+r.h.work+"/app\"\n", "args"); problems != "" {
+	if problems := decodeInto(r.t, composeKind, step, args, "source = \""+r.local+"\"\ndir = \""+r.h.work+"/app\"\n", "args"); problems != "" {
 		r.t.Fatal(problems)
 	}
 	c, ok := step.(*compose)

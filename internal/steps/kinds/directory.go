@@ -41,6 +41,12 @@ type directory struct {
 	Recurse bool
 }
 
+var (
+	_ steps.Bringer  = (*directory)(nil)
+	_ steps.Requirer = (*directory)(nil)
+	_ steps.Batcher  = (*directory)(nil)
+)
+
 func (d *directory) Validate() []steps.Problem {
 	if d.State == "absent" && kit.ProtectedPath(d.Path) {
 		return []steps.Problem{{Arg: "path", Summary: fmt.Sprintf("%s cannot be removed", d.Path), Detail: "It is part of every system. Name a directory of your own."}}
@@ -54,15 +60,10 @@ func (d *directory) Validate() []steps.Problem {
 	return nil
 }
 
-// Batch implements Batcher.
+// Batch implements steps.Batcher.
 func (d *directory) Batch() (attributes, sums []string) { return []string{d.Path}, nil }
 
-var (
-	_ steps.Bringer  = (*directory)(nil)
-	_ steps.Requirer = (*directory)(nil)
-)
-
-// Brings implements Bringer: with the directory come those above it.
+// Brings implements steps.Bringer: with the directory come those above it.
 func (d *directory) Brings(change steps.Change) steps.Supply {
 	if d.State == "absent" {
 		return kit.RemovalSupply(change, d.Path)
@@ -72,7 +73,7 @@ func (d *directory) Brings(change steps.Change) steps.Supply {
 	return s
 }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (d *directory) Requires() []steps.Thing {
 	if d.State == "absent" {
 		return nil

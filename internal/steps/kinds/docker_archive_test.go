@@ -80,7 +80,7 @@ func TestDockerImageLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	step, args := dockerImageKind.New()
-	if problems := decodeInto(t, step, args, "load = "+`"`+file+`"`, "args"); problems != "" {
+	if problems := decodeInto(t, dockerImageKind, step, args, "load = "+`"`+file+`"`, "args"); problems != "" {
 		t.Fatal(problems)
 	}
 	if !strings.Contains(step.Probe(), "app:1.2") {
@@ -128,7 +128,7 @@ docker image rm saved-`+name+` >/dev/null`, nil)
 	t.Cleanup(func() { h.script(t, "docker image rm "+name+" saved-"+name, nil) })
 	for _, want := range []steps.Action{steps.Create, steps.NoOp} {
 		step, args := dockerImageKind.New()
-		if problems := decodeInto(t, step, args, `
+		if problems := decodeInto(t, dockerImageKind, step, args, `
 name = "`+name+`"
 load = "`+file+`"
 `, "args"); problems != "" {

@@ -39,6 +39,10 @@ step "docker_image" "old" {
 	Outputs: []steps.Output{
 		{Name: "id", Type: cty.String, Doc: "The id of the image; null if there is none."},
 	},
+	Rules: []steps.Rule{
+		steps.AbsentTakes("name"),
+		steps.OneOf("load is a local archive; pull = true asks the registry.", "load", "pull"),
+	},
 	New: func() (steps.Step, steps.Args) {
 		s := &dockerImage{State: "present"}
 		return s, steps.Args{
@@ -57,16 +61,21 @@ type dockerImage struct {
 	image       *imageArchive
 }
 
+var (
+	_ steps.Asker     = (*dockerImage)(nil)
+	_ steps.Loader    = (*dockerImage)(nil)
+	_ steps.Outputter = (*dockerImage)(nil)
+)
+
 var imageName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._:/-]*[a-z0-9])?(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?(@sha256:[0-9a-f]{64})?$`)
 
 func imageNameArg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		if !imageName.MatchString(v.AsString()) {
-			return fmt.Errorf("%q is no name of an image: write it as \"app:1.2\" or \"registry.example.org/app:1.2\"", v.AsString())
+	return kit.ParsedArg(name, to, doc, func(s string) (string, error) {
+		if !imageName.MatchString(s) {
+			return "", fmt.Errorf("%q is no name of an image: write it as \"app:1.2\" or \"registry.example.org/app:1.2\"", s)
 		}
-		*to = withTag(v.AsString())
-		return nil
-	}}
+		return withTag(s), nil
+	})
 }
 
 // withTag is the name of an image as Docker lists it.
@@ -77,7 +86,7 @@ func withTag(name string) string {
 	return name + ":latest"
 }
 
-// Load implements Loader.
+// Load implements steps.Loader.
 func (s *dockerImage) Load(d *steps.Disk) []steps.Problem {
 	if s.Archive == nil {
 		return nil
@@ -100,12 +109,6 @@ func (s *dockerImage) title() string {
 
 func (s *dockerImage) Validate() []steps.Problem {
 	var problems []steps.Problem
-	switch {
-	case s.State == "absent" && (s.Archive != nil || s.Pull):
-		problems = append(problems, steps.Problem{Arg: "state", Summary: "an image that is absent is neither loaded nor pulled", Detail: "Leave load and pull out."})
-	case s.State == "present" && (s.Archive != nil) == s.Pull:
-		problems = append(problems, steps.Problem{Summary: "one of load and pull is required, and only one", Detail: "load is a local archive; pull = true asks the registry."})
-	}
 	if s.Name == "" && s.Archive == nil {
 		problems = append(problems, steps.Problem{Arg: "name", Summary: "a name is required", Detail: "Only an archive brings one along."})
 	}
@@ -140,9 +143,7 @@ func dockerAsks(f *steps.Facts) []steps.Thing {
 	return []steps.Thing{{Kind: steps.RunningThing, Name: "Docker engine"}, {Kind: steps.UserThing, Name: f.User}, {Kind: steps.GroupThing, Name: "docker"}}
 }
 
-var _ steps.Asker = (*dockerImage)(nil)
-
-// Asks implements Asker.
+// Asks implements steps.Asker.
 func (s *dockerImage) Asks(f *steps.Facts) []steps.Thing { return dockerAsks(f) }
 
 func (s *dockerImage) Probe() string {
@@ -215,7 +216,7 @@ func (s *dockerImage) ops() []steps.Op {
 	return []steps.Op{steps.Run{Script: script, Stdin: &steps.Content{Local: s.Archive}}}
 }
 
-// Outputs implements Outputter.
+// Outputs implements steps.Outputter.
 func (s *dockerImage) Outputs(_ *steps.Facts, obs steps.Observation, _ steps.Result) map[string]cty.Value {
 	id, seen := obs.Get("id")
 	if !seen || id == "none" {

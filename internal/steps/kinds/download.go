@@ -43,11 +43,17 @@ program, on standard input. The directory of the path must exist.`,
 
 type download struct {
 	URL, Path, SHA256 string
-	Headers           []kit.Header
+	Headers           []steps.Variable
 	Timeout           int
 	Insecure          bool
 	kit.Ownership
 }
+
+var (
+	_ steps.Bringer  = (*download)(nil)
+	_ steps.Requirer = (*download)(nil)
+	_ steps.Batcher  = (*download)(nil)
+)
 
 func (d *download) Validate() []steps.Problem {
 	var problems []steps.Problem
@@ -90,7 +96,7 @@ func (d *download) Probe() string {
 	return b.String() + d.Ownership.ProbeAttributes()
 }
 
-// Batch implements Batcher.
+// Batch implements steps.Batcher.
 func (d *download) Batch() (attributes, sums []string) {
 	attributes = []string{d.Path}
 	if d.SHA256 != "" {
@@ -191,15 +197,10 @@ func verifySum(sum, file string) string {
 	return fmt.Sprintf("sum_of %s || exit 1; s=$SUM\n[ \"$s\" = %s ] || fail \"the SHA-256 of the download is $s, not %s: check the URL, then sha256\"\n", file, sum, sum)
 }
 
-var (
-	_ steps.Bringer  = (*download)(nil)
-	_ steps.Requirer = (*download)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (d *download) Brings(steps.Change) steps.Supply { return kit.FileSupply(d.Path) }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (d *download) Requires() []steps.Thing {
 	return append((&kit.Ownership{Owner: d.Owner, Group: d.Group}).Accounts(), kit.ParentOf(d.Path)...)
 }

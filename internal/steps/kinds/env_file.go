@@ -33,12 +33,13 @@ that need none.`,
   }
 }
 `,
+	Rules: []steps.Rule{steps.OneOf("Give the variables, or a local file that holds them.", "values", "source")},
 	New: func() (steps.Step, steps.Args) {
 		e := &envFile{}
 		e.Mode = "600"
 		args := steps.Args{
 			kit.PathArg("path", &e.Path, "Absolute path on the host.").Must(),
-			kit.VariablesArg("values", &e.Values, "The variables. One of values and source is required."),
+			kit.VariablesArg("values", &e.Values, "The variables."),
 			kit.FileTextArg("source", &e.Source, "A local file with the variables."),
 		}
 		args = append(args, e.Ownership.Args("file")...)
@@ -52,11 +53,14 @@ type envFile struct {
 	Source *steps.Text
 }
 
+var (
+	_ steps.Bringer  = (*envFile)(nil)
+	_ steps.Requirer = (*envFile)(nil)
+	_ steps.Batcher  = (*envFile)(nil)
+)
+
 func (e *envFile) Validate() []steps.Problem {
 	var problems []steps.Problem
-	if (e.Source == nil) == (e.Values == nil) {
-		problems = append(problems, steps.Problem{Summary: "one of values and source is required, and only one", Detail: "Give the variables, or a local file that holds them."})
-	}
 	problems = append(problems, dotenvProblems(e.Values)...)
 	problems = append(problems, e.Writing.Problems()...)
 	if !strings.HasSuffix(e.Mode, "0") {
@@ -76,7 +80,7 @@ func (e *envFile) Validate() []steps.Problem {
 	return problems
 }
 
-// Batch implements Batcher.
+// Batch implements steps.Batcher.
 func (e *envFile) Batch() (attributes, sums []string) { return e.whole().Batch() }
 
 // whole is the file with its content.
@@ -95,5 +99,3 @@ func (e *envFile) Probe() string { return e.whole().Probe() }
 func (e *envFile) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
 	return e.whole().Plan(f, obs)
 }
-
-var _ steps.Requirer = (*envFile)(nil)

@@ -44,6 +44,10 @@ step "file" "old" {
   state = "absent"
 }
 `,
+	Rules: []steps.Rule{
+		steps.AbsentTakes("path"),
+		steps.AtMostOne("content", "source", "template"),
+	},
 	New: func() (steps.Step, steps.Args) {
 		s := &file{File: kit.File{State: "present"}}
 		args := steps.Args{
@@ -67,23 +71,13 @@ type file struct {
 	Rendered *steps.Text
 }
 
-func (s *file) Validate() []steps.Problem {
-	var problems []steps.Problem
-	given := 0
-	for _, yes := range []bool{s.Text != nil, s.Source != nil, s.Rendered != nil} {
-		if yes {
-			given++
-		}
-	}
-	if given > 1 {
-		problems = append(problems, steps.Problem{Summary: "content, source and template exclude each other", Detail: "Keep one of them."})
-	}
-	problems = append(problems, s.Writing.Problems()...)
-	if s.State == "absent" && (given > 0 || s.Check != "" || s.Backup || s.Ownership != kit.Ownership{}) {
-		problems = append(problems, steps.Problem{Arg: "state", Summary: "a file that is absent has no content, owner or mode", Detail: "Leave out every argument but path and state."})
-	}
-	return problems
-}
+var (
+	_ steps.Bringer  = (*file)(nil)
+	_ steps.Requirer = (*file)(nil)
+	_ steps.Batcher  = (*file)(nil)
+)
+
+func (s *file) Validate() []steps.Problem { return s.Writing.Problems() }
 
 // whole is the file with its content from whichever argument gives it.
 func (s *file) whole() *kit.File {

@@ -55,6 +55,7 @@ step "git" "demo" {
 	Outputs: []steps.Output{
 		{Name: "commit", Type: cty.String, Doc: "The commit that is checked out."},
 	},
+	Rules: []steps.Rule{steps.AtMostOne("key", "key_file")},
 	New: func() (steps.Step, steps.Args) {
 		g := &git{}
 		return g, steps.Args{
@@ -79,29 +80,33 @@ type git struct {
 }
 
 var (
+	_ steps.Bringer   = (*git)(nil)
+	_ steps.Asker     = (*git)(nil)
+	_ steps.Outputter = (*git)(nil)
+)
+
+var (
 	gitSCP  = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^ ]+$`)
 	gitRef  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./@+-]*$`)
 	gitHash = regexp.MustCompile(`^[0-9a-f]{40}$|^[0-9a-f]{64}$`)
 )
 
 func gitURLArg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		*to = v.AsString()
-		if gitSCP.MatchString(*to) || strings.HasPrefix(*to, "/") && kit.NoControl(*to) == nil {
-			return nil
+	return kit.ParsedArg(name, to, doc, func(s string) (string, error) {
+		if gitSCP.MatchString(s) || strings.HasPrefix(s, "/") && kit.NoControl(s) == nil {
+			return s, nil
 		}
-		return kit.CheckURL(*to, []string{"https", "http", "ssh", "git", "file"})
-	}}
+		return s, kit.CheckURL(s, []string{"https", "http", "ssh", "git", "file"})
+	})
 }
 
 func gitRefArg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		*to = v.AsString()
-		if !gitRef.MatchString(*to) || strings.Contains(*to, "..") || strings.Contains(*to, "@{") {
-			return fmt.Errorf("%q is no branch, tag or commit", *to)
+	return kit.ParsedArg(name, to, doc, func(s string) (string, error) {
+		if !gitRef.MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "@{") {
+			return "", fmt.Errorf("%q is no branch, tag or commit", s)
 		}
-		return nil
-	}}
+		return s, nil
+	})
 }
 
 // fullNames lists what the ref may be called, in the order in which a repository is asked.
@@ -116,9 +121,6 @@ func (g *git) commit() bool { return gitHash.MatchString(g.Ref) }
 
 func (g *git) Validate() []steps.Problem {
 	var problems []steps.Problem
-	if g.Key != nil && g.KeyFile != "" {
-		problems = append(problems, steps.Problem{Arg: "key_file", Summary: "key and key_file contradict each other", Detail: "Leave one out."})
-	}
 	if strings.Contains(g.KeyFile, "'") {
 		problems = append(problems, steps.Problem{Arg: "key_file", Summary: "the path holds a quote, which ssh cannot be told", Detail: "Use another path."})
 	}
@@ -131,19 +133,14 @@ func (g *git) Validate() []steps.Problem {
 	return problems
 }
 
-var (
-	_ steps.Bringer = (*git)(nil)
-	_ steps.Asker   = (*git)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (g *git) Brings(steps.Change) steps.Supply {
 	s := steps.Supply{Trees: []string{g.Dest}}
 	s.AddDirectory(g.Dest)
 	return s
 }
 
-// Asks implements Asker: the answer of a repository hangs on the server, and on how it is found and trusted.
+// Asks implements steps.Asker: the answer of a repository hangs on the server, and on how it is found and trusted.
 func (g *git) Asks(*steps.Facts) []steps.Thing {
 	list := []steps.Thing{{Kind: steps.FileThing, Name: g.KeyFile}}
 	if local := strings.TrimPrefix(g.Repo, "file://"); path.IsAbs(local) {
@@ -262,7 +259,7 @@ func (g *git) shownRef() string {
 	return g.Repo + " at " + g.Ref
 }
 
-// Outputs implements Outputter.
+// Outputs implements steps.Outputter.
 func (g *git) Outputs(_ *steps.Facts, obs steps.Observation, _ steps.Result) map[string]cty.Value {
 	head, ok := obs.Get("head")
 	if !ok || head == "-" {

@@ -28,6 +28,7 @@ step "group" "metrics" {
 }
 `,
 	Outputs: []steps.Output{{Name: "gid", Type: cty.Number, Doc: "The number of the group; null if it is absent."}},
+	Rules:   []steps.Rule{steps.AbsentTakes("name")},
 	New: func() (steps.Step, steps.Args) {
 		g := &group{State: "present"}
 		return g, steps.Args{
@@ -45,21 +46,22 @@ type group struct {
 	System      bool
 }
 
+var (
+	_ steps.Bringer   = (*group)(nil)
+	_ steps.Outputter = (*group)(nil)
+)
+
 func (g *group) Validate() []steps.Problem {
 	switch {
 	case kit.IsNumber(g.Name):
 		return []steps.Problem{{Arg: "name", Summary: fmt.Sprintf("%q would be taken for the number of a group", g.Name), Detail: "Give a name that holds a letter."}}
-	case g.State == "absent" && (g.GID != nil || g.System):
-		return []steps.Problem{{Arg: "state", Summary: "a group that is absent has no number", Detail: "Leave out every argument but name and state."}}
 	case g.State == "absent" && g.Name == "root":
 		return []steps.Problem{{Arg: "name", Summary: "root cannot be removed", Detail: "Name a group of your own."}}
 	}
 	return nil
 }
 
-var _ steps.Bringer = (*group)(nil)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (g *group) Brings(change steps.Change) steps.Supply {
 	thing := []steps.Thing{{Kind: steps.GroupThing, Name: g.Name}}
 	switch {
@@ -134,7 +136,7 @@ func (g *group) add() string {
 		shell.Words(append(shadow, g.Name)...), shell.Words(append(busybox, g.Name)...))
 }
 
-// Outputs implements Outputter.
+// Outputs implements steps.Outputter.
 func (g *group) Outputs(_ *steps.Facts, obs steps.Observation, _ steps.Result) map[string]cty.Value {
 	return map[string]cty.Value{"gid": kit.NumberOutput(obs, "gid")}
 }

@@ -47,6 +47,7 @@ step "http_check" "hello" {
   timeout = "30s"
 }
 `,
+	Checks: []steps.Check{{Name: "http", Value: "URL", Arg: "url"}},
 	New: func() (steps.Step, steps.Args) {
 		h := &httpCheck{Method: "GET", Status: []int{200}, Timeout: 60, Interval: 2}
 		return h, steps.Args{
@@ -65,10 +66,12 @@ step "http_check" "hello" {
 type httpCheck struct {
 	URL, Method, Body string
 	Status            []int
-	Headers           []kit.Header
+	Headers           []steps.Variable
 	Timeout, Interval int
 	Insecure          bool
 }
+
+var _ steps.Bringer = (*httpCheck)(nil)
 
 // statusArg is an HTTP status, or a list of them.
 func statusArg(name string, to *[]int, doc string) steps.Arg {
@@ -105,7 +108,7 @@ func (h *httpCheck) Validate() []steps.Problem {
 }
 
 func (h *httpCheck) secret() bool {
-	return slices.ContainsFunc(h.Headers, func(h kit.Header) bool { return h.Value.Sensitive() })
+	return slices.ContainsFunc(h.Headers, func(h steps.Variable) bool { return h.Value.Sensitive() })
 }
 
 func (h *httpCheck) follow() int {
@@ -157,9 +160,7 @@ func (h *httpCheck) Probe() string {
 	return b.String()
 }
 
-var _ steps.Bringer = (*httpCheck)(nil)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (h *httpCheck) Brings(steps.Change) steps.Supply {
 	return steps.Supply{May: []string{steps.RunningThing}}
 }

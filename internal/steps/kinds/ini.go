@@ -49,6 +49,7 @@ step "ini" "fastest" {
   value   = "30"
 }
 `,
+	Rules: []steps.Rule{steps.AtMostOne("key", "values")},
 	New: func() (steps.Step, steps.Args) {
 		s := &ini{Edit: kit.Edit{State: "present", Create: true}}
 		args := steps.Args{
@@ -71,11 +72,14 @@ type ini struct {
 	Values, Where []steps.Variable
 }
 
+var (
+	_ steps.Bringer  = (*ini)(nil)
+	_ steps.Requirer = (*ini)(nil)
+)
+
 func (s *ini) Validate() []steps.Problem {
 	var problems []steps.Problem
 	switch {
-	case s.Key != "" && s.Values != nil:
-		problems = append(problems, steps.Problem{Arg: "values", Summary: "key and values exclude each other", Detail: "Put the key into values."})
 	case s.Key == "" && s.Value != nil:
 		problems = append(problems, steps.Problem{Arg: "value", Summary: "value needs a key", Detail: "Say which key has the value."})
 	case s.State == "present" && s.Key == "" && len(s.Values) == 0:

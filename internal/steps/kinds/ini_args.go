@@ -12,15 +12,12 @@ import (
 )
 
 func sectionArg(name string, to *string, doc string) steps.Arg {
-	a := kit.StringArg(name, to, doc)
-	a.Decode = func(v cty.Value) error {
-		if strings.ContainsAny(v.AsString(), "]\n") || kit.NoControl(v.AsString()) != nil || strings.TrimSpace(v.AsString()) != v.AsString() {
-			return errors.New("a section's name has no \"]\", no control characters and no spaces around it")
+	return kit.ParsedArg(name, to, doc, func(s string) (string, error) {
+		if strings.ContainsAny(s, "]\n") || kit.NoControl(s) != nil || strings.TrimSpace(s) != s {
+			return "", errors.New("a section's name has no \"]\", no control characters and no spaces around it")
 		}
-		*to = v.AsString()
-		return nil
-	}
-	return a
+		return s, nil
+	})
 }
 
 // checkKey says what is wrong with the name of a key.
@@ -37,12 +34,7 @@ func checkKey(key string) error {
 }
 
 func iniKeyArg(name string, to *string, doc string) steps.Arg {
-	a := kit.StringArg(name, to, doc)
-	a.Decode = func(v cty.Value) error {
-		*to = v.AsString()
-		return checkKey(v.AsString())
-	}
-	return a
+	return kit.ParsedArg(name, to, doc, func(s string) (string, error) { return s, checkKey(s) })
 }
 
 // checkValue says what is wrong with a value, without showing it.
@@ -68,30 +60,15 @@ func valueArg(name string, to **steps.Text, doc string) steps.Arg {
 
 // valuesArg is a map of keys to values that may be secrets, sorted by key.
 func valuesArg(name string, to *[]steps.Variable, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.Map(cty.String), Secret: true, Decode: func(v cty.Value) error {
-		plain, marks := v.Unmark()
-		_, all := marks[steps.Sensitive]
-		*to = []steps.Variable{}
-		for it := plain.ElementIterator(); it.Next(); {
-			key, value := it.Element()
-			key, _ = key.Unmark()
-			if err := checkKey(key.AsString()); err != nil {
-				return err
-			}
-			if bare, _ := value.Unmark(); bare.IsNull() {
-				continue
-			}
-			text := steps.TextOf(value)
-			if all {
-				text = steps.Secret(text.Reveal())
-			}
-			if err := checkValue(text.Reveal()); err != nil {
-				return fmt.Errorf("%s: %w", key.AsString(), err)
-			}
-			*to = append(*to, steps.Variable{Name: key.AsString(), Value: text})
+	return kit.SecretsArg(name, to, doc, func(key, value string) error {
+		if err := checkKey(key); err != nil {
+			return err
+		}
+		if err := checkValue(value); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
 		}
 		return nil
-	}}
+	})
 }
 
 // whereArg is a map of keys and values that choose a section; they are shown, so they are no secrets.

@@ -113,7 +113,7 @@ func checkExample(t *testing.T, k *steps.Kind) {
 			continue
 		}
 		step, args := other.New()
-		if problems := decodeAttributes(t, step, args, attributes); problems != "" {
+		if problems := decodeAttributes(t, other, step, args, attributes); problems != "" {
 			t.Errorf("step %s %s of the example: %s", block.Labels[0], block.Labels[1], problems)
 		}
 	}

@@ -45,6 +45,10 @@ step "line" "hosts" {
   create = true
 }
 `,
+	Rules: []steps.Rule{
+		steps.AbsentTakes("path", "line", "match", "validate", "backup"),
+		steps.AtMostOne("after", "before"),
+	},
 	New: func() (steps.Step, steps.Args) {
 		l := &line{Edit: kit.Edit{State: "present"}}
 		args := steps.Args{
@@ -65,6 +69,11 @@ type line struct {
 	Match, After, Before *kit.Pattern
 }
 
+var (
+	_ steps.Bringer  = (*line)(nil)
+	_ steps.Requirer = (*line)(nil)
+)
+
 func (l *line) Validate() []steps.Problem {
 	var problems []steps.Problem
 	if l.State == "present" && l.Line == nil {
@@ -72,12 +81,6 @@ func (l *line) Validate() []steps.Problem {
 	}
 	if l.State == "absent" && l.Line == nil && l.Match == nil {
 		problems = append(problems, steps.Problem{Summary: "one of line and match is required", Detail: "Say which lines should go."})
-	}
-	if l.After != nil && l.Before != nil {
-		problems = append(problems, steps.Problem{Arg: "before", Summary: "after and before exclude each other", Detail: "Keep one of them."})
-	}
-	if l.State == "absent" && (l.After != nil || l.Before != nil || l.Create) {
-		problems = append(problems, steps.Problem{Arg: "state", Summary: "a line that is absent has no place", Detail: "Leave out after, before and create."})
 	}
 	return append(problems, l.Edit.Problems()...)
 }

@@ -58,6 +58,11 @@ type packages struct {
 	UpdateCache, Recommends bool
 }
 
+var (
+	_ steps.Bringer = (*packages)(nil)
+	_ steps.Asker   = (*packages)(nil)
+)
+
 var versionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+:~^_-]*\*?$`)
 
 func (p *packages) Validate() []steps.Problem {
@@ -244,12 +249,7 @@ func (p *packages) run(names []string) steps.Run {
 	return steps.Run{Script: b.String()}
 }
 
-var (
-	_ steps.Bringer = (*packages)(nil)
-	_ steps.Asker   = (*packages)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (p *packages) Brings(steps.Change) steps.Supply {
 	if p.State == "absent" {
 		return steps.Supply{}
@@ -257,5 +257,5 @@ func (p *packages) Brings(steps.Change) steps.Supply {
 	return steps.Anything()
 }
 
-// Asks implements Asker: what a package manager can tell hangs on its configuration.
+// Asks implements steps.Asker: what a package manager can tell hangs on its configuration.
 func (p *packages) Asks(*steps.Facts) []steps.Thing { return packageSources }

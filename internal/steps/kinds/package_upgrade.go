@@ -50,6 +50,11 @@ type packageUpgrade struct {
 	MaxAge   int
 }
 
+var (
+	_ steps.Bringer = (*packageUpgrade)(nil)
+	_ steps.Asker   = (*packageUpgrade)(nil)
+)
+
 func (u *packageUpgrade) Validate() []steps.Problem { return nil }
 
 // arguments is the words of sh for upgrades and upgrade_packages.
@@ -141,13 +146,8 @@ func (u *packageUpgrade) script() string {
 		"upgrade_packages " + u.arguments() + "\n"
 }
 
-var (
-	_ steps.Bringer = (*packageUpgrade)(nil)
-	_ steps.Asker   = (*packageUpgrade)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (p *packageUpgrade) Brings(steps.Change) steps.Supply { return steps.Anything() }
 
-// Asks implements Asker.
+// Asks implements steps.Asker.
 func (p *packageUpgrade) Asks(*steps.Facts) []steps.Thing { return packageSources }

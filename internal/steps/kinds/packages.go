@@ -2,15 +2,13 @@ package kinds
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 
 	"provision/internal/shell"
 	"provision/internal/steps"
-
-	"github.com/zclconf/go-cty/cty"
+	"provision/internal/steps/kit"
 )
 
 // The shell functions of the kinds about packages: what is installed, how old the lists of
@@ -38,47 +36,31 @@ var packageChange = shell.Strip(packageChangeSource)
 
 var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._:()-]*$`)
 
-// checkPackageName refuses what a package manager would read as something else than a name.
-func checkPackageName(s string) error {
+// parsePackageName refuses what a package manager would read as something else than a name.
+func parsePackageName(s string) (string, error) {
 	switch {
 	case packageName.MatchString(s):
-		return nil
+		return s, nil
 	case strings.HasPrefix(s, "@"):
-		return fmt.Errorf("%q is a group of packages: name its packages, which a plan can look at one by one", s)
+		return "", fmt.Errorf("%q is a group of packages: name its packages, which a plan can look at one by one", s)
 	case strings.ContainsAny(s, "=<>"):
-		return fmt.Errorf("%q holds a version: give the name alone, and the version in the argument version", s)
+		return "", fmt.Errorf("%q holds a version: give the name alone, and the version in the argument version", s)
 	case strings.ContainsAny(s, "*?["):
-		return fmt.Errorf("%q is a pattern: name the packages one by one", s)
+		return "", fmt.Errorf("%q is a pattern: name the packages one by one", s)
 	case strings.Contains(s, "/"):
-		return fmt.Errorf("%q is a path or URL: give the name of the package", s)
+		return "", fmt.Errorf("%q is a path or URL: give the name of the package", s)
 	}
-	return fmt.Errorf("%q is no name of a package", s)
+	return "", fmt.Errorf("%q is no name of a package", s)
 }
 
 // packageArg is the name of one package.
 func packageArg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		*to = v.AsString()
-		return checkPackageName(*to)
-	}}
+	return kit.ParsedArg(name, to, doc, parsePackageName)
 }
 
 // packagesArg is a list of names of packages.
 func packagesArg(name string, to *[]string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.List(cty.String), Decode: func(v cty.Value) error {
-		var list []string
-		for _, item := range v.AsValueSlice() {
-			if item.IsNull() {
-				return errors.New("the list holds a null")
-			}
-			if err := checkPackageName(item.AsString()); err != nil {
-				return err
-			}
-			list = append(list, item.AsString())
-		}
-		*to = list
-		return nil
-	}}
+	return kit.ListArg(name, to, doc, parsePackageName)
 }
 
 // versionMatches tells whether an installed version is the wanted one: the same text, the same

@@ -44,6 +44,7 @@ step "pip" "wheel" {
   no_index   = true
 }
 `,
+	Rules: []steps.Rule{steps.OneOf("name is one package, names a list, requirements a local file.", "name", "names", "requirements")},
 	New: func() (steps.Step, steps.Args) {
 		p := &pip{Python: "python3", State: "installed"}
 		return p, steps.Args{
@@ -77,6 +78,12 @@ type pip struct {
 }
 
 var (
+	_ steps.Bringer = (*pip)(nil)
+	_ steps.Asker   = (*pip)(nil)
+	_ steps.Loader  = (*pip)(nil)
+)
+
+var (
 	pipRequirement = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._, -]*\])?\s*([<>=!~]=?=?\s*[A-Za-z0-9.*+!_-]+(\s*,\s*[<>=!~]=?=?\s*[A-Za-z0-9.*+!_-]+)*)?(\s*;.*)?$`)
 	pipURL         = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])?\s*@\s*\S+(\s*;.*)?$`)
 	pipBareName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*`)
@@ -84,7 +91,7 @@ var (
 	pipSeparators  = regexp.MustCompile(`[-_.]+`)
 )
 
-// Load implements Loader.
+// Load implements steps.Loader.
 func (p *pip) Load(d *steps.Disk) []steps.Problem {
 	if p.Requirements == nil {
 		return nil
@@ -102,15 +109,6 @@ func (p *pip) Load(d *steps.Disk) []steps.Problem {
 
 func (p *pip) Validate() []steps.Problem {
 	var problems []steps.Problem
-	given := 0
-	for _, yes := range []bool{p.Name != "", p.Names != nil, p.Requirements != nil} {
-		if yes {
-			given++
-		}
-	}
-	if given != 1 {
-		problems = append(problems, steps.Problem{Summary: "one of name, names and requirements is required, and only one", Detail: "name is one package, names a list, requirements a local file."})
-	}
 	if p.Version != "" && (p.Name == "" || pipBareName.FindString(p.Name) != p.Name) {
 		problems = append(problems, steps.Problem{Arg: "version", Summary: "version belongs to a name without one", Detail: "Write the version beside each name: \"pipenv==2023.1\"."})
 	} else if p.Version != "" && checkPipName(p.Name+"=="+p.Version) != nil {
@@ -166,12 +164,7 @@ func (p *pip) absent() string {
 	return b.String()
 }
 
-var (
-	_ steps.Bringer = (*pip)(nil)
-	_ steps.Asker   = (*pip)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (p *pip) Brings(steps.Change) steps.Supply {
 	if p.State == "absent" {
 		return steps.Supply{}
@@ -184,7 +177,7 @@ func (p *pip) Brings(steps.Change) steps.Supply {
 	return s
 }
 
-// Asks implements Asker.
+// Asks implements steps.Asker.
 func (p *pip) Asks(*steps.Facts) []steps.Thing {
 	return append([]steps.Thing{{Kind: steps.FileThing, Name: p.Python}}, kit.NetworkThings()...)
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/zclconf/go-cty/cty"
-
 	"provision/internal/steps"
 	"provision/internal/steps/kit"
 )
@@ -19,38 +17,30 @@ func checkPipName(s string) error {
 }
 
 func pipNameArg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		*to = strings.TrimSpace(v.AsString())
-		return checkPipName(*to)
-	}}
+	return kit.ParsedArg(name, to, doc, parsePipName)
 }
 
+// pipNamesArg is a list of requirements; an empty one is a value of its own.
 func pipNamesArg(name string, to *[]string, doc string) steps.Arg {
-	a := kit.StringsArg(name, to, doc)
-	plain := a.Decode
-	a.Decode = func(v cty.Value) error {
-		if err := plain(v); err != nil {
-			return err
-		}
-		for i, s := range *to {
-			(*to)[i] = strings.TrimSpace(s)
-			if err := checkPipName((*to)[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+	a := kit.ListArg(name, to, doc, parsePipName)
+	a.Empty = true
 	return a
 }
 
+func parsePipName(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	return s, checkPipName(s)
+}
+
 func pythonArg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Default: *to, Decode: func(v cty.Value) error {
-		if !pythonName.MatchString(v.AsString()) {
-			return fmt.Errorf("%q is no command: give a name such as \"python3\", or an absolute path", v.AsString())
+	a := kit.ParsedArg(name, to, doc, func(s string) (string, error) {
+		if !pythonName.MatchString(s) {
+			return "", fmt.Errorf("%q is no command: give a name such as \"python3\", or an absolute path", s)
 		}
-		*to = v.AsString()
-		return nil
-	}}
+		return s, nil
+	})
+	a.Default = *to
+	return a
 }
 
 // requirementLines returns the requirements of a file, without its comments, options and hashes. See

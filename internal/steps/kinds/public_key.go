@@ -160,28 +160,27 @@ func (k publicKey) String() string {
 func (k publicKey) same(other publicKey) bool { return k.Type == other.Type && k.Blob == other.Blob }
 
 func keyArg(name string, to *[]publicKey, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) (err error) {
-		*to, err = parseKeys(v.AsString())
-		if err == nil && len(*to) == 0 {
-			return errors.New("the text holds no key")
+	return kit.ParsedArg(name, to, doc, func(s string) ([]publicKey, error) {
+		keys, err := parseKeys(s)
+		if err == nil && len(keys) == 0 {
+			return nil, errors.New("the text holds no key")
 		}
-		return err
-	}}
+		return keys, err
+	})
 }
 
 func keysArg(name string, to *[]publicKey, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.List(cty.String), Decode: func(v cty.Value) error {
-		var texts []string
-		for _, item := range v.AsValueSlice() {
-			if item.IsNull() {
-				return errors.New("the list holds a null")
-			}
-			texts = append(texts, item.AsString())
+	var texts []string
+	a := kit.ListArg(name, &texts, doc, func(s string) (string, error) { return s, nil })
+	decode := a.Decode
+	a.Decode = func(v cty.Value) error {
+		err := decode(v)
+		if err == nil {
+			*to, err = parseKeys(strings.Join(texts, "\n"))
 		}
-		keys, err := parseKeys(strings.Join(texts, "\n"))
-		*to = keys
 		return err
-	}}
+	}
+	return a
 }
 
 func indexOfKey(keys []publicKey, key publicKey) int {

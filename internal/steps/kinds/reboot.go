@@ -41,6 +41,11 @@ The host counts as back when it answers with another boot id. Steps after this o
 
 type reboot struct{ When, Message string }
 
+var (
+	_ steps.Bringer  = (*reboot)(nil)
+	_ steps.Repeater = (*reboot)(nil)
+)
+
 func (r *reboot) Validate() []steps.Problem { return nil }
 
 func (r *reboot) Probe() string {
@@ -72,12 +77,10 @@ func (r *reboot) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, erro
 	return change, nil
 }
 
-// Repeatable implements Repeater: whether a host has restarted since is seen only where it says that it needs to.
+// Repeatable implements steps.Repeater: whether a host has restarted since is seen only where it says that it needs to.
 func (r *reboot) Repeatable() bool { return r.When == "needed" }
 
-var _ steps.Bringer = (*reboot)(nil)
-
-// Brings implements Bringer: what starts at boot runs then, and file systems are mounted.
+// Brings implements steps.Bringer: what starts at boot runs then, and file systems are mounted.
 func (r *reboot) Brings(steps.Change) steps.Supply {
 	return steps.Supply{May: []string{steps.RunningThing, steps.DirectoryThing, steps.FileThing}}
 }

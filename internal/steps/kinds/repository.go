@@ -92,6 +92,11 @@ type repository struct {
 	URIs, Suites, Components, Architectures, Types                                         []string
 }
 
+var (
+	_ steps.Bringer  = (*repository)(nil)
+	_ steps.Requirer = (*repository)(nil)
+)
+
 var credentials = regexp.MustCompile(`://[^/@\s]+:[^/@\s]+@`)
 
 func (r *repository) Validate() []steps.Problem {
@@ -136,12 +141,7 @@ func (r *repository) Validate() []steps.Problem {
 	return problems
 }
 
-var (
-	_ steps.Bringer  = (*repository)(nil)
-	_ steps.Requirer = (*repository)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (r *repository) Brings(steps.Change) steps.Supply {
 	var s steps.Supply
 	if r.State == "absent" {
@@ -157,7 +157,7 @@ func (r *repository) Brings(steps.Change) steps.Supply {
 	return s
 }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (r *repository) Requires() []steps.Thing {
 	if r.State == "absent" || !strings.HasPrefix(r.SignedBy, "/") {
 		return nil

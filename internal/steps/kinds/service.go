@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/zclconf/go-cty/cty"
-
 	"provision/internal/shell"
 	"provision/internal/steps"
 	"provision/internal/steps/kit"
@@ -76,16 +74,20 @@ type service struct {
 	Enabled, Masked *bool
 }
 
+var (
+	_ steps.Bringer = (*service)(nil)
+	_ steps.Handler = (*service)(nil)
+)
+
 var serviceName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@:\\-]*$`)
 
 func serviceNameArg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		if !serviceName.MatchString(v.AsString()) {
-			return fmt.Errorf("%q is no name of a service", v.AsString())
+	return kit.ParsedArg(name, to, doc, func(s string) (string, error) {
+		if !serviceName.MatchString(s) {
+			return "", fmt.Errorf("%q is no name of a service", s)
 		}
-		*to = v.AsString()
-		return nil
-	}}
+		return s, nil
+	})
 }
 
 // templateName is the name of a template of units, systemd.unit(5).
@@ -134,9 +136,7 @@ func (s *service) shownName(f *steps.Facts) string {
 	return s.bare()
 }
 
-var _ steps.Bringer = (*service)(nil)
-
-// Brings implements Bringer: what is started answers, and makes its own directories (RuntimeDirectory and the like in systemd.exec(5)). A
+// Brings implements steps.Bringer: what is started answers, and makes its own directories (RuntimeDirectory and the like in systemd.exec(5)). A
 // directory of users is a service too.
 func (s *service) Brings(change steps.Change) steps.Supply {
 	if s.State == "stopped" || s.State == "" && change.Action == steps.Update {
@@ -322,10 +322,10 @@ func words(s string) string {
 	return s
 }
 
-// Events implements Handler.
+// Events implements steps.Handler.
 func (s *service) Events() []string { return []string{"restart", "reload"} }
 
-// Handle implements Handler. The operation reads changed unit files, and finds out for itself
+// Handle implements steps.Handler. The operation reads changed unit files, and finds out for itself
 // whether the service runs.
 func (s *service) Handle(_ *steps.Facts, event string, change steps.Change) []steps.Op {
 	for _, attr := range change.Diff {

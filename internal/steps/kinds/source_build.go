@@ -63,13 +63,14 @@ step "source_build" "greet" {
 	Outputs: []steps.Output{
 		{Name: "version", Type: cty.String, Doc: "The version that is installed; null if there is none."},
 	},
+	Rules: []steps.Rule{steps.OneOf("url is downloaded by the host, source is a local archive.", "url", "source")},
 	New: func() (steps.Step, steps.Args) {
 		s := &sourceBuild{Prefix: "/usr/local", Install: []string{"install"}, Tools: []string{"cc", "make"}, Timeout: 1800}
 		env := kit.VariablesArg("env", &s.Env, "Environment variables for configure and make, such as LD_RUN_PATH, LDFLAGS, CPPFLAGS or CFLAGS.")
 		env.Secret = false // compilers and make print them
 		return s, steps.Args{
 			kit.NameArg("name", &s.Name, "Name of the program, for messages and the directory of the build.").With("the name of the archive"),
-			kit.URLArg("url", &s.URL, "Where the host downloads the source archive: https, http, ftp or file. One of url and source is required, and only one.", "https", "http", "ftp", "file"),
+			kit.URLArg("url", &s.URL, "Where the host downloads the source archive: https, http, ftp or file.", "https", "http", "ftp", "file"),
 			kit.FileArg("source", &s.Source, "A local source archive, which is uploaded."),
 			kit.SHA256Arg("sha256", &s.SHA256, "SHA-256 of the archive. Required with a url that is not https or file."),
 			installedArg("installed", &s.Command, &s.Version, "How to tell what is installed: command is text for sh that only looks and prints a version; version is one version, which must be there exactly, or conditions such as \">= 3.8.3, < 4\".").Must(),
@@ -100,6 +101,12 @@ type sourceBuild struct {
 	Jobs, Timeout                       int
 	Keep                                bool
 }
+
+var (
+	_ steps.Bringer   = (*sourceBuild)(nil)
+	_ steps.Requirer  = (*sourceBuild)(nil)
+	_ steps.Outputter = (*sourceBuild)(nil)
+)
 
 // installedArg is the object { command, version }.
 func installedArg(name string, command, wanted *string, doc string) steps.Arg {
@@ -133,9 +140,6 @@ var exactVersion = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*[A-Za-z0-9]*$`)
 
 func (s *sourceBuild) Validate() []steps.Problem {
 	var problems []steps.Problem
-	if (s.URL == "") == (s.Source == nil) {
-		problems = append(problems, steps.Problem{Summary: "one of url and source is required, and only one", Detail: "url is downloaded by the host, source is a local archive."})
-	}
 	if s.URL != "" {
 		if p := unverified(s.URL, s.SHA256, false); p != nil {
 			if !p.Warning {
@@ -225,15 +229,10 @@ esac
 	return b.String()
 }
 
-var (
-	_ steps.Bringer  = (*sourceBuild)(nil)
-	_ steps.Requirer = (*sourceBuild)(nil)
-)
-
-// Brings implements Bringer: what make install does is the program's own.
+// Brings implements steps.Bringer: what make install does is the program's own.
 func (s *sourceBuild) Brings(steps.Change) steps.Supply { return steps.Anything() }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (s *sourceBuild) Requires() []steps.Thing {
 	return (&kit.Ownership{Owner: s.BuildUser}).Accounts()
 }
@@ -358,7 +357,7 @@ func (s *sourceBuild) configure() string {
 	return "if [ -e \"$w/src${subdir:+/$subdir}/configure\" ]; then\n" + stage + "fi\n"
 }
 
-// Outputs implements Outputter.
+// Outputs implements steps.Outputter.
 func (s *sourceBuild) Outputs(_ *steps.Facts, obs steps.Observation, _ steps.Result) map[string]cty.Value {
 	found, _ := obs.Get("found")
 	if found == "" || found == "none" || found == "broken" {

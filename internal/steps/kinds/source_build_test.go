@@ -35,7 +35,7 @@ tar -cf app-2.tar src
 			}
 			build := func(configure string) error {
 				step, args := sourceBuildKind.New()
-				if problems := decodeInto(t, step, args, `
+				if problems := decodeInto(t, sourceBuildKind, step, args, `
 url       = "file://`+h.work+`/app-2.tar"
 work_dir  = "`+h.work+`/build"
 tools     = []

@@ -5,30 +5,17 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/zclconf/go-cty/cty"
-
 	"provision/internal/steps"
 	"provision/internal/steps/kit"
 )
 
 func supervisorOptionsArg(name string, to *map[string]string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.Map(cty.String), Decode: func(v cty.Value) error {
-		options := map[string]string{}
-		for key, value := range v.AsValueMap() {
-			if !supervisorOption.MatchString(key) {
-				return fmt.Errorf("%q is no option of a program", key)
-			}
-			if value.IsNull() {
-				continue
-			}
-			if err := kit.NoControl(value.AsString()); err != nil {
-				return err
-			}
-			options[key] = value.AsString()
+	return kit.MapArg(name, to, doc, func(key, value string) error {
+		if !supervisorOption.MatchString(key) {
+			return fmt.Errorf("%q is no option of a program", key)
 		}
-		*to = options
-		return nil
-	}}
+		return kit.NoControl(value)
+	})
 }
 
 // quoteForSupervisor quotes a value of environment. supervisord knows quotes and no escapes in them, and takes quotes off the

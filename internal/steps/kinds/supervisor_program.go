@@ -105,6 +105,11 @@ type supervisorProgram struct {
 	Wait                                                        int
 }
 
+var (
+	_ steps.Requirer = (*supervisorProgram)(nil)
+	_ steps.Handler  = (*supervisorProgram)(nil)
+)
+
 var supervisorOption = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 var supervisorComment = regexp.MustCompile(`\s[;#]`)
@@ -171,9 +176,7 @@ func (s *supervisorProgram) Probe() string {
 	return b.String()
 }
 
-var _ steps.Requirer = (*supervisorProgram)(nil)
-
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (s *supervisorProgram) Requires() []steps.Thing {
 	if s.State == "absent" {
 		return nil
@@ -298,10 +301,10 @@ func (s *supervisorProgram) ops(obs steps.Observation, write bool) []steps.Op {
 
 func (s *supervisorProgram) run() string { return fmt.Sprintf("supervisor_run %d\n", s.Wait) }
 
-// Events implements Handler.
+// Events implements steps.Handler.
 func (s *supervisorProgram) Events() []string { return []string{"restart"} }
 
-// Handle implements Handler.
+// Handle implements steps.Handler.
 func (s *supervisorProgram) Handle(_ *steps.Facts, _ string, change steps.Change) []steps.Op {
 	if s.State != "running" || len(change.Ops) > 0 {
 		return nil // it is just being started with what is there now

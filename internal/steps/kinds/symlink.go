@@ -27,6 +27,7 @@ step "symlink" "current" {
   target = "releases/42"
 }
 `,
+	Rules: []steps.Rule{steps.AbsentTakes("path")},
 	New: func() (steps.Step, steps.Args) {
 		s := &symlink{State: "present"}
 		return s, steps.Args{
@@ -43,24 +44,22 @@ type symlink struct {
 	Force               bool
 }
 
+var (
+	_ steps.Bringer  = (*symlink)(nil)
+	_ steps.Requirer = (*symlink)(nil)
+)
+
 func (s *symlink) Validate() []steps.Problem {
 	switch {
 	case s.State == "present" && s.Target == "":
 		return []steps.Problem{{Arg: "target", Summary: "a link needs a target", Detail: "Give the path that the link points to."}}
-	case s.State == "absent" && (s.Target != "" || s.Force):
-		return []steps.Problem{{Arg: "state", Summary: "a link that is absent has no target", Detail: "Leave out every argument but path and state."}}
 	case s.Target == s.Path:
 		return []steps.Problem{{Arg: "target", Summary: "the link points to itself", Detail: "Give the path of something else."}}
 	}
 	return nil
 }
 
-var (
-	_ steps.Bringer  = (*symlink)(nil)
-	_ steps.Requirer = (*symlink)(nil)
-)
-
-// Brings implements Bringer: behind the link is what its target holds.
+// Brings implements steps.Bringer: behind the link is what its target holds.
 func (s *symlink) Brings(change steps.Change) steps.Supply {
 	if s.State == "absent" {
 		return kit.RemovalSupply(change, s.Path)
@@ -68,7 +67,7 @@ func (s *symlink) Brings(change steps.Change) steps.Supply {
 	return steps.Supply{Trees: []string{s.Path}}
 }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (s *symlink) Requires() []steps.Thing {
 	if s.State == "absent" {
 		return nil

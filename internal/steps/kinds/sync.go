@@ -58,7 +58,13 @@ type syncTree struct {
 	tree         remoteTree
 }
 
-// Load implements Loader.
+var (
+	_ steps.Bringer  = (*syncTree)(nil)
+	_ steps.Requirer = (*syncTree)(nil)
+	_ steps.Loader   = (*syncTree)(nil)
+)
+
+// Load implements steps.Loader.
 func (s *syncTree) Load(d *steps.Disk) []steps.Problem {
 	patterns := s.Exclude
 	if s.IgnoreFile != nil {
@@ -91,15 +97,10 @@ func (s *syncTree) Validate() []steps.Problem {
 	return problems
 }
 
-var (
-	_ steps.Bringer  = (*syncTree)(nil)
-	_ steps.Requirer = (*syncTree)(nil)
-)
-
-// Brings implements Bringer.
+// Brings implements steps.Bringer.
 func (s *syncTree) Brings(steps.Change) steps.Supply { return s.tree.supply(s.Dest) }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (s *syncTree) Requires() []steps.Thing { return s.tree.owner.Accounts() }
 
 func (s *syncTree) Probe() string { return s.tree.probe() }

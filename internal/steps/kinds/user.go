@@ -60,6 +60,7 @@ step "user" "metrics" {
 		{Name: "gid", Type: cty.Number, Doc: "The number of its primary group; null if it is absent."},
 		{Name: "home", Type: cty.String, Doc: "The home directory; null if the user is absent."},
 	},
+	Rules: []steps.Rule{steps.AbsentTakes("name", "remove_home")},
 	New: func() (steps.Step, steps.Args) {
 		u := &user{State: "present", CreateHome: true}
 		return u, steps.Args{
@@ -91,6 +92,12 @@ type user struct {
 	Lock                                      *bool
 }
 
+var (
+	_ steps.Bringer   = (*user)(nil)
+	_ steps.Requirer  = (*user)(nil)
+	_ steps.Outputter = (*user)(nil)
+)
+
 // hashPattern is what may stand in the second field of shadow(5) as a hash: no colon, no space.
 var hashPattern = regexp.MustCompile(`^(\$[A-Za-z0-9./,=$_+-]{10,}|[A-Za-z0-9./]{13}|_[A-Za-z0-9./]{19}|\*)$`)
 
@@ -99,9 +106,6 @@ func (u *user) Validate() []steps.Problem {
 	if u.State == "absent" {
 		if u.Name == "root" {
 			problems = append(problems, steps.Problem{Arg: "name", Summary: "root cannot be removed", Detail: "Name a user of your own."})
-		}
-		if u.attributes() || u.System || u.Exclusive || !u.CreateHome {
-			problems = append(problems, steps.Problem{Arg: "state", Summary: "a user that is absent has no attributes", Detail: "Leave out every argument but name, state and remove_home."})
 		}
 		return problems
 	}
@@ -134,10 +138,6 @@ func (u *user) Validate() []steps.Problem {
 		})
 	}
 	return problems
-}
-
-func (u *user) attributes() bool {
-	return u.Group+u.Shell+u.Home != "" || u.UID != nil || u.Groups != nil || u.Comment != nil || u.PasswordHash != nil || u.Lock != nil
 }
 
 // Probe prints number and home always, for the outputs, and of the rest what is wanted.

@@ -42,12 +42,7 @@ func (u *user) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 	return change, nil
 }
 
-var (
-	_ steps.Bringer  = (*user)(nil)
-	_ steps.Requirer = (*user)(nil)
-)
-
-// Brings implements Bringer: a new user comes with its group and home. useradd makes the home where /etc/default/useradd says if
+// Brings implements steps.Bringer: a new user comes with its group and home. useradd makes the home where /etc/default/useradd says if
 // the step does not.
 func (u *user) Brings(change steps.Change) steps.Supply {
 	var s steps.Supply
@@ -85,7 +80,7 @@ func (u *user) frees() []steps.Thing {
 	return []steps.Thing{{Kind: steps.FreeThing, Name: "(" + u.Name + " has it)"}}
 }
 
-// Requires implements Requirer.
+// Requires implements steps.Requirer.
 func (u *user) Requires() []steps.Thing {
 	var list []steps.Thing
 	if u.State == "present" {
@@ -349,7 +344,7 @@ func (u *user) setLock(lock bool) string {
 	return fmt.Sprintf("if have usermod; then %s; else %s; fi", shadow, busybox)
 }
 
-// Outputs implements Outputter.
+// Outputs implements steps.Outputter.
 func (u *user) Outputs(_ *steps.Facts, obs steps.Observation, _ steps.Result) map[string]cty.Value {
 	home, ok := obs.Get("home")
 	out := map[string]cty.Value{"uid": kit.NumberOutput(obs, "uid"), "gid": kit.NumberOutput(obs, "gid"), "home": cty.NullVal(cty.String)}

@@ -33,10 +33,17 @@ step "wait_for" "quiet" {
   absent = true
 }
 `,
+	Rules: []steps.Rule{steps.OneOf("Write one step for each thing to wait for.", "port", "path", "command")},
+	Checks: []steps.Check{
+		{Name: "command", Value: "[\"words\"]", Arg: "command", Words: true},
+		{Name: "script", Value: "\"text\"", Arg: "command"},
+		{Name: "port", Value: "NUMBER", Arg: "port"},
+		{Name: "path", Value: "\"/path\"", Arg: "path"},
+	},
 	New: func() (steps.Step, steps.Args) {
 		w := &waitFor{Host: "127.0.0.1", Timeout: 300, Interval: 2}
 		return w, steps.Args{
-			kit.OptIntArg("port", &w.Port, 1, 65535, "A TCP port. One of port, path and command is required, and only one."),
+			kit.OptIntArg("port", &w.Port, 1, 65535, "A TCP port."),
 			kit.StringArg("host", &w.Host, "Name or address of the host that has the port.").With("127.0.0.1"),
 			kit.PathArg("path", &w.Path, "A path on the host."),
 			kit.ScriptArg("command", &w.Command, "Text for sh that exits with 0 once the wait is over. It runs while planning too."),
@@ -54,17 +61,10 @@ type waitFor struct {
 	Timeout, Interval   int
 }
 
+var _ steps.Bringer = (*waitFor)(nil)
+
 func (w *waitFor) Validate() []steps.Problem {
-	given := 0
-	for _, yes := range []bool{w.Port != nil, w.Path != "", w.Command != ""} {
-		if yes {
-			given++
-		}
-	}
 	var problems []steps.Problem
-	if given != 1 {
-		problems = append(problems, steps.Problem{Summary: "one of port, path and command is required, and only one", Detail: "Write one step for each thing to wait for."})
-	}
 	if w.Port != nil && !hostPattern.MatchString(w.Host) {
 		problems = append(problems, steps.Problem{Arg: "host", Summary: fmt.Sprintf("%q is no name or address of a host", w.Host), Detail: "Give it without a scheme and without the port."})
 	}
@@ -137,9 +137,7 @@ esac
 `
 }
 
-var _ steps.Bringer = (*waitFor)(nil)
-
-// Brings implements Bringer: what was waited for is there.
+// Brings implements steps.Bringer: what was waited for is there.
 func (w *waitFor) Brings(steps.Change) steps.Supply {
 	switch {
 	case w.Absent:

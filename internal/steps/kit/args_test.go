@@ -101,11 +101,13 @@ func TestArgNull(t *testing.T) {
 	if err := a.Set(cty.NullVal(cty.DynamicPseudoType)); err != nil || s != "default" {
 		t.Errorf("null is not the default: %q, %v", s, err)
 	}
-	if err := a.Must().Set(cty.NullVal(cty.String)); err == nil {
+	required := a.Must()
+	if err := required.Set(cty.NullVal(cty.String)); err == nil {
 		t.Error("null is taken for a required argument")
 	}
 	var wrong *steps.EnumError
-	if err := EnumArg("enum", &s, "", "a", "b").Set(cty.StringVal("c")); !errors.As(err, &wrong) || wrong.Got != "c" || len(wrong.Values) != 2 {
+	enum := EnumArg("enum", &s, "", "a", "b")
+	if err := enum.Set(cty.StringVal("c")); !errors.As(err, &wrong) || wrong.Got != "c" || len(wrong.Values) != 2 {
 		t.Errorf("the error of an enum does not say what is allowed: %v", err)
 	}
 }

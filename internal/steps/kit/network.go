@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
-	"sort"
 	"strings"
 	"time"
 
 	"provision/internal/shell"
 	"provision/internal/steps"
-
-	"github.com/zclconf/go-cty/cty"
 )
 
 // The shell functions of the kinds that use the network: port_open looks at a TCP port, fetch
@@ -47,12 +44,10 @@ func Duration(n int) string {
 // URLArg is a URL with one of a few schemes, and without a password, which every user of the host
 // could read in the process list.
 func URLArg(name string, to *string, doc string, schemes ...string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		*to = v.AsString()
-		return CheckURL(*to, schemes)
-	}}
+	return ParsedArg(name, to, doc, func(s string) (string, error) { return s, CheckURL(s, schemes) })
 }
 
+// CheckURL says what is wrong with a URL that should have one of the schemes.
 func CheckURL(s string, schemes []string) error {
 	if err := NoControl(s); err != nil {
 		return err
@@ -81,48 +76,23 @@ func CheckURL(s string, schemes []string) error {
 	return nil
 }
 
-// A Header is one field of an HTTP request.
-type Header struct {
-	Name  string
-	Value steps.Text
-}
-
 var headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 
 // HeadersArg is a map of HTTP headers whose values may be secrets, sorted by name.
-func HeadersArg(name string, to *[]Header, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.Map(cty.String), Secret: true, Decode: func(v cty.Value) error {
-		plain, marks := v.Unmark()
-		_, all := marks[steps.Sensitive]
-		var list []Header
-		for it := plain.ElementIterator(); it.Next(); {
-			key, value := it.Element()
-			key, _ = key.Unmark()
-			if !headerName.MatchString(key.AsString()) {
-				return fmt.Errorf("%q is no name of an HTTP header", key.AsString())
-			}
-			if bare, _ := value.Unmark(); bare.IsNull() {
-				continue
-			}
-			text := steps.TextOf(value)
-			if all {
-				text = steps.Secret(text.Reveal())
-			}
-			for _, c := range text.Reveal() {
-				if c < 0x20 && c != '\t' || c == 0x7f {
-					return fmt.Errorf("the value of the header %s holds a control character", key.AsString())
-				}
-			}
-			list = append(list, Header{key.AsString(), text})
+func HeadersArg(name string, to *[]steps.Variable, doc string) steps.Arg {
+	return SecretsArg(name, to, doc, func(key, value string) error {
+		if !headerName.MatchString(key) {
+			return fmt.Errorf("%q is no name of an HTTP header", key)
 		}
-		sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
-		*to = list
+		if NoControl(strings.ReplaceAll(value, "\t", "")) != nil {
+			return fmt.Errorf("the value of the header %s holds a control character", key)
+		}
 		return nil
-	}}
+	})
 }
 
 // HeaderLines is the headers as lines "Name: value", secret if one of them is; nil without any.
-func HeaderLines(headers []Header) *steps.Content {
+func HeaderLines(headers []steps.Variable) *steps.Content {
 	if len(headers) == 0 {
 		return nil
 	}
@@ -145,12 +115,11 @@ func IsSHA256(s string) bool { return sha256Pattern.MatchString(s) }
 
 // SHA256Arg is a SHA-256 in hexadecimal, stored in lower case.
 func SHA256Arg(name string, to *string, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		s := strings.ToLower(strings.TrimPrefix(v.AsString(), "sha256:"))
-		if !sha256Pattern.MatchString(s) {
-			return fmt.Errorf("%q is no SHA-256: 64 hexadecimal digits are, as sha256sum prints them", v.AsString())
+	return ParsedArg(name, to, doc, func(s string) (string, error) {
+		sum := strings.ToLower(strings.TrimPrefix(s, "sha256:"))
+		if !IsSHA256(sum) {
+			return "", fmt.Errorf("%q is no SHA-256: 64 hexadecimal digits are, as sha256sum prints them", s)
 		}
-		*to = s
-		return nil
-	}}
+		return sum, nil
+	})
 }

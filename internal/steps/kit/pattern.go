@@ -4,30 +4,26 @@ import (
 	"fmt"
 	"regexp"
 
-	"github.com/zclconf/go-cty/cty"
-
 	"provision/internal/steps"
 )
 
 // A Pattern is a regular expression, in Go's syntax and as grep -E takes it.
 type Pattern struct {
 	re  *regexp.Regexp
-	ERE string
+	ERE string // finds the same lines in grep -E on the host, under LC_ALL=C
 }
 
+// Finds tells whether the expression matches somewhere in a line. That of nil matches none.
 func (p *Pattern) Finds(line string) bool { return p != nil && p.re.MatchString(line) }
 
+// PatternArg is a regular expression that has a counterpart in grep -E; see ERE. Left out, *to stays nil.
 func PatternArg(name string, to **Pattern, doc string) steps.Arg {
-	return steps.Arg{Name: name, Doc: doc, Type: cty.String, Decode: func(v cty.Value) error {
-		re, err := regexp.Compile(v.AsString())
+	return OptionalArg(name, to, doc, func(s string) (Pattern, error) {
+		re, err := regexp.Compile(s)
 		if err != nil {
-			return fmt.Errorf("this is no regular expression: %w", err)
+			return Pattern{}, fmt.Errorf("this is no regular expression: %w", err)
 		}
-		ere, err := ERE(v.AsString())
-		if err != nil {
-			return err
-		}
-		*to = &Pattern{re: re, ERE: ere}
-		return nil
-	}}
+		ere, err := ERE(s)
+		return Pattern{re: re, ERE: ere}, err
+	})
 }
