@@ -15,9 +15,6 @@ import (
 	"provision/internal/testhost"
 )
 
-// asAdmin are the kinds that are tried once more with a login user who has to use sudo: one of each way in which operations reach a host.
-var asAdmin = []string{"authorized_key", "command", "env_file", "file", "git", "package", "service", "user"}
-
 // TestKinds applies the example of every kind and plans it again, then disturbs the host by hand, and expects that the plan shows just that.
 func TestKinds(t *testing.T) {
 	t.Parallel()
@@ -30,31 +27,25 @@ func TestKinds(t *testing.T) {
 	admin <- testhost.Fresh(t, testhost.AsAdmin(), testhost.Edit(updateLists))
 	t.Run("group", func(t *testing.T) {
 		for _, kind := range kinds.All() {
+			d := disturbanceOf(t, kind.Name)
 			t.Run(kind.Name, func(t *testing.T) {
 				t.Parallel()
-				d, ok := disturbances()[kind.Name]
-				if !ok {
-					t.Fatalf("there is no disturbance of the kind %q: add one to disturbances(), a change by hand that a plan of its example must show", kind.Name)
-				}
-				if d.skip != "" {
-					t.Skip(d.skip)
-				}
-				if d.alone != nil {
-					converges(t, testhost.Fresh(t, append(d.alone, testhost.Edit(updateLists))...), kind, d)
+				if d.alone {
+					converges(t, testhost.Fresh(t, testhost.Edit(updateLists)), kind, d)
 					return
 				}
 				h := <-shared
 				defer func() { shared <- h }()
 				converges(t, h, kind, d)
 			})
-			if !slices.Contains(asAdmin, kind.Name) {
+			if !d.asSudoAdmin {
 				continue
 			}
 			t.Run(kind.Name+" by sudo", func(t *testing.T) {
 				t.Parallel()
 				h := <-admin
 				defer func() { admin <- h }()
-				converges(t, h, kind, disturbances()[kind.Name])
+				converges(t, h, kind, d)
 			})
 		}
 	})
@@ -69,9 +60,6 @@ func converges(t *testing.T, h *testhost.Host, kind *steps.Kind, d disturbance) 
 		h.Run(t, d.before)
 	}
 	b := newBook(t, h, kind.Example)
-	for name, text := range d.files {
-		b.write(name, text)
-	}
 
 	before := takeSnapshot(t, h)
 	first := b.plan()
@@ -86,10 +74,6 @@ func converges(t *testing.T, h *testhost.Host, kind *steps.Kind, d disturbance) 
 		b.converged()
 	}
 	untouched(t, h, before)
-	if d.script == "" {
-		tidy(t, h)
-		return
-	}
 
 	h.Run(t, d.script)
 	file := filepath.Join(t.TempDir(), "plan") // not in the directory of the playbook, which one example sends to the host

@@ -1,9 +1,3 @@
-// Package steps is the contract between the kinds of steps and the engine. Package kinds holds the kinds, and package kit what
-// they are made of.
-//
-// A step never talks to a host. Its probe is text for sh that only looks; its plan is a pure
-// function from what was observed to a Change: a diff for the person and operations, as data,
-// for the machine.
 package steps
 
 import (

@@ -55,6 +55,9 @@ func TestKindsAreDescribed(t *testing.T) {
 			if n := len(dataFiles(t, k.Name)); n < 4 {
 				t.Errorf("%d data files in testdata/%s; at least 4 are wanted", n, k.Name)
 			}
+			if _, err := os.Stat(filepath.Join("testdata", k.Name, "disturbance.txt")); err != nil {
+				t.Errorf("there is no change by hand of what the example makes, for the test on hosts: %v", err)
+			}
 			checkExample(t, k)
 		})
 	}

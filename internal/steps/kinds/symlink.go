@@ -80,23 +80,17 @@ func (s *symlink) Probe() string {
 	if s.State == "absent" {
 		return probe
 	}
-	return probe + "case $t in\nsymlink)\n\tl=$(readlink \"$p\") || exit 1\n\tsay target \"$l\"\n\t;;\nabsent)\n" + kit.ProbeParent + "\t;;\nesac\n"
+	return probe + `if [ "$t" = symlink ]; then
+	l=$(readlink "$p") || exit 1
+	say target "$l"
+elif [ "$t" = absent ]; then
+` + kit.ProbeParent + "fi\n"
 }
 
-func (s *symlink) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
+func (s *symlink) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, error) {
 	kind, _ := obs.Get("type")
 	if s.State == "absent" {
-		switch kind {
-		case "absent":
-			return steps.Change{Action: steps.NoOp}, nil
-		case "symlink":
-			return steps.Change{
-				Action: steps.Delete,
-				Diff:   []steps.Attr{{Name: "path", Before: s.Path, AfterMissing: true}},
-				Ops:    []steps.Op{steps.Run{Script: "rm -f -- " + shell.Quote(s.Path)}},
-			}, nil
-		}
-		return steps.Change{}, fmt.Errorf("%s is no symbolic link; remove it with a step \"file\" or \"directory\"", s.Path)
+		return s.planAbsent(kind)
 	}
 	target, _ := obs.Get("target")
 	change := steps.Change{Action: steps.Update, Ops: []steps.Op{steps.Run{Script: s.script()}}}
@@ -120,6 +114,20 @@ func (s *symlink) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		return steps.Change{}, kit.NotA(s.Path, kind, "symbolic link")
 	}
 	return change, nil
+}
+
+func (s *symlink) planAbsent(kind string) (steps.Change, error) {
+	switch kind {
+	case "absent":
+		return steps.Change{Action: steps.NoOp}, nil
+	case "symlink":
+		return steps.Change{
+			Action: steps.Delete,
+			Diff:   []steps.Attr{{Name: "path", Before: s.Path, AfterMissing: true}},
+			Ops:    []steps.Op{steps.Run{Script: "rm -f -- " + shell.Quote(s.Path)}},
+		}, nil
+	}
+	return steps.Change{}, fmt.Errorf("%s is no symbolic link; remove it with a step \"file\" or \"directory\"", s.Path)
 }
 
 // script makes the link beside its place and renames it. -T keeps mv from moving it into a

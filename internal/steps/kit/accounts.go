@@ -1,5 +1,3 @@
-// Package kit is what kinds of steps are made of: constructors of arguments, the owner and mode of a file, files that are
-// written as a whole and files that are edited, and helpers for probes and operations.
 package kit
 
 import (
