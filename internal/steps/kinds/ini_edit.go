@@ -17,7 +17,8 @@ type iniLine struct {
 	header  bool
 	key     string // "" for headers, comments and empty lines
 	value   string // trimmed; continuing lines joined by line breaks
-	equals  int    // index in text after the "=" or ":" and the spaces that follow; -1 without
+	form    string // what stands between key and value: "=" or ":" and the spaces around it; "" without
+	indent  string // what the line begins with
 }
 
 // iniSeparator is the index of the "=" or ":" that ends a key; -1 without. A ":" is one only before a blank or the end, or where
@@ -73,16 +74,16 @@ func readINI(text string) []iniLine {
 			continue
 		}
 		open, deep, slash = true, indent, strings.HasSuffix(trimmed, `\`)
-		entry := iniLine{text: line, section: section, number: number, key: trimmed, equals: -1}
+		lead := strings.Index(line, trimmed)
+		entry := iniLine{text: line, section: section, number: number, key: trimmed, indent: line[:lead]}
 		if at := iniSeparator(trimmed); at >= 0 {
 			entry.key = strings.Trim(trimmed[:at], " \t\r")
 			if entry.key == "" {
 				entry.key = "=" // no key that can be wanted
 			}
 			entry.value = strings.Trim(trimmed[at+1:], " \t\r")
-			from := strings.Index(line, trimmed) + at + 1
-			rest := strings.TrimRight(line[from:], "\r\n")
-			entry.equals = from + len(rest) - len(strings.TrimLeft(rest, " \t"))
+			rest := strings.TrimRight(line[lead+at+1:], "\r\n")
+			entry.form = trimmed[len(strings.TrimRight(trimmed[:at], " \t\r")):at+1] + rest[:len(rest)-len(strings.TrimLeft(rest, " \t"))]
 		}
 		entries = append(entries, entry)
 	}
@@ -249,7 +250,7 @@ func (s *ini) add(entries []iniLine, missing []steps.Variable, number int, end s
 	at, found, separator, indent := 0, number >= 0, "", ""
 	neighbour := -1
 	for i, e := range entries {
-		if e.key != "" && e.key != "=" && e.equals >= 0 && (separator == "" || e.section == s.Section && (number < 0 || e.number <= number)) {
+		if e.key != "" && e.key != "=" && e.form != "" && (separator == "" || e.section == s.Section && (number < 0 || e.number <= number)) {
 			separator, indent = e.separator()
 		}
 		if e.number == number && (e.header || e.key != "") {
@@ -294,11 +295,10 @@ func (s *ini) add(entries []iniLine, missing []steps.Variable, number int, end s
 
 // separator is what stands around the "=" or ":" of an entry, and what its line begins with.
 func (e iniLine) separator() (string, string) {
-	at := strings.Index(e.text, e.key)
-	if e.equals < 0 {
-		return "=", e.text[:at]
+	if e.form == "" {
+		return "=", e.indent
 	}
-	return e.text[at+len(e.key) : e.equals], e.text[:at]
+	return e.form, e.indent
 }
 
 // iniWritten is the line of a key, with a separator that is read as one: "k:a=b" has the key "k:a".

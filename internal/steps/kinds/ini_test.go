@@ -120,6 +120,8 @@ func TestINIKeepsTheFormOfTheFile(t *testing.T) {
 	for _, c := range []struct{ name, before, args, after, err string }{
 		{"colon", "[s]\nkey: old\nother : x\n", `key = "key"` + "\n" + `value = "new"`, "[s]\nkey: new\nother : x\n", ""},
 		{"colon, there", "[s]\nkey: new\n", `key = "key"` + "\n" + `value = "new"`, "[s]\nkey: new\n", ""},
+		{"emptied beside a new key", "[s]\nk: 1\n", "values = { k = \"\", l = \"a=b\" }", "[s]\nk:\nl: a=b\n", ""},
+		{"emptied last line beside a new key", "[s]\nk = 1", "values = { k = \"\", l = \"2\" }", "[s]\nk =\nl = 2\n", ""},
 		{"colon and blanks", "[s]\nkey  :   old\n", `key = "key"` + "\n" + `value = "new"`, "[s]\nkey  :   new\n", ""},
 		{"colon, value with an equals sign", "[s]\nurl: http://x/?a=b\n", `key = "url"` + "\n" + `value = "http://y/?a=b"`, "[s]\nurl: http://y/?a=b\n", ""},
 		{"bare colon, value with an equals sign", "[s]\nk:v\n", `key = "k"` + "\n" + `value = "a=b"`, "[s]\nk: a=b\n", ""},
