@@ -257,15 +257,17 @@ func (c conn) Start(ctx context.Context, command string) (*engine.Process, error
 
 func (c conn) Upload(ctx context.Context, path string, mode os.FileMode, size int64, r io.Reader) error {
 	err := c.client.Upload(ctx, path, mode, size, r)
-	if !ssh.TooManySessions(err) { // then nothing of r was read
-		return err
+	if ssh.TooManySessions(err) { // then nothing of r was read
+		var own *ssh.Client
+		if own, err = c.dialer.Dial(ctx, c.target); err == nil {
+			defer own.Close()
+			err = own.Upload(ctx, path, mode, size, r)
+		}
 	}
-	own, err := c.dialer.Dial(ctx, c.target)
 	if err != nil {
 		return sshError{error: err, host: c.target.Name}
 	}
-	defer own.Close()
-	return own.Upload(ctx, path, mode, size, r)
+	return nil
 }
 
 func (c conn) Close() error { return c.client.Close() }
@@ -289,6 +291,3 @@ func (s hostSource) Steps(facts *steps.Facts, results map[string]cty.Value) ([]s
 	}
 	return instances, diags
 }
-
-// reconnectFor is how long a run tries to come back to a host whose link dropped in the middle of a program.
-const reconnectFor = 10 * time.Minute

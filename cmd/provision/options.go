@@ -24,12 +24,17 @@ type options struct {
 	json, yes, verbose    bool
 	quiet                 bool // only what goes wrong
 	askBecomePass         bool
+	reconnect             time.Duration // how long to try to reach a host again whose link was lost
+	lockWait              time.Duration // how long to wait for another run
 	reports               reports
 	resumes               *resumption // an earlier run, whose hosts are chosen as far as they are left; nil: none
 }
 
 // defaultParallel is how many hosts are worked on at a time.
 const defaultParallel = 32
+
+// defaultReconnect is how long a run tries to come back to a host.
+const defaultReconnect = 10 * time.Minute
 
 // variables adds the flags of everything that reads a playbook.
 func (o *options) variables(flags *pflag.FlagSet) {
@@ -45,6 +50,12 @@ func (o *options) selection(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.sandbox, "sandbox", false, "one throw-away copy of this machine in place of the inventory")
 	flags.StringVar(&o.image, "image", "", "with --sandbox: a container of `IMAGE` that boots, in place of a copy of this machine; needs Docker")
 	flags.BoolVar(&o.askBecomePass, "ask-become-pass", false, "ask for the password of sudo, once")
+	o.links(flags)
+}
+
+// links adds the flags of everything that keeps links to hosts.
+func (o *options) links(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.reconnect, "reconnect", defaultReconnect, "how long to try to reach a host again whose link was lost")
 }
 
 // plays adds the flags of everything that runs plays.
@@ -62,8 +73,9 @@ func (o *options) telling(flags *pflag.FlagSet) {
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "show only what goes wrong, and a plan only to ask about it")
 }
 
-// again adds the flag that lets steps run again.
+// again adds the flags of what changes hosts.
 func (o *options) again(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.lockWait, "lock-wait", 0, "wait for another run that holds the lock of a host, at most so long, such as 10m (default: give the host up at once)")
 	flags.StringArrayVar(&o.rerun, "rerun", nil, "run the step `ADDRESS` again although an earlier run was cut off in it (repeatable)")
 }
 
@@ -83,6 +95,9 @@ func (o *options) check() error {
 	}
 	if o.quiet && o.verbose {
 		return errors.New("--quiet and --verbose exclude each other")
+	}
+	if o.reconnect < 0 || o.lockWait < 0 {
+		return errors.New("--reconnect and --lock-wait take a time that is not negative, such as 10m")
 	}
 	if o.parallel < 1 {
 		return fmt.Errorf("--parallel %d: at least one host at a time", o.parallel)

@@ -55,6 +55,7 @@ Sensitive variables are not kept: those given with --var are to be given again.`
 	flags.StringVar(&dir, "dir", "", "the runs in `DIR`; the playbook is where it was")
 	flags.IntVar(&o.parallel, "parallel", defaultParallel, "how many hosts at a time")
 	flags.BoolVar(&o.askBecomePass, "ask-become-pass", false, "ask for the password of sudo, once")
+	o.links(flags)
 	flags.BoolVar(&o.json, "json", false, "events on stdout, one JSON object a line")
 	o.telling(flags)
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask")

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"provision/internal/engine"
@@ -74,7 +76,7 @@ func (r *rollout) start(ctx context.Context, command string) error {
 	now := time.Now()
 	r.run = &engine.Run{
 		ID: engine.NewID(now), Owner: ownerOf(now), Command: command, Playbook: r.path, Version: version(), Sandbox: r.box != nil,
-		Parallel: r.options.parallel, Salt: engine.NewSalt(), Reconnect: reconnectFor,
+		Parallel: r.options.parallel, Salt: engine.NewSalt(), Reconnect: r.options.reconnect, LockWait: r.options.lockWait, Orphan: r.orphan,
 		Rerun: map[string]bool{},
 	}
 	for _, addr := range r.options.rerun {
@@ -120,6 +122,17 @@ func (r *rollout) start(ctx context.Context, command string) error {
 		r.run.Hosts = append(r.run.Hosts, host)
 	}
 	return nil
+}
+
+// orphan tells of the owner of a lock whether it is an earlier run of this playbook, on this machine, whose client is gone. Its program
+// ends by itself; there is nobody else to wait for it.
+func (r *rollout) orphan(owner string) bool {
+	_, id, ok := strings.Cut(owner, ", run ")
+	if !ok || r.box != nil {
+		return false
+	}
+	runs, err := ui.Runs(runsDir(r.path))
+	return err == nil && slices.ContainsFunc(runs, func(run ui.RunSummary) bool { return run.ID == id && run.Status != ui.RunGoesOn })
 }
 
 // closeSandbox ends the sandbox, if there is one.

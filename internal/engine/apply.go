@@ -30,14 +30,28 @@ func (h *hostRun) failed(end ending) error {
 
 // apply makes the planned changes of the plays that are wanted: the pending steps of the host as one program, and
 // another one only where a step could not be known before an earlier one had run.
+//
+// The first interrupt is told to a program. All else that is said with the host only looks, and ends at once.
 func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
-	if err := h.verify(ctx); err != nil {
+	gentle, cancel := h.run.gentle(ctx)
+	defer cancel()
+	from := 0
+	again := func() error {
+		h.state.Lock = ""
+		return h.replan(gentle, from)
+	}
+	err := h.unlocked(gentle, func() error {
+		if err := h.verify(gentle); err != nil {
+			return err
+		}
+		if owner := h.state.Lock; owner != "" && h.pending() > 0 {
+			return &LockedError{Owner: owner}
+		}
+		return nil
+	}, again)
+	if err != nil {
 		return err
 	}
-	if owner := h.state.Lock; owner != "" && h.pending() > 0 {
-		return &LockedError{Owner: owner}
-	}
-	from := 0
 	for stale := 0; ; {
 		segment := h.segment(from, wanted)
 		if len(segment.entries) == 0 && segment.next >= len(h.planned) {
@@ -49,14 +63,25 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 			if p.Loan != nil && !h.taken[p.Addr] {
 				h.passOver(segment, ending{verdict: "ok"})
 				from = segment.next
-				if err := h.borrow(ctx, p); err != nil {
+				if err := h.borrow(gentle, p); err != nil {
 					return err
 				}
 				continue
 			}
 			return fmt.Errorf("%s waits for %s, which will not come", placed(p), strings.Join(p.Waits, ", "))
 		}
-		end, err := h.execute(ctx, segment)
+		end, err := h.execute(ctx, gentle, segment)
+		var locked *LockedError
+		if errors.As(err, &locked) {
+			err := h.awaitLock(gentle, locked)
+			if err == nil {
+				err = again()
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		h.passOver(segment, end)
 		if err != nil {
 			return err
@@ -67,7 +92,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 				return nil
 			}
 		case "reboot":
-			if err := h.awaitBoot(ctx); err != nil {
+			if err := h.awaitBoot(gentle); err != nil {
 				return err
 			}
 			from = end.at + 1
@@ -80,14 +105,14 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 				return fmt.Errorf("%s: its state changes whenever it is looked at; is something else changing the host?", h.planned[from].Addr)
 			}
 		case "stopped":
-			if !h.stopped.Load() && ctx.Err() == nil {
+			if wish(h.wish.Load()) == wishNone && ctx.Err() == nil {
 				return errProgramStopped
 			}
 			return context.Canceled
 		default:
 			return h.failed(end)
 		}
-		if err := h.replan(ctx, from); err != nil {
+		if err := h.replan(gentle, from); err != nil {
 			return err
 		}
 	}
@@ -120,11 +145,11 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 		delete(h.results, p.Addr)
 	}
 	// What the steps that have run so far changed may be owed to one of the rest, which no plan of the rest alone can tell.
-	answers, err := h.ask(ctx, []Fragment{{Text: "print_state"}})
+	state, err := h.askState(ctx)
 	if err != nil {
 		return err
 	}
-	h.state.Pending = parseHostState(answers[0].Stdout).Pending
+	h.state.Pending = state.Pending
 	if err := h.settle(ctx, from); err != nil {
 		return err
 	}
@@ -269,11 +294,13 @@ func (h *hostRun) entry(i int, raises []string) entry {
 	p := &h.planned[i]
 	e := entry{
 		number: i + 1, addr: p.Addr, runAs: h.runAs(&p.Instance), probe: p.Step.Probe(), cases: p.cases(h.facts),
-		raises: raises, timeout: p.Timeout, retries: p.Retries, repeatable: true, proceed: p.Proceed || p.Check,
+		raises: raises, timeout: p.Timeout, retries: p.Retries, proceed: p.Proceed || p.Check,
 	}
 	slices.Sort(e.raises)
 	if r, ok := p.Step.(steps.Repeater); ok {
-		e.repeatable = r.Repeatable()
+		if !r.Repeatable() {
+			e.begun = notification(&p.Instance, "begun")
+		}
 	}
 	if _, gated := p.OnChange[""]; gated {
 		e.gate = notification(&p.Instance, "")
@@ -295,43 +322,56 @@ type ending struct {
 	failed  string // the step that failed, with its place; "" if none did
 }
 
-// execute sends one program and follows it to its end, over as many connections as that takes.
-func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
-	if h.session == nil {
-		if err := h.back(ctx); err != nil {
-			return ending{}, err
-		}
-	}
-	h.programs++
+// restageLimit is how often contents are staged for one program that are gone when it begins.
+const restageLimit = 3
+
+// execute sends one program and follows it to its end.
+func (h *hostRun) execute(ctx, gentle context.Context, seg segment) (end ending, err error) {
 	for _, i := range seg.idle {
 		// It is not looked at again in this program: nobody has to wait for its end.
 		if p := &h.planned[i]; p.Once && p.Loan == nil {
 			h.repay(p, StepUnchanged)
 		}
 	}
-	// Two names may be one machine.
-	prog := &program{id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, salt: h.run.Salt, entries: seg.entries}
-	text, files := prog.text()
-	if len(files) > 0 {
-		dir, err := stage(ctx, h.link.get(), files)
-		if errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
-			// The link broke while somebody was reading the plan.
-			if err = h.reconnect(ctx); err == nil {
-				dir, err = stage(ctx, h.link.get(), files)
-			}
+	for range restageLimit {
+		if end, err = h.send(ctx, gentle, seg); err != nil || end.verdict != "unstaged" {
+			return end, err
 		}
+	}
+	return end, fmt.Errorf("what was staged for the program was removed %d times before it began; what removes files named .provision-stage on the host?", restageLimit)
+}
+
+// errNotSent means that an interrupt came before the program was sent.
+var errNotSent = errors.New("the program was not sent")
+
+// send stages what a program needs, launches it and follows it.
+func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error) {
+	h.programs++
+	// Two names may be one machine.
+	prog := &program{
+		id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, login: h.User, after: h.last, salt: h.run.Salt, entries: seg.entries,
+	}
+	text, files := prog.text()
+	staging := &staging{files: files}
+	if len(files) > 0 {
+		dir, err := h.stage(gentle, staging)
 		if err != nil {
-			number := 0
-			if _, serr := fmt.Sscanf(files[0].name, "%d.", &number); serr == nil && number >= 1 && number <= len(h.planned) {
-				err = fmt.Errorf("the contents for %s: %w", placed(&h.planned[number-1]), err)
-			}
+			staging.remove(ctx, h.link.get())
 			return ending{}, err
 		}
 		prog.stage = dir
 		text, _ = prog.text()
 	}
 	w := &watcher{host: h, total: len(seg.entries)}
-	if err := h.follow(ctx, prog, text, w); err != nil {
+	err := errNotSent
+	if gentle.Err() == nil {
+		err = h.follow(ctx, prog, text, w)
+	}
+	if errors.Is(err, errNotSent) {
+		staging.remove(ctx, h.link.get())
+		return ending{}, context.Canceled
+	}
+	if err != nil {
 		var fault *faultError
 		if errors.As(err, &fault) {
 			return w.end, w.fault(fault)
@@ -345,4 +385,22 @@ func (h *hostRun) execute(ctx context.Context, seg segment) (ending, error) {
 		w.end.verdict = "failed"
 	}
 	return w.end, nil
+}
+
+// stage stages contents, over as many links as that takes.
+func (h *hostRun) stage(ctx context.Context, s *staging) (dir string, err error) {
+	err = h.persist(ctx, func() error {
+		owner, err := h.identify(ctx)
+		if err == nil {
+			dir, err = s.stage(ctx, h.link.get(), owner)
+		}
+		return err
+	})
+	if err != nil {
+		number := 0
+		if _, serr := fmt.Sscanf(s.files[0].name, "%d.", &number); serr == nil && number >= 1 && number <= len(h.planned) {
+			err = fmt.Errorf("the contents for %s: %w", placed(&h.planned[number-1]), err)
+		}
+	}
+	return dir, err
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"provision/internal/steps"
@@ -51,30 +50,24 @@ func (h *hostRun) verify(ctx context.Context) error {
 	if h.run.Approved == nil || h.verified || h.pending() == 0 {
 		return nil
 	}
-	h.verified = true
 	err := h.look(ctx)
-	if errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
-		// The link broke while others had their turn.
-		if err = h.reconnect(ctx); err == nil {
-			err = h.look(ctx)
-		}
-	}
 	switch {
 	case err != nil:
 		return err
 	case h.state.Lock != "" && h.pending() > 0:
 		return &LockedError{Owner: h.state.Lock}
 	}
+	h.verified = true
 	return h.approved(0)
 }
 
 // look asks for all states once more and plans the host anew.
 func (h *hostRun) look(ctx context.Context) error {
-	answers, err := h.ask(ctx, []Fragment{{Text: "print_state"}})
+	state, err := h.askState(ctx)
 	if err != nil {
 		return err
 	}
-	h.state = parseHostState(answers[0].Stdout)
+	h.state = state
 	for addr := range h.results {
 		if h.borrowed[addr] == nil {
 			delete(h.results, addr)

@@ -3,57 +3,88 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 )
 
-// follow launches the program and stays with it, reconnecting when the link drops.
+// A runningError ends the work on a host whose program may still be running: the user did not want to wait for it, or it
+// could not be told.
+type runningError struct{}
+
+func (e *runningError) Error() string {
+	return "interrupted: nothing was heard of the end of the program; it may still be running there, and ends after the steps that it was sent; run again to see what it did"
+}
+
+// endTimeoutOfProgram is how long a program may take to end at once, and to say so.
+const endTimeoutOfProgram = 10 * time.Second
+
+// follow launches the program and stays with it to its end, over as many links as that takes.
 func (h *hostRun) follow(ctx context.Context, prog *program, text string, w *watcher) error {
 	// An interrupt does not cut the link: it is told to the program, and the program's end is awaited.
 	following, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	w.stop = func() { h.tellProgram(following, prog.id, false) }
 	done := make(chan struct{})
 	var telling sync.WaitGroup
+	w.stop = func() {
+		telling.Go(func() { h.tell(following, prog.id, wishStop) })
+	}
 	telling.Go(func() { h.interrupts(ctx, following, cancel, prog.id, done) })
 	defer telling.Wait() // the link is closed after this, and nothing is told of the program after its end
 	defer cancel()
 	defer close(done)
 
 	var pos position
-	err := h.session.launch(following, prog, text, &pos, w)
-	for attempt := 1; errors.Is(err, ErrUnreachable) && ctx.Err() == nil; attempt++ {
-		delay := h.run.backoff(attempt)
-		if delay < 0 {
-			return fmt.Errorf("%w; the program goes on there: run again to see what it did", err)
+	sent := false
+	err := h.persist(ctx, func() error {
+		before := pos.progress()
+		err := h.followOnce(following, prog, text, &sent, &pos, w)
+		if pos.progress() != before {
+			h.outage = outage{}
 		}
-		h.emit(Event{Type: EventHostRetry, HostRetry: &HostRetry{Attempt: attempt, Delay: Millis(delay), Why: err.Error()}})
-		select {
-		case <-ctx.Done():
-			return context.Canceled
-		case <-time.After(delay):
-		}
-		if err = h.reconnect(ctx); err != nil {
-			continue
-		}
-		if err = h.session.resume(following, prog.id, &pos, w); errors.Is(err, errProgramDied) && pos.journal.at == 0 {
-			// The link broke before the program was there. Nothing has happened yet.
-			pos = position{}
-			err = h.session.launch(following, prog, text, &pos, w)
-		}
+		return err
+	})
+	var fault *faultError
+	var locked *LockedError
+	switch {
+	case err == nil, errors.Is(err, errProgramDied), errors.As(err, &fault), errors.As(err, &locked):
+		h.session.taken(prog.id)
+		return err
+	case errors.Is(err, errNotSent), ctx.Err() != nil && !sent:
+		return errNotSent
+	case ctx.Err() != nil:
+		return &runningError{}
 	}
-	if err != nil && ctx.Err() != nil {
-		return context.Canceled
+	var lost *lostError
+	if errors.As(err, &lost) && sent {
+		lost.then = "; the program goes on there: run again to see what it did"
 	}
 	return err
 }
 
-func (h *hostRun) reconnect(ctx context.Context) error {
-	h.close()
-	if err := h.back(ctx); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+// followOnce follows the program over the present link, and launches it if it has not been, or has not reached the host.
+func (h *hostRun) followOnce(ctx context.Context, prog *program, text string, sent *bool, pos *position, w *watcher) error {
+	// Whoever comes back must be able to end this session.
+	if _, err := h.identify(ctx); err != nil {
+		return err
 	}
-	return nil
+	var err error
+	if *sent {
+		err = h.session.attach(ctx, prog, wish(h.wish.Load()), h.earlier, pos, w)
+	}
+	if !*sent || errors.Is(err, errAbsent) && pos.progress() == (progress{}) {
+		if *sent = false; h.wish.Load() != int32(wishNone) {
+			return errNotSent
+		}
+		*sent = true
+		err = h.session.launch(ctx, prog, text, pos, w)
+	}
+	var ended *shellEndedError
+	switch {
+	case errors.Is(err, errAbsent):
+		return errProgramDied
+	case errors.As(err, &ended): // that of the session, and not of the program
+		return errors.Join(ErrUnreachable, err)
+	}
+	return err
 }
 
 // interrupts passes the user's wish to stop on to the program: after its step at the first, at once at the
@@ -64,45 +95,49 @@ func (h *hostRun) interrupts(ctx, following context.Context, cancel func(), id s
 		return
 	case <-ctx.Done():
 	case <-h.run.Stop:
-		h.tellProgram(following, id, false)
+		h.tell(ctx, id, wishStop)
 		select {
 		case <-done:
 			return
 		case <-ctx.Done():
 		}
 	}
-	h.tellProgram(following, id, true)
+	late := time.AfterFunc(endTimeoutOfProgram, cancel)
+	defer late.Stop()
+	h.tell(following, id, wishStopNow)
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
-		cancel()
+	case <-following.Done():
 	}
 }
 
-// tellProgram reaches the program over a session of its own, as soon as there is a link.
-func (h *hostRun) tellProgram(following context.Context, id string, now bool) {
-	h.stopped.Store(true)
-	ctx, cancel := context.WithTimeout(following, 15*time.Second)
+// tell passes a wish on to the program, over a session of its own. Where the link is lost, the wish is kept, and goes with the next
+// words to the host.
+func (h *hostRun) tell(ctx context.Context, id string, w wish) {
+	if wish(h.wish.Load()) < w {
+		h.wish.Store(int32(w))
+	}
+	conn := h.link.get()
+	if conn == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	err := h.stopProgram(ctx, id, now)
-	if err != nil && following.Err() == nil { // a program that has ended needs no word
-
-		h.emit(Event{Type: EventWarning, Warning: &Warning{
-			Message: "the program on the host could not be told to stop: " + err.Error(),
-			Hint:    "it ends after the steps that it was sent",
-		}})
+	err := h.stopProgram(limited, conn, id, w)
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrUnreachable) || h.link.get() != conn {
+		return
 	}
+	h.emit(Event{Type: EventWarning, Warning: &Warning{
+		Message: "the program on the host could not be told to stop: " + err.Error(),
+		Hint:    "it ends after the steps that it was sent",
+	}})
 }
 
-func (h *hostRun) stopProgram(ctx context.Context, id string, now bool) error {
-	conn, err := h.link.await(ctx)
-	if err != nil {
-		return fmt.Errorf("the link did not come back in time: %w", err)
-	}
+func (h *hostRun) stopProgram(ctx context.Context, conn Conn, id string, w wish) error {
 	session, err := OpenSession(ctx, conn, h.privilege(), h.password)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	return session.stopProgram(ctx, id, now)
+	return session.stopProgram(ctx, id, w)
 }

@@ -147,7 +147,10 @@ type HostRetry struct {
 
 // A HostLocked names who holds the lock.
 type HostLocked struct {
-	Owner string `json:"owner"` // who, since when, and which run, in one line
+	Owner  string `json:"owner"`              // who, since when, and which run, in one line
+	Waits  bool   `json:"waits,omitempty"`    // this run waits until the other has ended
+	Limit  Millis `json:"limit_ms,omitempty"` // at most so long
+	Orphan bool   `json:"orphan,omitempty"`   // the other is an earlier run of the same playbook whose client is gone
 }
 
 // A PlanStep is what the plan of one step came to.

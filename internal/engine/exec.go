@@ -56,6 +56,7 @@ func (h *hostRun) exec(ctx context.Context, c *Command) error {
 	runAs, root := c.user(&h.Host)
 	// As the only step of the host, it decides whether the session becomes root.
 	h.instances = []steps.Instance{{Addr: execAddr, Become: root, RunAs: runAs}}
+	h.emit(Event{Type: EventHostConnecting})
 	if err := h.connect(ctx); err != nil {
 		return err
 	}

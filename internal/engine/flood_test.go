@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -33,7 +32,8 @@ func (discard) Close() error                { return nil }
 // floodSession is a session with a host that prints stdout.
 func floodSession(stdout io.Reader) *Session {
 	p := &Process{Stdin: discard{}, Stdout: stdout, Wait: func() (int, error) { return 0, nil }, Close: func() error { return nil }}
-	s := &Session{process: p, nonce: newNonce(), stdout: bufio.NewReaderSize(stdout, 64<<10)}
+	s := &Session{process: p, nonce: newNonce()}
+	s.read(stdout)
 	s.stderr = readStderr(strings.NewReader(""), s.nonce)
 	return s
 }

@@ -25,6 +25,9 @@ var errProgramStopped = errors.New("the program on the host was told to stop, an
 // errProgramDied means that the program ended without a word: it was killed, or the host restarted.
 var errProgramDied = errors.New("the program on the host ended without finishing: it was killed, or the host restarted")
 
+// errAbsent means that the program has not run, and will not.
+var errAbsent = errors.New("the program has not reached the host")
+
 // A faultError means that the program could not write what must not be lost, and stopped.
 type faultError struct {
 	number int // the step that was next or running; 0 before the first
@@ -47,6 +50,15 @@ type position struct {
 	held []record
 	got  map[int][2]int64 // by step: bytes of its output that have come
 }
+
+// progress is how far a position is.
+type progress struct {
+	journal int64
+	number  int
+	out     [2]int64
+}
+
+func (p *position) progress() progress { return progress{p.journal.at, p.number, p.out} }
 
 // heldLimit bounds what a host makes the client keep with ends whose output never comes.
 const heldLimit = 32 << 20
@@ -110,49 +122,61 @@ type listener interface {
 // (execve(2)), and no shell is quick with words of megabytes.
 const wordLimit = 32 << 10
 
-// Launch writes a program to the host, starts it detached, and follows it to its end.
+// following writes what the scripts of the follower stand on.
+func (s *Session) following(b *strings.Builder, login string) {
+	b.WriteString("{\n")
+	s.library(b)
+	if !s.follows {
+		s.follows = true
+		fmt.Fprintf(b, "%s%sLOGIN=%s\n", sweepText, followText, shell.Quote(login))
+	}
+}
+
+// launch writes a program to the host, starts it detached, and follows it to its end. On a host that has had the program
+// before it only follows.
 func (s *Session) launch(ctx context.Context, p *program, text string, pos *position, to listener) error {
 	var b strings.Builder
-	b.WriteString("{\n")
-	s.library(&b)
-	b.WriteString(followText)
-	fmt.Fprintf(&b, "ID=%s DIR=$RUN/run-%s\n", p.id, p.id)
-	b.WriteString("if umask 077 && make_run_directory &&\n")
-	// The file for a fault is written in place later, when there may be no room for a new one.
-	b.WriteString("printf '%512s\\n' '' >\"$DIR/fault\" && {\n")
+	s.following(&b, p.login)
+	fmt.Fprintf(&b, "prepare %s\nPREPARED=$?\nif [ \"$PREPARED\" = 0 ]; then\n{\n", shell.Quote(p.id))
 	for at := 0; at < len(text); at += wordLimit {
 		fmt.Fprintf(&b, "printf '%%s' %s &&\n", shell.Quote(text[at:min(at+wordLimit, len(text))]))
 	}
-	b.WriteString("true\n} >\"$DIR/program\"; then\numask 022\n")
-	b.WriteString("launch \"$ID\" \"$DIR/program\"\nfollow \"$ID\" \"$DIR\" 0 0 0 0\nmark 0 0\nelse no_room \"$DIR\" 65536 >&2; rm -rf \"$DIR\"; mark 0 1; fi\n} </dev/null\n")
+	b.WriteString("true\n} >\"$DIR/program\" || { no_room \"$DIR\" 65536 >&2; rm -rf \"$DIR\"; PREPARED=1; }\nfi\numask 022\n")
+	fmt.Fprintf(&b, "if [ \"$PREPARED\" = 0 ]; then launch %[1]s \"$DIR/program\"; fi\nif [ \"$PREPARED\" = 1 ]; then mark 0 1; else follow %[1]s \"$DIR\" 0 0 0 0; mark 0 0; fi\n} </dev/null\n", shell.Quote(p.id))
 	return s.followed(ctx, b.String(), pos, to)
 }
 
-// resume follows a program that was started over an earlier connection.
-func (s *Session) resume(ctx context.Context, id string, pos *position, to listener) error {
+// attach follows a program that was sent over an earlier connection, and passes on the wish that it ends. The shells of
+// earlier sessions are ended first: what they were sent may still be on its way to them.
+func (s *Session) attach(ctx context.Context, p *program, w wish, earlier []string, pos *position, to listener) error {
 	var b strings.Builder
-	b.WriteString("{\n")
-	s.library(&b)
-	b.WriteString(followText)
+	s.following(&b, p.login)
 	// The journal goes on where the last whole record ended.
 	at := pos.journal.at - int64(pos.journal.buf.Len())
 	pos.journal.buf.Reset()
 	pos.journal.at = at
-	fmt.Fprintf(&b, "follow %s \"$RUN/run-%s\" %d %d %d %d\nmark 0 0\n} </dev/null\n", id, id, at, pos.number, pos.out[0], pos.out[1])
+	fmt.Fprintf(&b, "end_shells %s\n", shell.Words(earlier...))
+	fmt.Fprintf(&b, "attach %s %d %d %d %d %d\nmark 0 0\n} </dev/null\n", shell.Quote(p.id), at, pos.number, pos.out[0], pos.out[1], w)
 	return s.followed(ctx, b.String(), pos, to)
 }
 
+// taken lets the host remove what it has kept of a program for this client, and does not wait until it has done so: should
+// the words be lost, the next run removes it.
+func (s *Session) taken(id string) {
+	_ = s.send("{ taken " + shell.Quote(id) + "; } </dev/null >/dev/null 2>&1\n")
+}
+
 func (s *Session) followed(ctx context.Context, script string, pos *position, to listener) error {
-	if err := s.send(script); err != nil {
-		return s.lost(err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = s.process.Close() })
+	stop := context.AfterFunc(ctx, func() { s.abort(ctx.Err()) })
 	defer stop()
-	ended := false
+	// Should this fail, so does what is read.
+	go func() { _ = s.send(script) }()
+	ended, absent := false, false
+	var locked *LockedError
 	var fault *faultError
 	judge := func(all bool) error {
 		for _, r := range pos.ready(all) {
-			// The host may have removed what the program left, but not its journal.
+			// Nothing else tells that it came to its end.
 			ended = ended || r.kind == "done"
 			if err := to.record(r); err != nil {
 				return err
@@ -175,8 +199,12 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 			switch {
 			case f.number != 0:
 				return fmt.Errorf("the program could not be written to the host: %s", lastLines(strings.TrimSpace(said), 3))
+			case absent:
+				return errAbsent
 			case fault != nil:
 				return fault
+			case locked != nil:
+				return locked
 			case !ended:
 				return errProgramDied
 			}
@@ -201,14 +229,13 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 				}
 			}
 		case "locked":
-			return &LockedError{Owner: string(f.body)}
-		case "done":
-			ended = true
+			locked = &LockedError{Owner: string(f.body)}
+		case "absent":
+			absent = true
 		case "fault":
 			number, why, _ := strings.Cut(string(f.body), " ")
 			fault = &faultError{why: oneLine(why)}
 			fault.number, _ = strconv.Atoi(number)
-		case "dead":
 		}
 	}
 }
@@ -249,22 +276,22 @@ func (s *Session) readFrame() (frame, error) {
 	}
 }
 
-// stopProgram asks a program to end after its current step; with now it ends at once, with all that it has
-// started.
-func (s *Session) stopProgram(ctx context.Context, id string, now bool) error {
-	text := fmt.Sprintf(`d=$RUN/run-%s; [ -d "$d" ] && : >"$d/stop"`, id)
-	if now {
-		text = fmt.Sprintf(`d=$RUN/run-%s
-[ -f "$d/pid" ] || exit 0
-read -r pid began <"$d/pid"
-alive "$pid" "$began" || exit 0
-kill -s TERM "$pid"
-n=0
-while alive "$pid" "$began" && [ ! -f "$d/done" ] && [ "$n" -lt 50 ]; do sleep 0.1 || sleep 1; n=$((n+1)); done
-[ ! -f "$d/done" ] || exit 0
-alive "$pid" "$began" || exit 0
-kill_tree KILL "$pid"
-rm -f "$RUN/lock"`, id)
+// A wish is the user's that a program ends.
+type wish int32
+
+const (
+	wishNone    wish = iota
+	wishStop         // after its current step
+	wishStopNow      // at once, with all that it has started
+)
+
+// stopProgram tells a program of the wish that it ends.
+func (s *Session) stopProgram(ctx context.Context, id string, w wish) error {
+	text := sweepText + followText + fmt.Sprintf("DIR=$RUN/run-%s\n", id)
+	if w == wishStopNow {
+		text += "stop_now >/dev/null 2>&1"
+	} else {
+		text += `[ ! -d "$DIR" ] || true >"$DIR/stop"`
 	}
 	_, err := s.Ask(ctx, "", []Fragment{{Text: text}})
 	return err

@@ -1,9 +1,30 @@
-# make_run_directory: DIR, private. A program that is just ending may remove the empty directory above it meanwhile.
+# prepare ID: makes the directory of a program that is to be launched. Status 2: the host has had it before, since its name decides, and
+# words may arrive twice; 1: there is no room.
+prepare() {
+	DIR=$RUN/run-$1
+	[ ! -d "$DIR" ] && [ ! -f "$STATE/journal.$1" ] || return 2
+	umask 077
+	make_run_directory || {
+		[ ! -d "$DIR" ] || return 2
+		prepare_why=$(no_room "${RUN%/*}" 65536) || prepare_why="$RUN: $(mkdir -p "$DIR" 2>&1)"
+		printf '%s\n' "$prepare_why" >&2
+		return 1
+	}
+	# The file for a fault is written in place later, when there may be no room for a new one.
+	printf '%s %s %s launching\n' "$$" "$(started $$)" "$(boot_id)" >"$DIR/pid" && printf '%512s\n' '' >"$DIR/fault" || {
+		no_room "$DIR" 65536 >&2
+		rm -rf "$DIR"
+		return 1
+	}
+}
+
+# make_run_directory: DIR, private, and new. A program that is just ending may remove the empty directory above it meanwhile.
 make_run_directory() {
 	for make_attempt in 1 2 3; do
 		mkdir -p "$RUN" && chmod 700 "$RUN" && mkdir "$DIR" && return 0
+		[ ! -d "$DIR" ] || return 1
 	done 2>/dev/null
-	mkdir -p "$RUN" && chmod 700 "$RUN" && mkdir "$DIR"
+	return 1
 }
 
 # launch PROGRAM: start a program detached. As root under systemd it becomes a transient unit of its own: only
@@ -14,6 +35,7 @@ launch() {
 			--property=KillMode=process /bin/sh "$2" >/dev/null 2>&1; then
 		return 0
 	fi
+	# Should it have been started in spite of a failure, the second one ends at once.
 	if have setsid; then
 		setsid /bin/sh "$2" </dev/null >/dev/null 2>&1 &
 	else
@@ -58,8 +80,31 @@ outputs() {
 	FOLLOW_2=$AT
 }
 
-# follow ID DIR JOURNAL-OFFSET NUMBER OFFSET1 OFFSET2: send frames until the program has ended, then
-# tidy up after it.
+# end_shells SELF…: ends the shells of earlier sessions of this client. They may hang on a link that is gone, with words on their way to
+# them that were sent again since.
+end_shells() {
+	for end_shell in "$@"; do
+		! lives "$end_shell" || kill -s KILL "${end_shell%%.*}" 2>/dev/null
+	done
+}
+
+# attach ID JOURNAL-OFFSET NUMBER OFFSET1 OFFSET2 WISH: follow a program that was sent over an earlier connection, or say that there is
+# none, and that there will be none. WISH: 1, it is to end after its step; 2, at once.
+attach() {
+	DIR=$RUN/run-$1
+	if [ ! -d "$DIR" ] && [ ! -f "$STATE/journal.$1" ]; then
+		printf '%s absent 0 0 0 0\n' "$NONCE"
+		return 0
+	fi
+	case $6 in
+	1) true >"$DIR/stop" ;;
+	2) stop_now </dev/null >/dev/null 2>&1 & ;;
+	esac 2>/dev/null
+	follow "$1" "$DIR" "$2" "$3" "$4" "$5"
+}
+
+# follow ID DIR JOURNAL-OFFSET NUMBER OFFSET1 OFFSET2: send frames until the program has ended. Nothing of it is removed: the client says
+# when it has it all.
 follow() {
 	FOLLOW_JOURNAL=$STATE/journal.$1
 	DIR=$2 FOLLOW_AT=$3 FOLLOW_NUMBER=$4 FOLLOW_1=$5 FOLLOW_2=$6
@@ -69,7 +114,7 @@ follow() {
 		follow_done=
 		# The order matters: what is looked at first was written last. Each file is measured once in a look, the journal before
 		# the outputs: all that a record of it speaks of is on its way before the record.
-		[ ! -f "$DIR/done" ] || follow_done=1
+		if [ -f "$DIR/done" ] || [ ! -d "$DIR" ]; then follow_done=1; fi
 		# Quick at first, since most programs are done in a moment; but a whole look takes a few processes from what the host
 		# is busy with, so only every fifth is one.
 		follow_looks=$((follow_looks + 1))
@@ -79,7 +124,8 @@ follow() {
 		fi
 		size "$FOLLOW_JOURNAL"
 		follow_size=$SIZE
-		if [ -s "$DIR/number" ]; then IFS= read -r follow_current <"$DIR/number"; else follow_current=$FOLLOW_NUMBER; fi
+		follow_current=$FOLLOW_NUMBER
+		[ ! -s "$DIR/number" ] || IFS=' ' read -r follow_current follow_began <"$DIR/number"
 		outputs "$FOLLOW_NUMBER"
 		while [ "$FOLLOW_NUMBER" -lt "$follow_current" ]; do
 			FOLLOW_NUMBER=$((FOLLOW_NUMBER + 1)) FOLLOW_1=0 FOLLOW_2=0
@@ -92,27 +138,25 @@ follow() {
 		fi
 		if [ -n "$follow_done" ]; then break; fi
 		if [ -n "$FOLLOW_MOVED" ]; then follow_idle=0; else follow_idle=$((follow_idle + 1)); fi
-		if [ "$follow_idle" -gt 20 ] && ! follow_alive; then
-			[ -f "$DIR/done" ] || {
-				follow_fault
-				printf '%s dead 0 0 0 0\n' "$NONCE"
-				return 0
-			}
+		if [ "$follow_idle" -gt 10 ] && ! follow_alive; then
+			# It may have ended since that was looked at.
+			[ -f "$DIR/done" ] || [ ! -d "$DIR" ] || break
 		fi
 		if [ "$follow_looks" -lt 50 ]; then sleep 0.02; else sleep 0.2; fi 2>/dev/null || sleep 1
 	done
 	if [ -f "$DIR/locked" ]; then
 		IFS= read -r follow_line <"$DIR/locked"
 		printf '%s locked 0 0 0 %s\n%s' "$NONCE" "${#follow_line}" "$follow_line"
+	elif [ -n "$follow_done" ]; then
+		follow_fault
+	elif [ "$follow_size" = 0 ] && mkdir "$DIR/started" 2>/dev/null; then
+		# Whoever was about to start it is gone, and it cannot start any more.
 		rm -rf "$DIR"
-		return 0
+		printf '%s absent 0 0 0 0\n' "$NONCE"
+	else
+		follow_fault
+		printf '%s dead 0 0 0 0\n' "$NONCE"
 	fi
-	follow_fault
-	true >"$DIR/ack"
-	printf '%s done 0 0 0 0\n' "$NONCE"
-	rm -rf "$DIR"
-	rmdir "$RUN" 2>/dev/null
-	return 0
 }
 
 # follow_fault: why the program could not go on, if it could not. The file has had its room since the launch.
@@ -122,11 +166,44 @@ follow_fault() {
 	[ -z "${follow_line%% *}" ] || printf '%s fault 0 0 0 %s\n%s' "$NONCE" "${#follow_line}" "$follow_line"
 }
 
+# follow_alive: does the program run? It may take a while until one that was started begins.
 follow_alive() {
-	if [ ! -f "$DIR/pid" ]; then
-		[ "$follow_idle" -lt 160 ]
-		return
-	fi
-	IFS=' ' read -r follow_pid follow_began <"$DIR/pid"
-	alive "$follow_pid" "$follow_began"
+	holder "$DIR/pid" || return
+	[ "$HOLDER_TEXT" != launching ] || [ "$follow_idle" -lt 160 ]
+}
+
+# taken ID: the client has all of the program.
+taken() {
+	DIR=$RUN/run-$1
+	[ -d "$DIR" ] || return 0
+	[ -f "$DIR/done" ] || bury "$DIR"
+	rm -rf "$DIR"
+	rmdir "$RUN" 2>/dev/null
+}
+
+# end_children PID: kills what a process has started, and not the process.
+end_children() {
+	for children_stat in /proc/[0-9]*/stat; do
+		IFS= read -r children_line 2>/dev/null <"$children_stat" || continue
+		children_rest=${children_line##*\) ? }
+		[ "${children_rest%% *}" != "$1" ] || kill_tree KILL "${children_line%% *}" >/dev/null
+	done
+}
+
+# stop_now: the program of DIR ends now, with its step and all that it has started. It does so itself where it can.
+stop_now() {
+	[ -f "$DIR/pid" ] && holder "$DIR/pid" && [ "$HOLDER_TEXT" = program ] || return 0
+	stop_now_pid=${HOLDER%%.*}
+	true >"$DIR/stop"
+	[ -f "$DIR/ending" ] || kill -s TERM "$stop_now_pid"
+	stop_now_wait=0
+	while holder "$DIR/pid" && [ ! -f "$DIR/done" ] && [ "$stop_now_wait" -lt 70 ]; do
+		stop_now_wait=$((stop_now_wait + 1))
+		# A shell that looks at something hears of it only once that has ended.
+		[ $((stop_now_wait % 20)) -ne 10 ] || [ -f "$DIR/ending" ] || end_children "$stop_now_pid"
+		sleep 0.1 || sleep 1
+	done
+	[ ! -f "$DIR/done" ] && holder "$DIR/pid" || return 0
+	kill_tree KILL "$stop_now_pid" >/dev/null
+	bury "$DIR"
 }

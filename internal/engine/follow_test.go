@@ -71,7 +71,7 @@ func TestNoEndOvertakesItsOutput(t *testing.T) {
 				for range 400 {
 					fmt.Fprintf(&pace, " %d", random.IntN(5)*random.IntN(3))
 				}
-				script := `DIR=$RUN/run-x; mkdir -p "$STATE" "$DIR"; printf '%s 0\n' "$$" >"$DIR/pid"; rm -f "$STATE/journal.x"
+				script := `DIR=$RUN/run-x; rm -rf "$DIR"; mkdir -p "$STATE" "$DIR"; printf '%s 0 b program\n' "$$" >"$DIR/pid"; rm -f "$STATE/journal.x"
 AT_WRITE=0
 pace='` + pace.String() + ` '
 write() { case $1 in

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/shell"
 	"provision/internal/steps"
 )
 
@@ -36,12 +36,10 @@ type hostRun struct {
 	run    *Run
 	number int // of the hosts of the run, from 1
 
-	link    link
-	session *Session
-	root    bool // the session became root
-	began   time.Time
-	active  time.Time     // when its turn began; zero while it waits for one
-	worked  time.Duration // in its turns before
+	conversation
+	began  time.Time
+	active time.Time     // when its turn began; zero while it waits for one
+	worked time.Duration // in its turns before
 
 	facts        *steps.Facts
 	state        HostState
@@ -58,9 +56,9 @@ type hostRun struct {
 
 	slots        chan struct{} // of the hosts that have their turn; this one holds one
 	programs     int           // sent so far
-	stopped      atomic.Bool   // this run told a program of its to stop
+	last         string        // the id of the last of them that ran
+	wish         atomic.Int32  // a wish: what the user wants of the program that runs
 	checksFailed int
-	password     bool // the session was opened with one
 	verified     bool // it was looked at again for the saved plan
 	counts       Counts
 	outcome      HostStatus
@@ -69,63 +67,6 @@ type hostRun struct {
 func (h *hostRun) emit(e Event) {
 	e.Host = h.Name
 	h.run.emit(e)
-}
-
-// connect dials and tells about it.
-func (h *hostRun) connect(ctx context.Context) error {
-	h.emit(Event{Type: EventHostConnecting})
-	conn, err := h.run.Dialer.Dial(ctx, h.Name)
-	if err != nil {
-		return err
-	}
-	h.link.set(conn)
-	return nil
-}
-
-// privilege tells whether any step needs the rights of root.
-func (h *hostRun) privilege() Become {
-	for i := range h.instances {
-		if in := &h.instances[i]; (in.Become || in.RunAs != "") && h.User != "root" {
-			become := h.Become
-			if become.Method == "" {
-				become.Method = "sudo"
-			}
-			return become
-		}
-	}
-	return Become{}
-}
-
-// open starts the session, with a password only if the host wants one.
-func (h *hostRun) open(ctx context.Context, usePassword bool) error {
-	become := h.privilege()
-	session, err := OpenSession(ctx, h.link.get(), become, usePassword)
-	if err != nil {
-		return err
-	}
-	h.session, h.root, h.password = session, become.Method != "", usePassword
-	return nil
-}
-
-// ask runs fragments in the session, opening it first, and once more with a password where that is what is
-// missing.
-func (h *hostRun) ask(ctx context.Context, fragments []Fragment) ([]steps.Observation, error) {
-	if h.session == nil {
-		if err := h.back(ctx); err != nil {
-			return nil, err
-		}
-	}
-	h.exchanges++
-	answers, err := h.session.Ask(ctx, h.run.Salt, fragments)
-	var refused *BecomeError
-	if errors.As(err, &refused) && refused.NeedPassword && h.Become.Password != nil {
-		if err := h.open(ctx, true); err != nil {
-			return nil, err
-		}
-		h.exchanges++
-		answers, err = h.session.Ask(ctx, h.run.Salt, fragments)
-	}
-	return answers, err
 }
 
 // runAs is the user that a step's fragments run as; "" is the session's own.
@@ -197,10 +138,11 @@ func (h *hostRun) plan(ctx context.Context) error {
 	if err := h.evaluate(); err != nil {
 		return err
 	}
-	if err := h.connect(ctx); err != nil {
-		return err
-	}
+	h.emit(Event{Type: EventHostConnecting})
 	fragments := []Fragment{{Text: "print_facts"}, {Text: "print_state"}}
+	if h.run.Command != CommandPlan {
+		fragments[1].Text += "\n" + sweepText + "LOGIN=" + shell.Quote(h.User) + "\nsweep >/dev/null 2>&1"
+	}
 	probes, addrs := h.unasked(0)
 	answers, err := h.ask(ctx, append(fragments, probes...))
 	h.keep(addrs, answers, len(fragments))
@@ -212,7 +154,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 	}
 	h.facts = steps.ParseFacts(answers[0].Stdout)
 	h.facts.Salt = h.run.Salt
-	h.state = parseHostState(answers[1].Stdout)
+	h.state = h.tookState(answers[1].Stdout)
 	h.emit(Event{Type: EventHostConnected, HostConnected: &HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName}})
 	return h.settle(ctx, 0)
 }
@@ -268,24 +210,4 @@ func (h *hostRun) settle(ctx context.Context, from int) error {
 			return nil
 		}
 	}
-}
-
-// back opens the session, on a new connection if the host has had to wait without one.
-func (h *hostRun) back(ctx context.Context) error {
-	if h.link.get() == nil {
-		conn, err := h.run.Dialer.Dial(ctx, h.Name)
-		if err != nil {
-			return err
-		}
-		h.link.set(conn)
-	}
-	return h.open(ctx, h.password)
-}
-
-func (h *hostRun) close() {
-	if h.session != nil {
-		h.session.Close()
-	}
-	h.link.close()
-	h.session = nil
 }

@@ -10,7 +10,8 @@ import (
 
 // A record is one entry of a program's journal, as program.sh writes it.
 type record struct {
-	kind    string // run, begin, end or done
+	kind    string // run, between, begin, end or done
+	text    string // of run and between: the rest of the line
 	number  int    // of the step
 	verdict string
 	status  int
@@ -67,7 +68,8 @@ func parseRecord(b []byte) (record, int, error) {
 	r := record{kind: fields[0]}
 	var err error
 	switch r.kind {
-	case "run":
+	case "run", "between":
+		_, r.text, _ = strings.Cut(string(line), " ")
 	case "begin":
 		if r.number, err = strconv.Atoi(fields[1]); err != nil {
 			return bad()

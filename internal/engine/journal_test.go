@@ -15,7 +15,7 @@ const sampleJournal = "run 20261122-1 4e5f-boot ann@laptop since 10:31\n" +
 // A journal arrives cut anywhere; the records must be the same.
 func TestJournalCutAnywhere(t *testing.T) {
 	want := []record{
-		{kind: "run"},
+		{kind: "run", text: "20261122-1 4e5f-boot ann@laptop since 10:31"},
 		{kind: "begin", number: 3},
 		{kind: "end", number: 3, verdict: "changed", took: 1500 * time.Millisecond, state: "type file\nmode 644"},
 		{kind: "begin", number: 4},

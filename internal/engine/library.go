@@ -13,8 +13,13 @@ var librarySource string
 //go:embed program.sh
 var programSource string
 
-var programText = shell.Strip(programSource)
+//go:embed sweep.sh
+var sweepSource string
+
+var sweepText = shell.Strip(sweepSource)
+
+var programText = sweepText + shell.Strip(programSource)
 
 // library is the sh that scripts and programs share: the environment and functions of fragments, the
 // facts, and what the engine itself needs.
-var library = shell.Strip(shell.Prelude + steps.FactsScript + shell.Put + librarySource + unstageFunction)
+var library = shell.Strip(shell.Prelude + steps.FactsScript + shell.Put + librarySource)

@@ -93,7 +93,7 @@ no_room() {
 
 # alive PID START: is that process still the one that it was? START is field 22 of /proc/PID/stat.
 alive() {
-	[ "$(started "$1")" = "$2" ]
+	[ -n "$2" ] && [ "$(started "$1")" = "$2" ]
 }
 
 # started PID: when the process began, in clock ticks since boot; empty if there is none, or only what its parent has yet to
@@ -114,13 +114,30 @@ boot_id() {
 	printf '%s\n' "$boot_line"
 }
 
-# lock_owner: the owner of the host's lock if it is held: a line of PID START BOOT OWNER…; status 1 if not.
-lock_owner() {
-	[ -f "$RUN/lock" ] || return 1
-	IFS=' ' read -r lock_pid lock_start lock_boot lock_text <"$RUN/lock" || return 1
-	[ "$lock_boot" = "$(boot_id)" ] && alive "$lock_pid" "$lock_start" || return 1
-	printf '%s\n' "$lock_text"
+# self: PID.START.BOOT, which names this shell among all that ever ran.
+self() { printf '%s.%s.%s\n' "$$" "$(started $$)" "$(boot_id)"; }
+
+# lives SELF[.REST]: may what has that name still run? Where processes are hidden (hidepid of proc(5)), what cannot be seen may.
+lives() {
+	lives_rest=${1#*.}
+	lives_start=${lives_rest%%.*}
+	lives_rest=${lives_rest#*.}
+	[ "${lives_rest%%.*}" = "$(boot_id)" ] || return 1
+	case ${1%%.*}$lives_start in *[!0-9]*) return 1 ;; esac
+	alive "${1%%.*}" "$lives_start" || [ ! -r /proc/1/stat ]
 }
+
+# holder FILE: does who made this file of a lock still run? Sets HOLDER to PID.START.BOOT, and HOLDER_TEXT to what the file says of the owner.
+holder() {
+	HOLDER= HOLDER_TEXT=
+	IFS=' ' read -r holder_pid holder_start holder_boot HOLDER_TEXT 2>/dev/null <"$1" || return 1
+	case $holder_pid$holder_start in *[!0-9]*) holder_pid=0 ;; esac
+	HOLDER=$holder_pid.$holder_start.$holder_boot
+	[ "$holder_boot" = "$(boot_id)" ] && alive "$holder_pid" "$holder_start"
+}
+
+# lock_owner: the owner of the host's lock if it is held; status 1 if not.
+lock_owner() { [ -f "$RUN/lock" ] && holder "$RUN/lock" && printf '%s\n' "$HOLDER_TEXT"; }
 
 # kill_tree SIGNAL PID: a process and all that descends from it, each printed as PID START. Each is stopped before its
 # children are looked for, so that none starts another or goes on with its next command.
@@ -160,22 +177,17 @@ still_alive() {
 	done
 }
 
-# print_state: what the engine wants to know before it plans: notifications that are still owed, the
-# owner of the lock, and a step that an earlier run began and never ended.
+# print_state: what the engine wants to know before it plans: this session, notifications that are still owed, the owner of the lock, and
+# steps that must not simply run again, that an earlier run began and never ended.
 print_state() {
+	say session "$(self)"
 	for state_file in "$STATE"/pending/*; do
 		[ -f "$state_file" ] && say pending "${state_file##*/}"
 	done
 	if state_line=$(lock_owner); then say lock "$state_line"; return 0; fi
-	[ -f "$STATE/current" ] || return 0
-	state_begun=
-	while IFS= read -r state_line; do
-		case $state_line in
-		'begin '*) state_begun=${state_line#begin } ;;
-		'end '*) state_begun= ;;
-		esac
-	done <"$STATE/current"
-	[ -z "$state_begun" ] || say begun "$state_begun"
+	for state_file in "$STATE"/begun/*; do
+		if [ -f "$state_file" ]; then IFS= read -r state_line <"$state_file" && say begun "$state_line"; fi
+	done
 	return 0
 }
 

@@ -176,5 +176,5 @@ func (l *loan) changes() bool {
 // echo is the entry of a step that changed something elsewhere: here it does nothing, and raises what a change raises.
 func echo(number int, addr string, raises []string) entry {
 	slices.Sort(raises)
-	return entry{number: number, addr: addr, raises: raises, repeatable: true, cases: []stateCase{{change: steps.Change{Ops: []steps.Op{steps.Run{Script: ":"}}}}}}
+	return entry{number: number, addr: addr, raises: raises, cases: []stateCase{{change: steps.Change{Ops: []steps.Op{steps.Run{Script: ":"}}}}}}
 }

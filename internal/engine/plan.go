@@ -34,22 +34,25 @@ func (p *Planned) Pending() bool { return !p.Check && p.Err == nil && p.Change.A
 
 // HostState is what a host says beside the states of its steps.
 type HostState struct {
+	Session string          // PID.START.BOOT of the shell that answered
 	Pending map[string]bool // notifications still owed, by name
 	Lock    string          // owner of a lock that is held; "" if none is
-	Begun   string          // address of a step that an earlier run began and never ended
+	Begun   map[string]bool // addresses of steps that earlier runs began and never ended
 }
 
 func parseHostState(out string) HostState {
-	st := HostState{Pending: map[string]bool{}}
+	st := HostState{Pending: map[string]bool{}, Begun: map[string]bool{}}
 	for _, line := range strings.Split(out, "\n") {
 		key, value, _ := strings.Cut(line, " ")
 		switch key {
+		case "session":
+			st.Session = value
 		case "pending":
 			st.Pending[value] = true
 		case "lock":
 			st.Lock = value
 		case "begun":
-			_, st.Begun, _ = strings.Cut(value, " ")
+			st.Begun[value] = true
 		}
 	}
 	return st

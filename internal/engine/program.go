@@ -16,8 +16,10 @@ const roomOfStep = 512
 
 // A program is what one host is to do, in order.
 type program struct {
-	id      string // safe for a file name
+	id      string // safe for a file name; of programs with the same one, one runs
 	owner   string // for a person at another machine: "ann@laptop since 10:31, run 20…"
+	login   string // the user who logs in
+	after   string // the id of the program of the same run that ran before; "" if none did
 	salt    string
 	stage   string // directory on the host that the login user filled; "" if nothing was staged
 	entries []entry
@@ -25,18 +27,18 @@ type program struct {
 
 // An entry is one step of a program.
 type entry struct {
-	number     int
-	addr       string
-	runAs      string
-	probe      string
-	cases      []stateCase
-	gate       string      // name of a notification; "" if the step does not wait for one
-	events     []eventCase // of on_change = { EVENT = … }, in the order of the kind
-	raises     []string    // notifications owed to others once this step changes something
-	timeout    int         // seconds
-	retries    int
-	repeatable bool
-	proceed    bool
+	number  int
+	addr    string
+	runAs   string
+	probe   string
+	cases   []stateCase
+	gate    string      // name of a notification; "" if the step does not wait for one
+	events  []eventCase // of on_change = { EVENT = … }, in the order of the kind
+	raises  []string    // notifications owed to others once this step changes something
+	timeout int         // seconds
+	retries int
+	begun   string // name of the mark that it began, if it must not simply run again; "" if it may
+	proceed bool
 }
 
 // A stateCase is what to do in one observed state: the whole change that the step planned for it.
@@ -58,8 +60,9 @@ type staged struct {
 func (p *program) text() (string, []staged) {
 	w := &programWriter{}
 	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
-	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s ROOM=%d\nDIR=$RUN/run-$ID\n",
-		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), 4096+roomOfStep*len(p.entries))
+	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s AFTER=%s ROOM=%d\nDIR=$RUN/run-$ID\n",
+		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), shell.Quote(p.login), shell.Quote(p.after),
+		4096+roomOfStep*len(p.entries))
 	w.WriteString(programText)
 	w.WriteString("start\n")
 	for i := range p.entries {
@@ -91,7 +94,7 @@ func (w *programWriter) entry(e *entry) {
 	// Each step redefines the functions of the one before it: what a shell holds it copies at each fork, so that a program whose steps
 	// stayed in memory would take a time that grows with the square of their number.
 	w.WriteString("step() {\n")
-	fmt.Fprintf(w, "begin %d %s %d\n", e.number, shell.Quote(oneLine(e.addr)), bit(e.repeatable))
+	fmt.Fprintf(w, "begin %d %s\n", e.number, shell.Quote(oneLine(e.addr)))
 	if e.gate != "" {
 		fmt.Fprintf(w, "if ! owed %s; then end skipped 0 ''; return; fi\n", e.gate)
 	}
@@ -211,6 +214,12 @@ func (w *programWriter) operate(e *entry, function string, raises []string) {
 	w.WriteString("OWED_NEW=\n")
 	if len(raises) > 0 {
 		fmt.Fprintf(w, "owe %s\n", shell.Words(raises...))
+	}
+	if e.begun != "" {
+		fmt.Fprintf(w, "mark_begun %s %s\n", e.begun, shell.Quote(oneLine(e.addr)))
+	}
+	if len(raises) > 0 || e.begun != "" {
+		w.WriteString("keep\n")
 	}
 	fmt.Fprintf(w, "operate %d %d %s\n", e.timeout, e.retries, function)
 	fmt.Fprintf(w, "if [ -f \"$DIR/timeout.%d\" ]; then end timeout \"$STATUS\" ''; ", e.number)
@@ -345,13 +354,6 @@ func reboots(ops []steps.Op) bool {
 		}
 	}
 	return false
-}
-
-func bit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // oneLine makes s fit for one line of a journal or a message.

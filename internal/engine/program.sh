@@ -1,15 +1,18 @@
 # The program: what changes a host. The client writes it to a private directory and starts it
 # detached; everything below runs without a client. Variables set before this text: ID, DIR (the
-# private directory), OWNER (who runs it, for others to read), LIBRARY, SALT.
+# private directory), OWNER (who runs it, for others to read), LOGIN (the user who logs in), AFTER (the program of the same run before this
+# one), STAGE (staging for it), LIBRARY, SALT.
 #
 # The journal is one record a line:
 #   run ID BOOT OWNER
+#   between OWNER                 (another run had its turn after the program before this one)
 #   begin NUMBER ADDRESS          (an address may hold spaces: it is the rest of the line)
 #   end NUMBER VERDICT STATUS SECONDS STDOUT STDERR BYTES, a line break, that many bytes of state, a line break
 #       (STDOUT and STDERR are how many bytes the step has printed: nobody judges it who does not have them)
 #   done VERDICT
 # Verdicts of a step: changed, unchanged, unsettled (its state still asks for something), skipped, stale, failed, timeout, blind (its state could not
-# be told), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, locked, reboot.
+# be told), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, reboot, unstaged (what was staged for it is
+# gone; nothing was done).
 
 DETAIL=0
 NONCE=
@@ -19,51 +22,87 @@ JOURNAL=$STATE/journal.$ID
 NUMBER=
 WATCH=
 FAULT=
-BEGUN=
 OPERATING=
+MARKED=
 
 record() { printf '%s\n' "$*" >>"$JOURNAL" || fault "$STATE"; }
 
 # fault DIRECTORY: the program cannot write there what it must not lose. It ends here, before its next step, and says why in a file
 # that has its room since the launch. The journal gets no further record: the last one may be cut off.
 fault() {
-	trap - HUP INT TERM
+	trap '' HUP INT TERM
 	FAULT=1
 	fault_why=$(no_room "$1" "${2:-4096}") || fault_why="$1 could not be written"
 	printf '%s %s\n' "${NUMBER:-0}" "$fault_why" 1<>"$DIR/fault"
 	finish fault
 }
 
-# sync_record: as record, and on the disk when it returns. Only where a lost record would do harm.
-sync_record() { printf '%s\n' "$*" | dd of="$JOURNAL" oflag=append conv=notrunc,fsync 2>/dev/null || record "$@"; }
-
 # clock: sets NOW to the seconds since boot, without starting a process.
 clock() {
 	IFS=' ' read -r NOW clock_idle </proc/uptime
 }
 
-# take_lock: become the one program of this host. The lock names its owner; one whose process is
-# gone, or that an earlier boot left, is broken.
+# take_lock: become the one program of this host. The file of the lock names its owner, and appears whole or not at all.
 take_lock() {
-	lock_mine="$RUN/lock.$$"
-	printf '%s %s %s %s\n' "$$" "$(started $$)" "$(boot_id)" "$OWNER" >"$lock_mine" || fault "$RUN"
+	lock_mine=$RUN/lock.$$
+	printf '%s %s %s %s\n' "$$" "$STARTED" "$BOOT" "$OWNER" >"$lock_mine" || fault "$RUN"
 	lock_tries=0
 	until ln "$lock_mine" "$RUN/lock" 2>/dev/null; do
-		if lock_text=$(lock_owner) || [ "$lock_tries" -ge 5 ]; then
-			rm -f "$lock_mine"
-			printf 'locked %s\n' "$lock_text" >"$DIR/locked"
-			return 1
-		fi
-		# rename is atomic: of several that break a dead lock, one gets it.
-		mv "$RUN/lock" "$RUN/lock.dead.$$" 2>/dev/null && rm -f "$RUN/lock.dead.$$"
 		lock_tries=$((lock_tries + 1))
+		if holder "$RUN/lock"; then
+			rm -f "$lock_mine"
+			printf 'locked %s\n' "$HOLDER_TEXT" 2>/dev/null >"$DIR/locked" || fault "$RUN"
+			return 1
+		elif [ "$lock_tries" -ge 200 ]; then
+			rm -f "$lock_mine"
+			fault "$RUN"
+		elif [ -n "$HOLDER" ] || [ -f "$RUN/lock" ]; then
+			break_dead "$RUN/lock"
+		fi
 	done
 	rm -f "$lock_mine"
+	for lock_file in "$RUN"/lock.*; do # of those who died while they wanted it
+		[ ! -s "$lock_file" ] || holder "$lock_file" || rm -f "$lock_file"
+	done
 }
 
-# watch: in the background, enforces the time limit of the running step and bounds its output.
+# break_dead FILE: removes the file of a lock whose holder, HOLDER, is gone. Between the look and the removal the lock may be broken and
+# taken by others. So only who has made the one file that is named after this holder may remove what names it, and looks once
+# more; and whoever made that file may be gone, too.
+break_dead() {
+	break_rest=${HOLDER#*.}
+	set -- "$1" "$1.${HOLDER%%.*}.${break_rest%%.*}" "$HOLDER"
+	if ln "$lock_mine" "$2" 2>/dev/null; then
+		if ! holder "$1" && [ "$HOLDER" = "$3" ]; then rm -f "$1"; fi
+		rm -f "$2"
+	elif holder "$2"; then
+		sleep 0.05 2>/dev/null || sleep 1
+	elif [ -n "$HOLDER" ]; then
+		break_dead "$2"
+	fi
+}
+
+# take_stage: what was staged belongs to this program from here on, or is gone.
+take_stage() {
+	take_mine=.provision-stage.$$.$STARTED.$BOOT
+	take_from=$STAGE
+	STAGE=${STAGE%/*}/$take_mine.${STAGE##*.}
+	mv "$take_from" "$STAGE" 2>/dev/null || return 1
+	[ -h "$STAGE/disk" ] || return 0
+	take_disk=$(readlink "$STAGE/disk")
+	case ${take_disk##*/} in .provision-stage.*) ;; *) return 1 ;; esac
+	mv "$take_disk" "${take_disk%/*}/$take_mine.${take_disk##*.}" 2>/dev/null &&
+		ln -sfn "${take_disk%/*}/$take_mine.${take_disk##*.}" "$STAGE/disk"
+}
+
+# watch: in the background, enforces the time limit of the running step and bounds its output; and if the program is killed, it
+# removes what must not stay.
 watch() {
 	while sleep 1; do
+		alive "$$" "$STARTED" || {
+			bury "$DIR"
+			return
+		}
 		[ -s "$DIR/job" ] || continue
 		IFS=' ' read -r watch_pid watch_number watch_end <"$DIR/job" || continue
 		for watch_file in "$DIR/out.$watch_number.1" "$DIR/out.$watch_number.2"; do
@@ -80,51 +119,51 @@ watch() {
 	done
 }
 
-# finish VERDICT: the end of the program, whatever happened.
+# finish VERDICT: the end of the program, whatever happened. Its directory stays until a client has what is in it, or another run
+# removes it: that a client comes is no condition for anything.
 finish() {
-	trap - HUP INT TERM
+	trap '' HUP INT TERM
+	true >"$DIR/ending"
 	[ -z "$WATCH" ] || kill_tree KILL "$WATCH" >/dev/null
 	[ ! -d "$STAGE" ] || unstage "$STAGE"
-	if [ -z "$FAULT" ]; then
-		rm -f "$STATE/current"
-		record "done $1"
-	elif [ -z "$BEGUN" ]; then
-		rm -f "$STATE/current"
-	fi
-	if lock_mine=$(cat "$RUN/lock" 2>/dev/null) && [ "${lock_mine%% *}" = "$$" ]; then rm -f "$RUN/lock"; fi
+	[ -n "$FAULT" ] || record "done $1"
+	if [ "$1" = reboot ]; then restart; fi
+	if holder "$RUN/lock" && [ "$HOLDER" = "$$.$STARTED.$BOOT" ]; then rm -f "$RUN/lock"; fi
 	true >"$DIR/done"
-	# The client collects the output and says so; without a client nobody needs it for long.
-	finish_wait=0
-	while [ -d "$DIR" ] && [ ! -f "$DIR/ack" ] && [ "$finish_wait" -lt 300 ]; do
-		sleep 0.1 2>/dev/null || sleep 1
-		finish_wait=$((finish_wait + 1))
-	done
-	rm -rf "$DIR"
-	rmdir "$RUN" 2>/dev/null
-	if [ "$1" = reboot ]; then
-		sync
-		systemctl reboot 2>/dev/null || shutdown -r now 2>/dev/null || reboot
-	fi
 	exit 0
 }
 
+# restart: restarts the host, once a client has collected what would be lost by that, or after a while. The lock is kept: nobody begins
+# into a restart.
+restart() {
+	trap - HUP INT TERM
+	true >"$DIR/done"
+	restart_wait=0
+	while [ -d "$DIR" ] && [ "$restart_wait" -lt 300 ]; do
+		sleep 0.1 2>/dev/null || sleep 1
+		restart_wait=$((restart_wait + 1))
+	done
+	sync
+	systemctl reboot 2>/dev/null || shutdown -r now 2>/dev/null || reboot
+	sleep 300
+}
+
 interrupted() {
+	trap '' HUP INT TERM
+	true >"$DIR/ending"
 	# Not by the file of the job: the signal may come before it is written.
 	[ -z "$OPERATING" ] || end_tree "$!" 10
 	if [ -n "$NUMBER" ]; then end interrupted 130 ""; fi
-	# A host that shuts down has no client any more, and must not wait for one.
-	case $(systemctl is-system-running 2>/dev/null) in stopping) true >"$DIR/ack" ;; esac
 	finish stopped
 }
 
 begin() {
-	NUMBER=$1 BEGUN=
+	NUMBER=$1
 	clock
 	BEGAN=$NOW
 	if [ -f "$DIR/stop" ]; then NUMBER=; finish stopped; fi
-	{ printf '%s\n' "$1" >"$DIR/number" && true >>"$DIR/out.$1.1" && true >>"$DIR/out.$1.2"; } 2>/dev/null || fault "$DIR"
-	if [ "$3" = 1 ]; then record "begin $1 $2"; else sync_record "begin $1 $2"; fi
-	BEGUN=1
+	{ printf '%s %s\n' "$1" "${NOW%.*}${NOW#*.}" >"$DIR/number" && true >>"$DIR/out.$1.1" && true >>"$DIR/out.$1.2"; } 2>/dev/null || fault "$DIR"
+	record "begin $1 $2"
 }
 
 # end VERDICT STATUS STATE
@@ -138,7 +177,8 @@ end() {
 	case $1 in failed | blind) end_state=$(no_room "$DIR" 16384) ;; esac
 	printf 'end %s %s %s %s-%s %s %s %s\n%s\n' "$NUMBER" "$1" "$2" "$BEGAN" "$NOW" "$((end_out))" "$((end_err))" "${#end_state}" "$end_state" >>"$JOURNAL" ||
 		fault "$STATE"
-	NUMBER= BEGUN=
+	[ -z "$MARKED" ] || rm -f "$STATE/begun/$MARKED"
+	NUMBER= MARKED=
 }
 
 # look USER: run the probe of the step, PROBE, setting STATUS and STATEMENT; what it says on stderr is part of the
@@ -159,8 +199,7 @@ run_here() {
 	eval "$3"
 }
 
-# owe NAME…: notifications that steps are owed if this one changes something; on disk before it does. OWED_NEW: those that nobody
-# was owed before.
+# owe NAME…: notifications that steps are owed if this one changes something. OWED_NEW: those that nobody was owed before.
 owe() {
 	[ -d "$STATE/pending" ] || mkdir -p "$STATE/pending" 2>/dev/null || fault "$STATE"
 	for owe_name in "$@"; do
@@ -168,8 +207,17 @@ owe() {
 		OWED_NEW="$OWED_NEW $owe_name"
 		true 2>/dev/null >"$STATE/pending/$owe_name" || fault "$STATE"
 	done
-	sync -f "$STATE/pending" 2>/dev/null || sync
 }
+
+# mark_begun NAME ADDRESS: the step must not simply run again if nobody learns how it ended. Other runs do not change that.
+mark_begun() {
+	[ -d "$STATE/begun" ] || mkdir -p "$STATE/begun" 2>/dev/null || fault "$STATE"
+	printf '%s\n' "$2" 2>/dev/null >"$STATE/begun/$1" || fault "$STATE"
+	MARKED=$1
+}
+
+# keep: what was noted is on the disk before the step changes anything.
+keep() { sync -f "$STATE/." 2>/dev/null || sync; }
 
 # disown_owed: the step has changed nothing after all.
 disown_owed() {
@@ -211,29 +259,49 @@ operate() {
 }
 
 start() {
-	printf '%s %s\n' "$$" "$(started $$)" >"$DIR/pid" || fault "$RUN"
+	# A program runs once, however often it is started.
+	mkdir "$DIR/started" 2>/dev/null || {
+		[ -d "$DIR" ] && [ ! -d "$DIR/started" ] || exit 0
+		fault "$RUN"
+	}
+	STARTED=$(started $$) BOOT=$(boot_id)
+	{ printf '%s %s %s program\n' "$$" "$STARTED" "$BOOT" >"$DIR/pid.new" && mv "$DIR/pid.new" "$DIR/pid"; } || fault "$RUN"
+	trap interrupted HUP INT TERM
 	# Before anything is done: is there room for what this program has to remember?
 	{ mkdir -p "$STATE" && chmod 700 "$STATE"; } 2>/dev/null || fault "$STATE"
+	if [ -n "$STAGE" ] && ! take_stage; then finish unstaged; fi
 	if no_room "$STATE" "$ROOM" >/dev/null; then fault "$STATE" "$ROOM"; fi
 	if ! take_lock; then
+		[ ! -d "$STAGE" ] || unstage "$STAGE"
 		true >"$DIR/done"
 		exit 0
 	fi
-	trap interrupted HUP INT TERM
-	record "run $ID $(boot_id) $OWNER"
-	ln -sf "journal.$ID" "$STATE/current" 2>/dev/null || fault "$STATE"
+	sweep
+	record "run $ID $BOOT $OWNER"
+	between
 	set -- "$STATE"/journal.*
-	while [ $# -gt 5 ]; do
-		rm -f "$1"
-		shift
-	done
+	if [ $# -gt 5 ]; then prune; fi
 	watch </dev/null >/dev/null 2>&1 &
 	WATCH=$!
-	# Directories of programs that were killed, and staging that no program fetched.
-	for start_dir in "$RUN"/run-*; do
-		[ "$start_dir" = "$DIR" ] || [ ! -f "$start_dir/pid" ] || {
-			IFS=' ' read -r start_pid start_began <"$start_dir/pid"
-			alive "$start_pid" "$start_began" || rm -rf "$start_dir"
-		}
+}
+
+# between: tells of another run that has had its turn since the program before this one, and notes this one.
+between() {
+	if IFS= read -r between_last 2>/dev/null <"$STATE/last" && [ -n "$AFTER" ] && [ "$between_last" != "$AFTER" ]; then
+		between_who=
+		! IFS=' ' read -r between_run between_id between_boot between_who 2>/dev/null <"$STATE/journal.$between_last" || :
+		record "between ${between_who:-another run}"
+	fi
+	printf '%s\n' "$ID" 2>/dev/null >"$STATE/last" || fault "$STATE"
+}
+
+# prune: keeps the journals of this program and of the four before it. Their age is told by this host alone: the names come from
+# clients, whose clocks differ.
+prune() {
+	prune_kept=0
+	ls -t "$STATE" | while IFS= read -r prune_name; do
+		case $prune_name in "journal.$ID" | [!j]*) continue ;; journal.*) ;; *) continue ;; esac
+		prune_kept=$((prune_kept + 1))
+		[ "$prune_kept" -le 4 ] || rm -f "$STATE/$prune_name"
 	done
 }

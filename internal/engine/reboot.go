@@ -44,7 +44,8 @@ func (h *hostRun) awaitBoot(ctx context.Context) error {
 func (h *hostRun) bootID(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if err := h.reconnect(ctx); err != nil {
+	h.close()
+	if err := h.linked(ctx); err != nil {
 		return "", err
 	}
 	answers, err := h.session.Ask(ctx, "", []Fragment{{Text: "print_facts"}})

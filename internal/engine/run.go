@@ -44,8 +44,14 @@ type Run struct {
 	// at once.
 	Stop <-chan struct{}
 
-	// Reconnect is how long to try to reach a host again after its link dropped in the middle of a program.
+	// Reconnect is how long to try to reach a host again whose link was lost, from the last that was heard of it; 0: not at all.
 	Reconnect time.Duration
+
+	// LockWait is how long to wait for another run that holds the lock of a host; 0: not at all.
+	LockWait time.Duration
+
+	// Orphan tells of the owner of a lock whether it is a run that nobody follows any more, whose end is awaited in any case; nil: none is.
+	Orphan func(owner string) bool
 
 	// Rerun holds the addresses of steps that may run again although an earlier run began them and nobody
 	// knows how they ended.
@@ -84,19 +90,6 @@ func NewSalt() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b)
 	return hex.EncodeToString(b)
-}
-
-// backoff is the pause before the nth attempt to reconnect; negative once the time is spent.
-func (r *Run) backoff(attempt int) time.Duration {
-	delay, spent := 500*time.Millisecond, time.Duration(0)
-	for range attempt - 1 {
-		spent += delay
-		delay = min(delay*2, 15*time.Second)
-	}
-	if spent > r.Reconnect {
-		return -1
-	}
-	return delay
 }
 
 // A Summary is what a plan came to.
@@ -174,7 +167,7 @@ func (h *hostRun) concludePlan(ctx context.Context) {
 func (h *hostRun) unfinished() error {
 	for i := range h.planned {
 		p := &h.planned[i]
-		if oneLine(p.Addr) != h.state.Begun || !p.Pending() || p.Step == nil || h.run.Rerun[p.Addr] {
+		if !h.state.Begun[oneLine(p.Addr)] || !p.Pending() || p.Step == nil || h.run.Rerun[p.Addr] {
 			continue
 		}
 		if r, ok := p.Step.(interface{ Repeatable() bool }); ok && !r.Repeatable() {
@@ -233,6 +226,19 @@ func (r *Run) each(ctx context.Context, hosts []*hostRun, gate func() string, do
 	wg.Wait()
 }
 
+// gentle returns a context that ends with the first interrupt.
+func (r *Run) gentle(ctx context.Context) (context.Context, func()) {
+	gentle, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-r.Stop:
+			cancel()
+		case <-gentle.Done():
+		}
+	}()
+	return gentle, cancel
+}
+
 func (r *Run) stopping() bool {
 	select {
 	case <-r.Stop:
@@ -249,7 +255,10 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 	var orphaned *orphanedError
 	var stale *StaleError
 	var told stepsError
+	var running *runningError
 	switch {
+	case errors.As(err, &running):
+		h.end(HostInterrupted, err.Error())
 	case errors.As(err, &stale):
 		h.end(HostStale, err.Error())
 	case errors.As(err, &orphaned):
@@ -276,6 +285,10 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 		}
 		if errors.As(err, &detailed) {
 			unreachable.Phase, unreachable.Message, unreachable.Hint = detailed.Unreachable()
+		}
+		var lost *lostError
+		if errors.As(err, &lost) && errors.As(err, &detailed) {
+			unreachable.Message += lost.suffix()
 		}
 		h.emit(Event{Type: EventHostUnreachable, HostUnreachable: unreachable})
 		h.end(HostUnreached, unreachable.Message)

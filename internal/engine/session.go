@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,15 +26,16 @@ import (
 type Session struct {
 	process  *Process
 	stdout   *bufio.Reader
+	abortion *io.PipeWriter // its error ends every read of stdout
 	stderr   *stderrReader
 	nonce    string // begins every mark; nothing on the host can know it beforehand
 	method   string // of become, until the first answer has shown that it worked
 	answered bool   // something has been answered
 	greeted  bool   // the library has been sent
+	follows  bool   // and the functions of the follower
 	heard    heard
 	first    firstWords
 	silence  time.Duration // how long it may be silent; 0: silenceLimit
-	silent   atomic.Bool   // it was silent for so long that it was given up
 }
 
 // The commands are constants without a character that a login shell expands: tcsh expands "!" even
@@ -90,7 +92,7 @@ func OpenSession(ctx context.Context, conn Conn, become Become, usePassword bool
 		return nil, err
 	}
 	s := &Session{process: process, method: become.Method, nonce: newNonce()}
-	s.stdout = bufio.NewReaderSize(io.TeeReader(&listening{process.Stdout, &s.heard}, &s.first), 64<<10)
+	s.read(process.Stdout)
 	s.stderr = readStderr(&listening{process.Stderr, &s.heard}, s.nonce)
 	if usePassword {
 		if err := s.givePassword(ctx, password); err != nil {
@@ -100,6 +102,28 @@ func OpenSession(ctx context.Context, conn Conn, become Become, usePassword bool
 	}
 	return s, nil
 }
+
+// read lets stdout be what comes from a stream.
+func (s *Session) read(from io.Reader) {
+	r, w := io.Pipe()
+	s.abortion = w
+	go func() {
+		_, err := io.Copy(w, from)
+		_ = w.CloseWithError(err)
+	}()
+	s.stdout = bufio.NewReaderSize(io.TeeReader(&listening{r, &s.heard}, &s.first), 64<<10)
+}
+
+// abort ends the session at once, whatever the host does: reads end with an error.
+func (s *Session) abort(err error) {
+	_ = s.abortion.CloseWithError(abortedError{err})
+	go s.Close() // which may wait for a host that does not listen
+}
+
+// An abortedError is why this side has ended a session.
+type abortedError struct{ error }
+
+func (e abortedError) Unwrap() error { return e.error }
 
 func newNonce() string {
 	b := make([]byte, 16)
@@ -122,6 +146,7 @@ func (s *Session) givePassword(ctx context.Context, password string) error {
 
 // Close ends the channel. What was detached from it goes on.
 func (s *Session) Close() {
+	_ = s.abortion.CloseWithError(io.EOF)
 	_ = s.process.Stdin.Close()
 	_ = s.process.Close()
 }
@@ -309,13 +334,12 @@ func (s *Session) guard(ctx context.Context) (stop func()) {
 			case <-done:
 				return
 			case <-ctx.Done():
-				_ = s.process.Close()
+				s.abort(ctx.Err())
 				return
 			case <-time.After(left):
 			}
 		}
-		s.silent.Store(true)
-		_ = s.process.Close()
+		s.abort(&silenceError{limit})
 	}()
 	return sync.OnceFunc(func() { close(done) })
 }
@@ -358,8 +382,28 @@ func (e *shellEndedError) Error() string {
 	return message + "; look at the conditions of this step, and at what limits processes on the host"
 }
 
+// A silenceError says that the host can be reached, and that nothing is heard of what it was asked.
+type silenceError struct{ limit time.Duration }
+
+func (e *silenceError) Error() string {
+	return fmt.Sprintf("%v: the host said nothing for %s", ErrUnreachable, e.limit)
+}
+
+func (e *silenceError) Is(target error) bool { return target == ErrUnreachable }
+
+// A noShellError says that the host can be reached, and that no shell answers.
+type noShellError struct{ message string }
+
+func (e *noShellError) Error() string { return ErrUnreachable.Error() + ": " + e.message }
+
+func (e *noShellError) Is(target error) bool { return target == ErrUnreachable }
+
 // lost turns the end of the stream into an error that says why.
 func (s *Session) lost(err error) error {
+	var aborted abortedError
+	if errors.As(err, &aborted) {
+		return aborted.error
+	}
 	s.Close()
 	said := s.stderr.wait()
 	if s.method != "" {
@@ -369,8 +413,6 @@ func (s *Session) lost(err error) error {
 	}
 	status, werr := s.process.Wait()
 	switch {
-	case s.silent.Load():
-		return fmt.Errorf("%w: the host said nothing for %s", ErrUnreachable, silenceLimit)
 	case werr != nil:
 		return fmt.Errorf("%w: the connection was lost: %w", ErrUnreachable, werr)
 	case err == io.EOF || err == io.ErrClosedPipe:
@@ -384,7 +426,7 @@ func (s *Session) lost(err error) error {
 		if said != "" {
 			message += ": " + lastLines(said, 3)
 		}
-		return fmt.Errorf("%w: %s", ErrUnreachable, message)
+		return &noShellError{message}
 	}
 	return err
 }

@@ -87,10 +87,9 @@ func (s *slowly) Read(p []byte) (int, error) {
 // The limit of silence is for silence: a host that goes on answering is heard to the end, however long that takes.
 func TestSilenceIsNotSlowness(t *testing.T) {
 	session := func(out io.Reader, end func()) *Session {
-		s := floodSession(out)
+		s := floodSession(strings.NewReader(""))
 		s.nonce, s.silence = "provision-0123", 400*time.Millisecond
-		s.process.Stdout = out
-		s.stdout.Reset(&listening{out, &s.heard})
+		s.read(out)
 		s.process.Close = func() error { end(); return nil }
 		return s
 	}

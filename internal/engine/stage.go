@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"provision/internal/shell"
 	"provision/internal/steps"
@@ -16,65 +17,95 @@ import (
 // memoryLimit is how many bytes are staged in the memory of the host; large files and trees beyond it go to a disk.
 const memoryLimit = 32 << 20
 
+// A staging is what a program is sent beside its text, on its way: contents that must not be part of it.
+type staging struct {
+	files []staged
+	names []string // of the directories that were begun, of which the last may be complete
+}
+
 // stage brings content that must not be part of a program to the host: as the login user, over a channel of
 // its own, into a private directory. Secrets pass neither a standard input that sudo may record, nor an argument,
-// nor the program. It returns the directory.
+// nor the program. It returns the directory. What an earlier attempt has left goes first.
 //
-// Secrets stay off the disks wherever the host has a file system in memory, and so does all the rest if it is small. A
-// login user without a home, or a full or missing /dev/shm, only means that the next place is tried.
-func stage(ctx context.Context, conn Conn, files []staged) (dir string, err error) {
-	nonce := newNonce()
-	texts, large := int64(0), int64(0)
-	for _, f := range files {
+// The directory belongs to the owner, a session of the host, PID.START.BOOT: its name says so from its first moment, and what has no
+// living owner is removed by whoever finds it (sweep.sh). A program takes it over.
+//
+// Secrets stay off the disks: where no file system of the host is in memory there is no place for them. All the rest is in memory, too, if it
+// is small. A login user without a home, or a full or missing /dev/shm, only means that the next place is tried.
+func (g *staging) stage(ctx context.Context, conn Conn, owner string) (dir string, err error) {
+	var need room
+	for _, f := range g.files {
 		size, err := f.size()
 		if err != nil {
 			return "", fmt.Errorf("staging %s: %w", f.content.Tree.Root, err)
 		}
 		if f.large() {
-			large += size
+			need.large += size
 		} else {
-			texts += size
+			need.texts += size
+			need.secret = need.secret || f.content.Text.Sensitive()
 		}
 	}
-	// One that was begun may hold secrets, and no program will remove it.
-	defer func() {
-		if err != nil && dir != "" {
-			_, _ = runScript(context.WithoutCancel(ctx), conn, unstage(dir))
-			dir = ""
-		}
-	}()
-	out, err := runScript(ctx, conn, stageScript(nonce, files, texts, large))
+	mark, earlier := newNonce(), g.names
+	name := ".provision-stage." + owner + "." + strings.TrimPrefix(mark, "provision-")
+	g.names = append(slices.Clone(g.names), name)
+	out, err := runScript(ctx, conn, stageScript(mark, name, earlier, g.files, need))
 	if err != nil {
 		return "", fmt.Errorf("staging: %w", err)
 	}
-	_, rest, ok := strings.Cut(out, nonce+" ")
+	_, rest, ok := strings.Cut(out, mark+" ")
 	if !ok {
 		return "", fmt.Errorf("staging: the host did not answer as expected: %s", lastLines(out, 3))
 	}
 	dir, _, _ = strings.Cut(rest, "\n")
-	for _, f := range files {
+	for _, f := range g.files {
 		switch {
 		case f.content.Tree != nil:
 			if err := uploadTree(ctx, conn, dir+"/disk/"+f.name, f.content.Tree); err != nil {
-				return dir, fmt.Errorf("staging %s: %w", f.content.Tree.Root, err)
+				return "", fmt.Errorf("staging %s: %w", f.content.Tree.Root, err)
 			}
 		case f.content.Local != nil:
 			if err := uploadLocal(ctx, conn, dir+"/disk/"+f.name, f); err != nil {
-				return dir, fmt.Errorf("staging %s: %w", f.content.Local.Path, err)
+				return "", fmt.Errorf("staging %s: %w", f.content.Local.Path, err)
 			}
 		}
 	}
 	return dir, nil
 }
 
+// remove removes what no program has taken over. Where that fails, the next run does so.
+func (g *staging) remove(ctx context.Context, conn Conn) {
+	if len(g.names) == 0 || conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	_, _ = runScript(ctx, conn, stageFunctions+"forget "+shell.Words(g.names...)+"\nexit 0\n")
+}
+
+// removeTimeout is how long a host may take to remove what was staged.
+const removeTimeout = 10 * time.Second
+
+// room is what is to be staged, in bytes.
+type room struct {
+	texts, large int64
+	secret       bool // among the texts are secrets
+}
+
 // stageFunctions is sh that finds a place. Each of its loops tries the next directory when one cannot be written, or has no
 // room: df tells before the first byte, and what is written tells again.
 const stageFunctions = `umask 077
 why=
-# place BYTES BASE: makes the private directory $dir in BASE.
+shm=/dev/shm run=/run/user/$(id -u)
+in_memory() {
+	kind=$(stat -f -c %T "$1" 2>/dev/null) || kind=$(awk -v dir="$1" '$2 == dir { kind = $3 } END { print kind }' /proc/mounts)
+	case $kind in tmpfs | ramfs) ;; *) return 1 ;; esac
+}
+# place BYTES BASE [memory]: makes the private directory $dir in BASE, if need be only where that is in memory.
 place() {
-	dir=$2/.$nonce
+	dir=$2/$name
 	[ -n "$2" ] && [ -d "$2" ] || { why="$why; ${2:-the home directory} is not there"; return 1; }
+	[ -z "$3" ] || in_memory "$2" || { why="$why; $2 is not in memory"; return 1; }
 	free=$(df -Pk "$2" 2>/dev/null | awk 'NR > 1 { n = NF } NR > 1 && NF > 4 { print $(NF - 2) }')
 	case $free in
 	'' | *[!0-9]*) ;;
@@ -83,14 +114,23 @@ place() {
 	mkdir "$dir" 2>/dev/null || { why="$why; $2 cannot be written"; return 1; }
 }
 lost() { why="$why; $1 could not be written to the end"; rm -rf "$dir"; }
-shm=/dev/shm run=/run/user/$(id -u)
+# forget NAME…: removes what earlier attempts have left; what a program has taken over has another name.
+forget() {
+	for left in "$@"; do
+		rm -rf "$shm/$left" "$shm/$left-large" "$run/$left" "/tmp/$left" "/tmp/$left-large" "/var/tmp/$left" "/var/tmp/$left-large" \
+			"$HOME/$left" "$HOME/$left-large"
+	done
+}
 `
 
-// stageScript makes the directory with the texts in it. Below disk is what is uploaded after it: in the directory itself, or in
+// stageScript makes the directory of a name with the texts in it. Below disk is what is uploaded after it: in the directory itself, or in
 // another where that is too much for memory. What a program names is always in the directory.
-func stageScript(nonce string, files []staged, texts, large int64) string {
+func stageScript(mark, name string, earlier []string, files []staged, need room) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "{ nonce=%s\n%s", nonce, stageFunctions)
+	fmt.Fprintf(&b, "{ name=%s\n%s", shell.Quote(name), stageFunctions)
+	if len(earlier) > 0 {
+		fmt.Fprintf(&b, "forget %s\n", shell.Words(earlier...))
+	}
 	b.WriteString("texts() {\n:\n")
 	for _, f := range files {
 		if f.large() {
@@ -101,35 +141,46 @@ func stageScript(nonce string, files []staged, texts, large int64) string {
 	}
 	b.WriteString("}\n")
 	inside := int64(0)
-	if texts+large <= memoryLimit {
-		inside = large
+	if need.texts+need.large <= memoryLimit {
+		inside = need.large
+	}
+	memory := `""`
+	if need.secret {
+		memory = "memory"
 	}
 	// What is to be in memory takes half of it at most.
 	fmt.Fprintf(&b, `main=
 for base in "$shm" "$run"; do
-	place %d "$base" || continue
+	place %d "$base" %s || continue
 	if texts 2>/dev/null; then main=$dir; break; fi
 	lost "$base"
 done
-`, 2*(texts+inside))
-	if inside != large || large == 0 {
+`, 2*(need.texts+inside), memory)
+	if inside != need.large || need.large == 0 || need.secret {
 		fmt.Fprintf(&b, `[ -n "$main" ] || for base in /tmp /var/tmp "$HOME"; do
-	place %d "$base" || continue
+	place %d "$base" %s || continue
 	if texts 2>/dev/null; then main=$dir; break; fi
 	lost "$base"
 done
-`, texts)
+`, need.texts, memory)
+	}
+	if need.secret {
+		b.WriteString(`[ -n "$main" ] || { printf 'no file system of the host that is in memory takes the secrets that have to be sent%s; mount a tmpfs at /dev/shm\n' "$why" >&2; exit 1; }
+`)
 	}
 	// An empty file has a place, too.
 	if slices.ContainsFunc(files, func(f staged) bool { return f.large() }) {
-		if inside == large {
-			b.WriteString("[ -z \"$main\" ] || mkdir \"$main/disk\" || exit 1\n")
+		if inside == need.large {
+			fmt.Fprintf(&b, `case $main in
+"$shm"/* | "$run"/*) mkdir "$main/disk" || exit 1 ;;
+esac
+`)
 		}
 		fmt.Fprintf(&b, `if [ -z "$main" ] || [ ! -d "$main/disk" ]; then
 	disk=
-	nonce=$nonce.large
+	name=$name-large
 	for base in /var/tmp "$HOME" /tmp "$shm"; do
-		place %d "$base" && { disk=$dir; break; }
+		place %d "$base" "" && { disk=$dir; break; }
 	done
 	if [ -n "$disk" ] && [ -z "$main" ]; then
 		mkdir "$disk/disk" || exit 1
@@ -142,23 +193,13 @@ done
 		main=
 	fi
 fi
-`, large+texts)
+`, need.large+need.texts)
 	}
 	b.WriteString(`[ -n "$main" ] || { printf 'no directory of the host takes what has to be sent%s\n' "$why" >&2; exit 1; }
 `)
-	fmt.Fprintf(&b, "printf '%%s %%s\\n' %s \"$main\"\nexit 0\n} </dev/null\n", nonce)
+	fmt.Fprintf(&b, "printf '%%s %%s\\n' %s \"$main\"\nexit 0\n} </dev/null\n", mark)
 	return b.String()
 }
-
-// unstageFunction removes a directory of stage and what it has on a disk.
-const unstageFunction = `unstage() {
-	if [ -h "$1/disk" ]; then rm -rf "$(readlink "$1/disk")"; fi
-	rm -rf "$1"
-}
-`
-
-// unstage is sh that removes the directory.
-func unstage(dir string) string { return unstageFunction + "unstage " + shell.Quote(dir) + "\n" }
 
 // large tells whether the content is a file or a tree of the control machine, which is uploaded.
 func (f *staged) large() bool { return f.content.Local != nil || f.content.Tree != nil }
@@ -210,33 +251,51 @@ func uploadLocal(ctx context.Context, conn Conn, path string, f staged) error {
 	return conn.Upload(ctx, path, 0o600, info.Size(), file)
 }
 
-// runScript runs a script as the login user, on a channel of its own, and returns what it printed.
+// runScript runs a script as the login user, on a channel of its own, and returns what it printed. It returns as soon as the context
+// ends.
 func runScript(ctx context.Context, conn Conn, script string) (string, error) {
 	p, err := conn.Start(ctx, plainCommand)
 	if err != nil {
 		return "", err
 	}
-	defer p.Close()
-	stop := context.AfterFunc(ctx, func() { _ = p.Close() })
-	defer stop()
+	type answer struct {
+		out string
+		err error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		out, err := converse(p, script)
+		answered <- answer{out, err}
+	}()
+	select {
+	case a := <-answered:
+		_ = p.Close()
+		return a.out, a.err
+	case <-ctx.Done():
+		go p.Close()
+		return "", ctx.Err()
+	}
+}
+
+// converse writes a script to a process and reads what it prints to its end.
+func converse(p *Process, script string) (string, error) {
 	errs := make(chan string, 1)
 	go func() {
 		said, _ := io.ReadAll(io.LimitReader(p.Stderr, stderrLimit))
 		errs <- string(said)
 	}()
-	if _, err := io.WriteString(p.Stdin, script); err != nil {
-		return "", err
-	}
+	_, werr := io.WriteString(p.Stdin, script)
 	_ = p.Stdin.Close()
 	out, err := io.ReadAll(io.LimitReader(p.Stdout, fragmentLimit))
-	if err != nil {
+	status, serr := p.Wait()
+	switch {
+	case serr != nil: // it says best what became of the link
+		return "", fmt.Errorf("%w: the connection was lost: %w", ErrUnreachable, serr)
+	case werr != nil:
+		return "", werr
+	case err != nil:
 		return "", err
-	}
-	status, err := p.Wait()
-	if err != nil {
-		return "", err
-	}
-	if status != 0 {
+	case status != 0:
 		return "", fmt.Errorf("status %d: %s", status, lastLines(strings.TrimSpace(<-errs), 3))
 	}
 	return string(out), nil

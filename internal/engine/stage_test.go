@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"provision/internal/steps"
@@ -16,6 +17,7 @@ func TestStagePlaces(t *testing.T) {
 	if os.Getuid() != 0 {
 		lack(t, "only root can take /dev/shm away")
 	}
+	const tmpfs = 0x01021994 // statfs(2)
 	const (
 		noShm   = "mount -t tmpfs -o ro tmpfs /dev/shm\n"
 		fullShm = "mount -t tmpfs -o size=64k,mode=1777 tmpfs /dev/shm && head -c 65536 /dev/zero >/dev/shm/ballast\n"
@@ -23,6 +25,7 @@ func TestStagePlaces(t *testing.T) {
 		noDisks = "mount -t tmpfs -o ro tmpfs /tmp; mount -t tmpfs -o ro tmpfs /var/tmp; mount -t tmpfs -o ro tmpfs /home\n"
 	)
 	secret := staged{name: "1.put", content: steps.Content{Text: steps.Secret("hunter2")}}
+	plain := staged{name: "0.put", content: steps.Content{Text: steps.Plain("hello")}}
 	small := staged{name: "2.put", content: steps.Content{Local: &steps.Local{Path: "/x", Size: 2}}}
 	huge := staged{name: "3.put", content: steps.Content{Local: &steps.Local{Path: "/y", Size: 40 << 20}}}
 	for name, test := range map[string]struct {
@@ -36,9 +39,11 @@ func TestStagePlaces(t *testing.T) {
 		"no home":                  {disks, "/nonexistent", []staged{small}, "/dev/shm", "/dev/shm", ""},
 		"the root as home":         {disks, "/", []staged{small, huge}, "/dev/shm", "/var/tmp", ""},
 		"no shm":                   {disks + noShm, "/nonexistent", []staged{secret}, "/tmp", "none", ""},
-		"no shm, a file":           {disks + noShm, "/nonexistent", []staged{secret, small}, "/var/tmp", "/var/tmp", ""},
+		"no shm, a file":           {disks + noShm, "/nonexistent", []staged{secret, small}, "/tmp", "/var/tmp", ""},
 		"no shm, large":            {disks + noShm, "/home/ann", []staged{secret, huge}, "/tmp", "/var/tmp", ""},
-		"full shm":                 {disks + fullShm, "", []staged{secret, small}, "/var/tmp", "/var/tmp", ""},
+		"full shm":                 {disks + fullShm, "", []staged{secret, small}, "/tmp", "/var/tmp", ""},
+		"no secret on a disk":      {noShm, "/nonexistent", []staged{secret, small}, "", "", "in memory takes the secrets that have to be sent; /dev/shm cannot be written; /run/user/65533 is not there; /tmp is not in memory; /var/tmp is not in memory; /nonexistent is not there; mount a tmpfs at /dev/shm"},
+		"no secret, on a disk":     {noShm, "/nonexistent", []staged{plain, small}, "/var/tmp", "/var/tmp", ""},
 		"only shm, large":          {noDisks, "/home/ann", []staged{huge}, "/dev/shm", "/dev/shm", ""},
 		"only a home":              {noDisks + noShm + "mount -t tmpfs -o uid=65533 tmpfs /home\n", "/home", []staged{secret, huge}, "/home", "/home", ""},
 		"nothing can be written":   {noDisks + noShm, "/nonexistent", []staged{secret}, "", "", "/dev/shm cannot be written; /run/user/65533 is not there; /tmp cannot be written; /var/tmp cannot be written; /nonexistent is not there"},
@@ -46,28 +51,33 @@ func TestStagePlaces(t *testing.T) {
 	} {
 		for kind, sh := range shells(t) {
 			t.Run(name+"/"+kind, func(t *testing.T) {
-				var texts, large int64
+				var tmp, varTmp syscall.Statfs_t
+				if test.setup == noShm && (syscall.Statfs("/tmp", &tmp) != nil || syscall.Statfs("/var/tmp", &varTmp) != nil || tmp.Type == tmpfs || varTmp.Type == tmpfs) {
+					lack(t, "/tmp or /var/tmp of this machine is in memory")
+				}
+				var need room
 				for _, f := range test.files {
 					if size, _ := f.size(); f.large() {
-						large += size
+						need.large += size
 					} else {
-						texts += size
+						need.texts += size
+						need.secret = need.secret || f.content.Text.Sensitive()
 					}
 				}
 				// The second half looks at what was made, from inside, and removes it as a program does.
-				look := unstageFunction + `IFS=' ' read -r mark main || exit 0
+				look := sweepText + `IFS=' ' read -r mark main || exit 0
 disk=none
 [ ! -d "$main/disk" ] || disk=$(readlink -f "$main/disk")
-printf '%s %s\n' "${main%/.n*}" "${disk%%/.n*}"
+printf '%s %s\n' "${main%/.prov*}" "${disk%%/.prov*}"
 [ ! -e "$main/1.put" ] || printf '%s %s\n' "$(cat "$main/1.put")" "$(stat -c %a "$main/1.put")"
 for f in 2.put 3.put; do [ ! -h "$main/$f" ] || : >"$main/$f" || echo "no $f"; done
 unstage "$main"
-find /dev/shm /tmp /var/tmp /home /run/user -name '.n*' 2>/dev/null || :`
+find /dev/shm /tmp /var/tmp /home /run/user -name '.provision-stage.*' 2>/dev/null || :`
 				outer := test.setup + `switch="setpriv --reuid=65533 --regid=65533 --clear-groups"
 HOME=$1 $switch "$2" $3 | $switch sh -c "$4"`
 				shell := append(sh, "")
 				cmd := exec.Command("unshare", "-m", "sh", "-c", outer, "sh", test.home, shell[0], shell[1], look)
-				cmd.Stdin = strings.NewReader(stageScript("n", test.files, texts, large))
+				cmd.Stdin = strings.NewReader(stageScript("n", ".provision-stage.1.2.b.n", nil, test.files, need))
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
 				out, err := cmd.Output()

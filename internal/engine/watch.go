@@ -67,6 +67,13 @@ func (w *watcher) fault(f *faultError) error {
 
 func (w *watcher) record(r record) error {
 	switch r.kind {
+	case "run":
+		w.host.last, _, _ = strings.Cut(r.text, " ")
+	case "between":
+		w.host.emit(Event{Type: EventWarning, Warning: &Warning{
+			Message: "another run had its turn on the host between two programs of this one: " + w.host.run.Secrets.Text(oneLine(r.text)),
+			Hint:    "what it has changed is noticed where a step of this run looks at it",
+		}})
 	case "begin":
 		w.begun++
 		p, err := w.step(r.number)

@@ -62,6 +62,8 @@ func (f *fleet) event(e engine.Event, now time.Time) {
 		h.busy("looking", false, now)
 	case engine.EventHostRetry:
 		h.busy("connecting again", false, now)
+	case engine.EventHostLocked:
+		h.busy("waiting for another run", false, now)
 	case engine.EventHostPlanned:
 		h.busy("", false, now)
 		h.planned, h.pending, h.ended = true, 0, 0

@@ -61,7 +61,7 @@ func (p *Plan) Event(e engine.Event) {
 		}
 	case e.HostUnreachable != nil && !h.done:
 		h.trouble = "unreachable: " + Line(e.HostUnreachable.Message)
-	case e.HostLocked != nil && !h.done:
+	case e.HostLocked != nil && !e.HostLocked.Waits && !h.done:
 		h.trouble = "locked by " + Line(e.HostLocked.Owner)
 	case e.HostEnd != nil:
 		h.end(e.HostEnd)

@@ -64,6 +64,14 @@ func (v *verdicts) all(e engine.Event) []string {
 		r := e.HostRetry
 		text := fmt.Sprintf("%s; attempt %d in %s", Line(r.Why), r.Attempt, short(time.Duration(r.Delay)))
 		return v.one(unsure, "!", host, text)
+	case e.HostLocked != nil && e.HostLocked.Waits:
+		l := e.HostLocked
+		text := "waits for " + Line(l.Owner)
+		if l.Orphan {
+			text += ", whose client is gone"
+		}
+		text += ", at most " + short(time.Duration(l.Limit))
+		return v.one(unsure, "!", host, text)
 	case e.HostLocked != nil:
 		return v.one(bad, v.style.cross(), host, "locked by "+Line(e.HostLocked.Owner))
 	case e.HostPlanned != nil:

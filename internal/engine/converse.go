@@ -1,0 +1,235 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"provision/internal/steps"
+)
+
+// A conversation is what is said with one host: a session on a link, and another one on another link where they are lost. Whatever is
+// asked, staged, launched and followed goes on over the next one (persist), so that no part of the engine knows of lost links but this.
+type conversation struct {
+	link     link
+	session  *Session
+	self     string   // the shell of the session, PID.START.BOOT; "" if it has not said so yet
+	earlier  []string // those of sessions that were lost
+	root     bool     // the session became root
+	password bool     // the session was opened with one
+	reached  bool     // the host has answered in this run: it is not simply unreachable
+	outage   outage
+}
+
+// An outage is a time in which nothing more is heard of a host that was reached before.
+type outage struct {
+	since    time.Time // zero if there is none
+	attempts int
+}
+
+// The pauses between attempts to reach a host again.
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = 10 * time.Second
+)
+
+// A lostError is why a host is given up whose link was lost.
+type lostError struct {
+	error
+	after time.Duration
+	then  string // what becomes of the host
+}
+
+func (e *lostError) Error() string { return e.error.Error() + e.suffix() }
+func (e *lostError) Unwrap() error { return e.error }
+func (e *lostError) suffix() string {
+	return fmt.Sprintf("; it did not come back within %s%s", e.after, e.then)
+}
+
+// persist does a part of the conversation, and all of it again over another link whenever the link is lost, until the host has not
+// been heard of for the time that the user allows. The part must bear to be repeated.
+func (h *hostRun) persist(ctx context.Context, part func() error) error {
+	for {
+		err := h.linked(ctx)
+		if err == nil {
+			err = part()
+		}
+		if err == nil {
+			h.outage = outage{}
+		}
+		if !h.lost(err) {
+			return err
+		}
+		if err := h.pause(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// lost tells whether an error means that the link was lost, and that another one may serve.
+func (h *hostRun) lost(err error) bool {
+	if !errors.Is(err, ErrUnreachable) || !h.reached {
+		return false
+	}
+	var silence *silenceError
+	var shell *noShellError
+	var detailed interface {
+		Unreachable() (phase, message, hint string)
+	}
+	switch {
+	case errors.As(err, &silence):
+		return false
+	case errors.As(err, &shell):
+		return h.facts != nil
+	case errors.As(err, &detailed):
+		phase, _, _ := detailed.Unreachable()
+		return phase != "host key"
+	}
+	return true
+}
+
+// pause waits before the next attempt. Its error ends them.
+func (h *hostRun) pause(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case h.run.Reconnect == 0:
+		return err
+	}
+	o := &h.outage
+	if o.since.IsZero() {
+		o.since = time.Now()
+	}
+	delay := min(firstPause<<min(o.attempts, 16), longestPause)
+	o.attempts++
+	if time.Since(o.since)+delay > h.run.Reconnect {
+		return &lostError{error: err, after: h.run.Reconnect}
+	}
+	h.close()
+	h.emit(Event{Type: EventHostRetry, HostRetry: &HostRetry{Attempt: o.attempts, Delay: Millis(delay), Why: err.Error()}})
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(delay):
+		return nil
+	}
+}
+
+// linked opens the session, on a new connection if there is none.
+func (h *hostRun) linked(ctx context.Context) error {
+	if h.session != nil {
+		return nil
+	}
+	if h.link.get() == nil {
+		if err := h.connect(ctx); err != nil {
+			return err
+		}
+	}
+	return h.open(ctx, h.password)
+}
+
+// connect makes a connection.
+func (h *hostRun) connect(ctx context.Context) error {
+	conn, err := h.run.Dialer.Dial(ctx, h.Name)
+	if err != nil {
+		return err
+	}
+	h.link.set(conn)
+	h.reached = true
+	return nil
+}
+
+// open starts the session, with a password only if the host wants one.
+func (h *hostRun) open(ctx context.Context, usePassword bool) error {
+	become := h.privilege()
+	session, err := OpenSession(ctx, h.link.get(), become, usePassword)
+	if err != nil {
+		return err
+	}
+	h.forget()
+	h.session, h.root, h.password = session, become.Method != "", usePassword
+	return nil
+}
+
+// forget notes that the session is over.
+func (h *hostRun) forget() {
+	if h.self != "" {
+		h.earlier = append(h.earlier, h.self)
+	}
+	h.session, h.self = nil, ""
+}
+
+// close ends the session and the link.
+func (h *hostRun) close() {
+	if h.session != nil {
+		h.session.Close()
+	}
+	h.link.close()
+	h.forget()
+}
+
+// privilege tells whether any step needs the rights of root.
+func (h *hostRun) privilege() Become {
+	for i := range h.instances {
+		if in := &h.instances[i]; (in.Become || in.RunAs != "") && h.User != "root" {
+			become := h.Become
+			if become.Method == "" {
+				become.Method = "sudo"
+			}
+			return become
+		}
+	}
+	return Become{}
+}
+
+// ask runs fragments that only look, once more with a password where that is what is missing.
+func (h *hostRun) ask(ctx context.Context, fragments []Fragment) (answers []steps.Observation, err error) {
+	err = h.persist(ctx, func() (err error) {
+		answers, err = h.askOnce(ctx, fragments)
+		return err
+	})
+	return answers, err
+}
+
+func (h *hostRun) askOnce(ctx context.Context, fragments []Fragment) ([]steps.Observation, error) {
+	h.exchanges++
+	answers, err := h.session.Ask(ctx, h.run.Salt, fragments)
+	var refused *BecomeError
+	if errors.As(err, &refused) && refused.NeedPassword && h.Become.Password != nil {
+		if err := h.open(ctx, true); err != nil {
+			return nil, err
+		}
+		h.exchanges++
+		answers, err = h.session.Ask(ctx, h.run.Salt, fragments)
+	}
+	return answers, err
+}
+
+// askState asks for what the host says beside the states of its steps.
+func (h *hostRun) askState(ctx context.Context) (HostState, error) {
+	answers, err := h.ask(ctx, []Fragment{{Text: "print_state"}})
+	if err != nil {
+		return HostState{}, err
+	}
+	return h.tookState(answers[0].Stdout), nil
+}
+
+// tookState reads an answer of print_state.
+func (h *hostRun) tookState(answer string) HostState {
+	state := parseHostState(answer)
+	h.self = state.Session
+	return state
+}
+
+// identify returns the shell of the session, PID.START.BOOT. It is part of a conversation that persists.
+func (h *hostRun) identify(ctx context.Context) (string, error) {
+	if h.self == "" {
+		answers, err := h.askOnce(ctx, []Fragment{{Text: "print_state"}})
+		if err != nil {
+			return "", err
+		}
+		h.tookState(answers[0].Stdout)
+	}
+	return h.self, nil
+}

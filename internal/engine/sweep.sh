@@ -1,0 +1,88 @@
+# What was left behind, by whom it does not matter, and who removes it.
+
+# Staging is a directory .provision-stage.PID.START.BOOT.NONCE: its name says which process it belongs to, from its first moment to its
+# last. A session makes it, a program takes it over by renaming it, and what belongs to nobody alive is removed by whoever finds it.
+
+# unstage DIRECTORY: removes staging, and its part on a disk.
+unstage() {
+	if [ -h "$1/disk" ]; then
+		unstage_disk=$(readlink "$1/disk")
+		case ${unstage_disk##*/} in .provision-stage.*) rm -rf "$unstage_disk" ;; esac
+	fi
+	rm -rf "$1"
+}
+
+# stages: sets STAGES to all staging that may be on this host, that in memory first. LOGIN is the user who logs in.
+stages() {
+	stages_home=
+	[ -z "${LOGIN:-}" ] || stages_home=$(home_of "$LOGIN") || stages_home=
+	STAGES=
+	for stages_dir in /dev/shm/.provision-stage.* /run/user/*/.provision-stage.* /tmp/.provision-stage.* /var/tmp/.provision-stage.* \
+		"$HOME"/.provision-stage.* "$stages_home"/.provision-stage.*; do
+		[ ! -d "$stages_dir" ] || [ -h "$stages_dir" ] || STAGES=$STAGES$stages_dir$NL
+	done
+}
+
+# sweep_stages: removes the staging of ours, or of the user who logs in, that belongs to nobody alive.
+sweep_stages() {
+	stages
+	[ -n "$STAGES" ] || return 0
+	sweep_self=$(self)
+	sweep_login=
+	[ -z "${LOGIN:-}" ] || sweep_login=$(id -u "$LOGIN" 2>/dev/null)
+	printf '%s' "$STAGES" | while IFS= read -r sweep_dir; do
+		! lives "${sweep_dir##*/.provision-stage.}" || continue
+		case $(stat -c %u "$sweep_dir" 2>/dev/null) in "$F_UID" | "$sweep_login") ;; *) continue ;; esac
+		# Renamed first: a program may be taking it over at this moment, and one of the two has it.
+		sweep_mine=${sweep_dir%/*}/.provision-stage.$sweep_self.${sweep_dir##*.}
+		mv "$sweep_dir" "$sweep_mine" 2>/dev/null && rm -rf "$sweep_mine"
+	done
+}
+
+# end_session SESSION SINCE: ends the processes of a session that began no earlier than SINCE, in hundredths of a second after the
+# boot, with all that descends from them. A daemon has a session of its own, and lives on.
+end_session() {
+	IFS=' ' read -r end_session_self end_session_rest </proc/self/stat
+	end_session_list=
+	for end_session_stat in /proc/[0-9]*/stat; do
+		IFS= read -r end_session_line 2>/dev/null <"$end_session_stat" || continue
+		set -f
+		# shellcheck disable=SC2086
+		set -- "$1" "$2" ${end_session_line##*\) }
+		set +f
+		# proc(5): the session is the sixth field, and the start the twenty-second.
+		if [ "$6" = "$1" ] && [ "$3" != Z ] && [ "${22}" -ge "$2" ]; then
+			end_session_list="$end_session_list ${end_session_line%% *}"
+		fi
+	done
+	for end_session_pid in $end_session_list; do
+		[ "$end_session_pid" = "$end_session_self" ] || end_tree "$end_session_pid" 20
+	done
+}
+
+# bury DIRECTORY: what a program that was killed has left behind: its secrets first, then the processes of the step that it was at.
+bury() {
+	sweep_stages
+	[ -s "$1/number" ] && ! holder "$1/pid" && [ "${HOLDER#*.*.}" = "$(boot_id)" ] || return 0
+	IFS=' ' read -r bury_number bury_since <"$1/number"
+	bury_pid=${HOLDER%%.*}
+	# Its number may be that of another process by now.
+	[ -n "$bury_since" ] && [ -z "$(started "$bury_pid")" ] || return 0
+	end_session "$bury_pid" "$bury_since"
+}
+
+# sweep: removes what runs have left that are over, and that no client has asked for.
+sweep() {
+	sweep_stages
+	for sweep_run in "$RUN"/run-*; do
+		[ "$sweep_run" != "${DIR:-}" ] && [ -d "$sweep_run" ] || continue
+		if [ -s "$sweep_run/pid" ]; then
+			holder "$sweep_run/pid" && continue
+			[ -f "$sweep_run/done" ] || bury "$sweep_run"
+		else
+			# Whoever makes it writes there at once.
+			[ -n "$(find "$sweep_run" -prune -mmin +1)" ] || continue
+		fi
+		rm -rf "$sweep_run"
+	done
+}
