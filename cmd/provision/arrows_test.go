@@ -31,6 +31,7 @@ func TestArrowsRunOneWay(t *testing.T) {
 		"internal/sandbox":         {"internal/ssh/sshd"},
 		"internal/container":       {"internal/ssh/sshd"},
 		"internal/testhost":        {},
+		"internal/sim":             {"internal/engine", "internal/inventory", "internal/playbook", "internal/redact", "internal/steps", "internal/truth"},
 		"internal/truth":           {"internal/engine", "internal/steps"},
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "provision/...").Output()
