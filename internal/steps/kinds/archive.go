@@ -83,7 +83,7 @@ func (a *archive) Validate() []steps.Problem {
 	if a.URL != "" && a.SHA256 == "" {
 		if a.Creates == "" {
 			problems = append(problems, steps.Problem{Arg: "sha256", Summary: "url needs sha256, or creates", Detail: "Without either nothing tells whether the archive was unpacked already."})
-		} else if p := unverified(a.URL, "", false); p != nil {
+		} else if p := kit.Unverified(a.URL, "", false); p != nil {
 			problems = append(problems, *p)
 		}
 	}
@@ -241,7 +241,7 @@ func (a *archive) script(sum, file string, uploaded bool) string {
 	if a.URL != "" {
 		b.WriteString(kit.FetchScript)
 		if len(a.Headers) > 0 {
-			b.WriteString(headersOnHost("cat"))
+			b.WriteString(kit.HeadersOnHost("cat"))
 		}
 	}
 	b.WriteString(mergeScript)
@@ -260,12 +260,12 @@ trap 'rm -rf -- "$t" ${FETCH_HEADERS:+"$FETCH_HEADERS"}' EXIT
 mkdir "$t/0" || exit 1
 `)
 	if a.URL != "" {
-		b.WriteString("file=$t/archive\n" + fetchInto(a.URL, `"$file"`, a.Timeout))
-		b.WriteString(verifySum(a.SHA256, `"$file"`))
+		b.WriteString("file=$t/archive\n" + kit.FetchInto(a.URL, `"$file"`, a.Timeout))
+		b.WriteString(kit.VerifySum(a.SHA256, `"$file"`))
 	} else {
 		fmt.Fprintf(&b, "file=%s\n", shell.Quote(file))
 		b.WriteString(`[ -f "$file" ] || fail "$file is not there; an earlier step has to bring it"` + "\n")
-		b.WriteString(verifySum(sum, `"$file"`))
+		b.WriteString(kit.VerifySum(sum, `"$file"`))
 	}
 	b.WriteString("unpack \"$file\" \"$t/0\" || fail \"the archive could not be unpacked, and nothing was changed; is it whole, and is there room?\"\n")
 	if uploaded {
@@ -274,7 +274,7 @@ mkdir "$t/0" || exit 1
 	b.WriteString(a.strip())
 	b.WriteString("set -- \"$t/$n\"/* \"$t/$n\"/.[!.]* \"$t/$n\"/..?*\nfound=0\nfor e in \"$@\"; do\n\t[ ! -e \"$e\" ] && [ ! -h \"$e\" ] || found=1\ndone\n")
 	b.WriteString("[ \"$found\" = 1 ] || fail \"nothing is left of the archive" + map[bool]string{true: " after dropping parts of its names; lower strip"}[a.Strip > 0] + "\"\n")
-	if owner := ownerAndGroup(a.Owner, a.Group); owner != "" {
+	if owner := a.names().Operand(); owner != "" {
 		fmt.Fprintf(&b, "chown -R -h -- %s \"$t/$n\" || exit 1\n", shell.Quote(owner))
 	}
 	if a.Creates == "" && sum != "" {

@@ -158,12 +158,12 @@ func (d *directory) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, e
 	attributes := d.Differences(&change, obs, quoted)
 	if below, _ := obs.Get("below"); below == "differs" {
 		if d.ChownOperand(obs) == "" {
-			change.Diff = append(change.Diff, steps.Attr{Name: "owner below", Before: "differs", After: d.ChownOperand(steps.Observation{})})
+			change.Diff = append(change.Diff, steps.Attr{Name: "owner below", Before: "differs", After: d.Operand()})
 		}
 		if d.ChownOperand(obs) != "" {
 			attributes = attributes[1:] // the chown of the directory alone
 		}
-		commands = append(commands, "chown -R -h -- "+shell.Quote(d.ChownOperand(steps.Observation{}))+" "+quoted)
+		commands = append(commands, "chown -R -h -- "+shell.Quote(d.Operand())+" "+quoted)
 		change.Dangers = append(change.Dangers, "changes the owner of everything below "+d.Path)
 	}
 	commands = append(commands, attributes...)

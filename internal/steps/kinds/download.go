@@ -2,7 +2,6 @@ package kinds
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	"provision/internal/shell"
@@ -57,7 +56,7 @@ var (
 
 func (d *download) Validate() []steps.Problem {
 	var problems []steps.Problem
-	if p := unverified(d.URL, d.SHA256, d.Insecure); p != nil {
+	if p := kit.Unverified(d.URL, d.SHA256, d.Insecure); p != nil {
 		problems = append(problems, *p)
 	}
 	if len(d.Headers) > 0 && !strings.HasPrefix(d.URL, "http") {
@@ -67,17 +66,6 @@ func (d *download) Validate() []steps.Problem {
 		problems = append(problems, steps.Problem{Arg: "url", Warning: true, Summary: "a secret header would travel unencrypted", Detail: "Use https."})
 	}
 	return problems
-}
-
-// unverified reports a download whose content nothing vouches for.
-func unverified(from, sum string, insecure bool) *steps.Problem {
-	switch {
-	case sum != "" || strings.HasPrefix(from, "file:"):
-		return nil
-	case strings.HasPrefix(from, "https:") || insecure:
-		return &steps.Problem{Arg: "sha256", Warning: true, Summary: "nothing verifies this download", Detail: "Set sha256: then a changed or damaged file is noticed, and a new one replaces the old."}
-	}
-	return &steps.Problem{Arg: "sha256", Summary: "a download that is not over https needs sha256", Detail: "Anyone on the way can change the file. Set sha256, or insecure = true."}
 }
 
 // fileBehind is sh that sets p to the file: a link to one is looked through, and replaced when the file has to be written.
@@ -139,19 +127,11 @@ func (d *download) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, er
 	return change, nil
 }
 
-// ownerAndGroup is the operand of chown(1) for an owner, a group, or both; "" for neither.
-func ownerAndGroup(owner, group string) string {
-	if group != "" {
-		return owner + ":" + group
-	}
-	return owner
-}
-
 func (d *download) script() string {
 	var b strings.Builder
 	b.WriteString(kit.FetchScript)
 	if len(d.Headers) > 0 {
-		b.WriteString(headersOnHost("cat"))
+		b.WriteString(kit.HeadersOnHost("cat"))
 	}
 	fmt.Fprintf(&b, `p=%s
 d=${p%%/*}
@@ -161,8 +141,8 @@ rm -f -- "$d/.${p##*/}.provision."??????
 t=$(mktemp "$d/.${p##*/}.provision.XXXXXX") || exit 1
 trap 'rm -f -- "$t" ${FETCH_HEADERS:+"$FETCH_HEADERS"}' EXIT
 `, shell.Quote(d.Path))
-	b.WriteString(fetchInto(d.URL, `"$t"`, d.Timeout))
-	b.WriteString(verifySum(d.SHA256, `"$t"`))
+	b.WriteString(kit.FetchInto(d.URL, `"$t"`, d.Timeout))
+	b.WriteString(kit.VerifySum(d.SHA256, `"$t"`))
 	// chown clears the bits of setuid and setgid, so the mode comes after it.
 	b.WriteString(`m=644
 if [ -f "$p" ] && [ ! -h "$p" ]; then
@@ -170,7 +150,7 @@ if [ -f "$p" ] && [ ! -h "$p" ]; then
 	chown "$o" "$t" 2>/dev/null || :
 fi
 `)
-	if owner := ownerAndGroup(d.Owner, d.Group); owner != "" {
+	if owner := d.Operand(); owner != "" {
 		b.WriteString("chown -- " + shell.Quote(owner) + " \"$t\" || exit 1\n")
 	}
 	if d.Mode != "" {
@@ -181,26 +161,10 @@ fi
 	return b.String()
 }
 
-// fetchInto is sh that brings a URL into a file, a word of sh; after fetch.sh.
-func fetchInto(from, file string, limit int) string {
-	if u, err := url.Parse(from); err == nil && u.Scheme == "file" {
-		return "cp -- " + shell.Quote(u.Path) + " " + file + " || exit 1\n"
-	}
-	return fmt.Sprintf("fetch %s %s %d || fail %s\n", shell.Quote(from), file, limit, shell.Quote("could not download "+from))
-}
-
-// verifySum is sh that fails unless a file, a word of sh, has a SHA-256; nothing for "".
-func verifySum(sum, file string) string {
-	if sum == "" {
-		return ""
-	}
-	return fmt.Sprintf("sum_of %s || exit 1; s=$SUM\n[ \"$s\" = %s ] || fail \"the SHA-256 of the download is $s, not %s: check the URL, then sha256\"\n", file, sum, sum)
-}
-
 // Brings implements steps.Bringer.
 func (d *download) Brings(steps.Change) steps.Supply { return kit.FileSupply(d.Path) }
 
 // Requires implements steps.Requirer.
 func (d *download) Requires() []steps.Thing {
-	return append((&kit.Ownership{Owner: d.Owner, Group: d.Group}).Accounts(), kit.ParentOf(d.Path)...)
+	return append(d.Accounts(), kit.ParentOf(d.Path)...)
 }

@@ -138,19 +138,13 @@ ask() {
 `, h.Method, shell.Quote(h.URL), h.follow(), insecure, match)
 }
 
-// headersOnHost is sh that puts the fields of the request into a private file, from a source: a
-// command that prints them.
-func headersOnHost(command string) string {
-	return "FETCH_HEADERS=$(umask 077 && mktemp) && trap 'rm -f -- \"$FETCH_HEADERS\"' EXIT && " + command + " >\"$FETCH_HEADERS\" || exit 1\n"
-}
-
 func (h *httpCheck) Probe() string {
 	if h.secret() {
 		return ""
 	}
 	var b strings.Builder
 	if lines := kit.HeaderLines(h.Headers); lines != nil {
-		b.WriteString(headersOnHost("{ " + shell.Printf([]byte(lines.Text.Reveal())) + "\n}"))
+		b.WriteString(kit.HeadersOnHost("{ " + shell.Printf([]byte(lines.Text.Reveal())) + "\n}"))
 	}
 	b.WriteString(h.ask())
 	b.WriteString("ask 5 || { need command 'curl or python3 or wget'; exit 0; }\nsay status \"$http_status\"\n")
@@ -235,7 +229,7 @@ func (h *httpCheck) wanted() string {
 func (h *httpCheck) script() string {
 	var b strings.Builder
 	if len(h.Headers) > 0 {
-		b.WriteString(headersOnHost("cat"))
+		b.WriteString(kit.HeadersOnHost("cat"))
 	}
 	b.WriteString(h.ask())
 	fmt.Fprintf(&b, `started=$(date +%%s)

@@ -291,7 +291,7 @@ func (t *remoteTree) describe(change *steps.Change, d differences, kind string) 
 		change.Diff = append(change.Diff[:shownFiles], steps.Attr{Name: "more", BeforeMissing: true, After: fmt.Sprintf("%d files", more)})
 	}
 	if len(d.chown) > 0 {
-		change.Diff = append(change.Diff, steps.Attr{Name: "owner", Before: fmt.Sprintf("differs for %d files", len(d.chown)), After: ownerAndGroup(t.owner.Owner, t.owner.Group)})
+		change.Diff = append(change.Diff, steps.Attr{Name: "owner", Before: fmt.Sprintf("differs for %d files", len(d.chown)), After: t.owner.Operand()})
 	}
 	if sent > 0 {
 		change.Reason = fmt.Sprintf("%d of %d files travel, %s", sent, t.count(), size(bytes))

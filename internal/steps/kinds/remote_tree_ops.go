@@ -12,7 +12,7 @@ import (
 func (t *remoteTree) ops(d differences) []steps.Op {
 	var b strings.Builder
 	b.WriteString(syncScript + mergeScript)
-	fmt.Fprintf(&b, "dest=%s\nowner_words=%s\n", shell.Quote(t.dest), shell.Quote(ownerAndGroup(t.owner.Owner, t.owner.Group)))
+	fmt.Fprintf(&b, "dest=%s\nowner_words=%s\n", shell.Quote(t.dest), shell.Quote(t.owner.Operand()))
 	if t.noted == "" {
 		t.eachChunk(&b, d.replace, "rm -rf --")
 	} else {
@@ -45,7 +45,7 @@ func (t *remoteTree) ops(d differences) []steps.Op {
 	for _, mode := range []int64{0o755, 0o644, 0o600} {
 		t.eachChunk(&b, modes[mode], fmt.Sprintf("chmod %o --", mode))
 	}
-	if owner := ownerAndGroup(t.owner.Owner, t.owner.Group); owner != "" {
+	if owner := t.owner.Operand(); owner != "" {
 		chown := d.chown
 		if len(chown) == 0 {
 			chown = []string{"."} // where it is made just now

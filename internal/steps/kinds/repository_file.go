@@ -130,14 +130,14 @@ func (r *repository) script(manager string) string {
 		case r.armored():
 			fmt.Fprintf(&b, "{ %s\n} >\"$t/key\" || exit 1\n", shell.Printf([]byte(r.key())))
 		default:
-			fmt.Fprintf(&b, "[ -e %s ] || {\n%s}\n", shell.Quote(key), fetchInto(r.SignedBy, `"$t/key"`, 120))
+			fmt.Fprintf(&b, "[ -e %s ] || {\n%s}\n", shell.Quote(key), kit.FetchInto(r.SignedBy, `"$t/key"`, 120))
 		}
 	}
 	base := r.path(manager)
 	base = base[strings.LastIndexByte(base, '/')+1:]
 	into := "\"$t/repos/" + base + "\""
 	if r.URL != "" && manager != "apt" {
-		b.WriteString(fetchInto(r.URL, into, 120) + verifySum(r.SHA256, into))
+		b.WriteString(kit.FetchInto(r.URL, into, 120) + kit.VerifySum(r.SHA256, into))
 		fmt.Fprintf(&b, "grep -q '^\\[' %s || fail %s\n", into, shell.Quote(r.URL+" is no .repo file"))
 	} else {
 		fmt.Fprintf(&b, "{ %s\n} >%s || exit 1\n", shell.Printf([]byte(r.content(manager))), into)

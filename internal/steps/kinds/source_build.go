@@ -141,7 +141,7 @@ var exactVersion = regexp.MustCompile(`^[0-9]+(\.[0-9]+)*[A-Za-z0-9]*$`)
 func (s *sourceBuild) Validate() []steps.Problem {
 	var problems []steps.Problem
 	if s.URL != "" {
-		if p := unverified(s.URL, s.SHA256, false); p != nil {
+		if p := kit.Unverified(s.URL, s.SHA256, false); p != nil {
 			if !p.Warning {
 				p.Detail = "Anyone on the way can change the source. Set sha256."
 			}
@@ -313,8 +313,8 @@ func (s *sourceBuild) script(f *steps.Facts) string {
 	if s.Source != nil {
 		sum = s.Source.SHA256
 	} else {
-		b.WriteString("if [ ! -e \"$w/archive\" ]; then\n" + fetchInto(s.URL, `"$w/archive.new"`, s.Timeout) +
-			verifySum(s.SHA256, `"$w/archive.new"`) + "mv -- \"$w/archive.new\" \"$w/archive\" || exit 1\nfi\n")
+		b.WriteString("if [ ! -e \"$w/archive\" ]; then\n" + kit.FetchInto(s.URL, `"$w/archive.new"`, s.Timeout) +
+			kit.VerifySum(s.SHA256, `"$w/archive.new"`) + "mv -- \"$w/archive.new\" \"$w/archive\" || exit 1\nfi\n")
 	}
 	if sum != "" {
 		// What an earlier run left may have been damaged since.

@@ -34,8 +34,8 @@
 //
 // # Programs on the host
 //
-// FetchScript, HTTPAsk and PortOpen are functions of sh that use whichever program the host has. LoginEnvironment gives what comes after it
-// the environment of a login.
+// FetchScript, HTTPAsk and PortOpen are functions of sh that use whichever program the host has. Around a download stand Unverified (in
+// Validate), HeadersOnHost, FetchInto and VerifySum. LoginEnvironment gives what comes after it the environment of a login.
 //
 // # Small parts
 //

@@ -123,3 +123,36 @@ func SHA256Arg(name string, to *string, doc string) steps.Arg {
 		return sum, nil
 	})
 }
+
+// Unverified reports a download whose content nothing vouches for.
+func Unverified(from, sum string, insecure bool) *steps.Problem {
+	switch {
+	case sum != "" || strings.HasPrefix(from, "file:"):
+		return nil
+	case strings.HasPrefix(from, "https:") || insecure:
+		return &steps.Problem{Arg: "sha256", Warning: true, Summary: "nothing verifies this download", Detail: "Set sha256: then a changed or damaged file is noticed, and a new one replaces the old."}
+	}
+	return &steps.Problem{Arg: "sha256", Summary: "a download that is not over https needs sha256", Detail: "Anyone on the way can change the file. Set sha256, or insecure = true."}
+}
+
+// FetchInto is sh that brings a URL into a file, a word of sh; after fetch.sh.
+func FetchInto(from, file string, limit int) string {
+	if u, err := url.Parse(from); err == nil && u.Scheme == "file" {
+		return "cp -- " + shell.Quote(u.Path) + " " + file + " || exit 1\n"
+	}
+	return fmt.Sprintf("fetch %s %s %d || fail %s\n", shell.Quote(from), file, limit, shell.Quote("could not download "+from))
+}
+
+// VerifySum is sh that fails unless a file, a word of sh, has a SHA-256; nothing for "".
+func VerifySum(sum, file string) string {
+	if sum == "" {
+		return ""
+	}
+	return fmt.Sprintf("sum_of %s || exit 1; s=$SUM\n[ \"$s\" = %s ] || fail \"the SHA-256 of the download is $s, not %s: check the URL, then sha256\"\n", file, sum, sum)
+}
+
+// HeadersOnHost is sh that puts the fields of the request into a private file, from a source: a
+// command that prints them.
+func HeadersOnHost(command string) string {
+	return "FETCH_HEADERS=$(umask 077 && mktemp) && trap 'rm -f -- \"$FETCH_HEADERS\"' EXIT && " + command + " >\"$FETCH_HEADERS\" || exit 1\n"
+}

@@ -98,6 +98,9 @@ func (o *Ownership) ChownOperand(obs steps.Observation) string {
 	return s
 }
 
+// Operand is the operand of chown for the wanted owner and group, or "".
+func (o *Ownership) Operand() string { return o.ChownOperand(steps.Observation{}) }
+
 // Differences compares what probe printed with what is wanted: it adds to the diff and returns
 // the commands for the quoted path.
 func (o *Ownership) Differences(change *steps.Change, obs steps.Observation, quoted string) []string {
