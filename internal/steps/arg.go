@@ -127,6 +127,7 @@ type EnumError struct {
 	Values []string
 }
 
+// Error names the words that are allowed.
 func (e *EnumError) Error() string {
 	return fmt.Sprintf("%q is not one of %s", e.Got, strings.Join(e.Values, ", "))
 }
