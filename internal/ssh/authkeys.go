@@ -30,8 +30,9 @@ func defaultIdentities() []string {
 }
 
 // load fills the queue in the order of OpenSSH (sshconnect2.c, pubkey_prepare): the certificates of CertificateFile; what the
-// agent has of the keys in files, in the agent's order; the agent's others; the keys that only files have. Where IdentityFiles
-// are not ssh_config's, all of them come before the agent's others: an agent with many keys must not use up the attempts.
+// agent has of the keys in files, in the agent's order; the agent's others; the keys that only files have. Certificates come
+// first among those that nobody has named. Where IdentityFiles are not ssh_config's, all of them come before the agent's others:
+// an agent with many keys must not use up the attempts.
 func (l *login) load() {
 	held := l.agentKeys()
 	files, named := l.target.IdentityFiles, true
@@ -59,10 +60,16 @@ func (l *login) load() {
 			others = append(others, l.identity(k.public, "agent", k.sign))
 		}
 	}
-	order := slices.Concat(l.certificates(), first, others, ofFiles)
-	if named && !l.target.AgentFirst {
-		order = slices.Concat(l.certificates(), first, ofFiles, others)
+	var order []*identity
+	switch {
+	case !named:
+		order = slices.Concat(certificatesFirst(first, others), certificatesFirst(ofFiles))
+	case l.target.AgentFirst:
+		order = slices.Concat(first, certificatesFirst(others), ofFiles)
+	default:
+		order = slices.Concat(first, ofFiles, certificatesFirst(others))
 	}
+	order = slices.Concat(l.certificates(), order)
 	for _, id := range order {
 		twice := func(other *identity) bool { return sameKey(other.public, id.public) }
 		if len(id.algorithms) > 0 && !slices.ContainsFunc(l.waiting, twice) {
@@ -73,6 +80,23 @@ func (l *login) load() {
 	if len(l.waiting) == 0 {
 		l.noteNothing(files)
 	}
+}
+
+// certificatesFirst is how OpenSSH 10 orders keys that nobody has named.
+func certificatesFirst(lists ...[]*identity) []*identity {
+	all := slices.Concat(lists...)
+	slices.SortStableFunc(all, func(a, b *identity) int {
+		_, first := a.public.(*ssh.Certificate)
+		_, second := b.public.(*ssh.Certificate)
+		switch {
+		case first == second:
+			return 0
+		case first:
+			return -1
+		}
+		return 1
+	})
+	return all
 }
 
 // fromFile makes the identities of a key file: its key, and the certificate beside it unless CertificateFile names others.

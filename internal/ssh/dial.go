@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -98,12 +99,15 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 		l.Close()
 		return nil, t.fail(PhaseHostKey, keyErr, "")
 	}
-	config := clientConfig(t, d.width(t), narrow(keys.algorithms(t.Legacy), t.HostKeyAlgorithms))
+	config := clientConfig(t, d.width(t), narrow(keys.algorithms(t.Legacy, d.whole(t)), t.HostKeyAlgorithms))
 	if len(config.HostKeyAlgorithms) == 0 {
 		l.Close()
 		return nil, t.fail(PhaseHandshake, fmt.Errorf("HostKeyAlgorithms %s leaves no algorithm that provision offers", t.HostKeyAlgorithms), "name safe ones there")
 	}
 	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
+		if keyErr = d.wholeOrder(t, keys, config.HostKeyAlgorithms, key); keyErr != nil {
+			return keyErr
+		}
 		if keyErr = keys.check(ctx, key); keyErr == nil {
 			keyErr = t.checkRevoked(ctx, key)
 		}
@@ -143,11 +147,41 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	if said, _ := l.head.split(); said != "" {
 		return nil, t.fail(phase, fmt.Errorf("the host says %q: %w", said, err), saidHint(said, err))
 	}
+	var mismatch *ssh.AlgorithmNegotiationError
+	if errors.As(err, &mismatch) {
+		if wider := d.wholeOrder(t, keys, config.HostKeyAlgorithms, nil); wider != nil {
+			return nil, t.fail(phase, wider, "")
+		}
+	}
 	err = d.widen(t, l, err)
 	if command, ok := l.Conn.(*commandConn); ok {
 		return nil, t.fail(phase, command.explain(err), "")
 	}
 	return nil, t.fail(phase, err, handshakeHint(err))
+}
+
+// wholeOrder returns errWider where the host is to be asked once more, with an order of algorithms that heeds all that is on
+// record. key is what it has shown in the order that was offered: certificates and Ed25519 keys stand first in any.
+func (d *Dialer) wholeOrder(t Target, keys hostKeys, offered []string, key ssh.PublicKey) error {
+	if _, certificate := key.(*ssh.Certificate); certificate || key != nil && key.Type() == ssh.KeyAlgoED25519 || d.whole(t) {
+		return nil
+	}
+	if slices.Equal(offered, narrow(keys.algorithms(t.Legacy, true), t.HostKeyAlgorithms)) {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.wholes == nil {
+		d.wholes = map[string]bool{}
+	}
+	d.wholes[t.addr()+t.HostKeyAlias] = true
+	return errWider
+}
+
+func (d *Dialer) whole(t Target) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.wholes[t.addr()+t.HostKeyAlias]
 }
 
 // clientConfig lists what is negotiated. Nothing is left to the library's choice.

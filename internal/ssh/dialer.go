@@ -26,6 +26,7 @@ type Dialer struct {
 	keyFiles   map[string]*keyFile
 	scanned    map[string]*scans // by the way to an address with its port
 	widths     map[string]width  // by address with port
+	wholes     map[string]bool   // by address with port and HostKeyAlias: all that is on record decides the order of algorithms
 	ways       map[string]*way   // by the way to a login
 	pauses     []time.Duration   // of a server that has banned us, for tests; nil: penaltyPauses
 }

@@ -131,9 +131,11 @@ func (t Target) knownNames() (names []string, host string) {
 // A record is what is on record under one name.
 type record struct{ keys, authorities, revoked []knownKey }
 
-func (h hostKeys) record(name string) record {
+func (h hostKeys) record(name string) record { return h.sort(name, h.known.matching(name)) }
+
+// sort makes the record of a name out of lines.
+func (h hostKeys) sort(name string, lines []*knownLine) record {
 	var r record
-	lines := h.known.matching(name)
 	if len(h.printed) > 0 && name == h.names[0] { // as with ssh, the command is not asked about names without their port
 		lines = slices.Concat(lines, h.printed)
 	}
@@ -157,11 +159,20 @@ func (h hostKeys) record(name string) record {
 
 // algorithms lists those to negotiate, for keys on record first. As with ssh, what is on record without the port does not
 // change the order; but a host that has ECDSA keys only must be asked for them.
-func (h hostKeys) algorithms(legacy bool) []string {
+//
+// Hashed names are looked up only where they matter. After certificates and Ed25519 keys they do, even if a line that is not hashed
+// has an Ed25519 key; whole asks for them then, too.
+func (h hostKeys) algorithms(legacy, whole bool) []string {
 	var types, more []string
-	authority := false
+	authority, onRecord := false, false
 	for i, name := range h.names {
-		r := h.record(name)
+		r := h.sort(name, h.known.marked(name))
+		ed25519 := slices.ContainsFunc(r.keys, func(k knownKey) bool { return k.Type() == ssh.KeyAlgoED25519 && find(r.revoked, k) == nil })
+		// What is on record without the port counts only where nothing is with it.
+		if i == 0 && (whole || !ed25519) || i > 0 && !onRecord {
+			r = h.record(name)
+		}
+		onRecord = onRecord || len(r.keys) > 0
 		authority = authority || len(r.authorities) > 0
 		for n, k := range r.keys {
 			first := !slices.ContainsFunc(r.keys[:n], func(other knownKey) bool { return other.Type() == k.Type() })
@@ -214,10 +225,14 @@ func (h hostKeys) checkPlain(key ssh.PublicKey) error {
 	}
 	fingerprint := ssh.FingerprintSHA256(key)
 	for i, name := range h.names {
-		r := h.record(name)
+		r := h.sort(name, h.known.marked(name))
 		if k := find(r.revoked, key); k != nil {
 			return h.revoked(key, *k)
 		}
+		if find(r.keys, key) != nil {
+			return nil
+		}
+		r = h.record(name)
 		if find(r.keys, key) != nil {
 			return nil
 		}

@@ -23,12 +23,13 @@ const (
 type knownHosts struct {
 	lines []knownLine
 	exact map[string][]int // lines that name a host without any pattern, by that name
-	loose []int            // lines with patterns or hashed names
+	loose []int            // lines with patterns, and those with hashed names that have a marker
+	plain []int            // lines with hashed names and no marker, of which there may be many
 	// passed says which lines were passed over and why, one warning a file.
 	passed []string
 
 	mu    sync.Mutex
-	found map[string][]*knownLine // what was looked up, by name: each host asks several times
+	found map[lookup]*[]*knownLine // what was looked up: each host asks several times
 }
 
 // A knownLine is one line of a file. Its strings are parts of the file's text.
@@ -87,6 +88,10 @@ func (k *knownHosts) add(file, text string) {
 func (k *knownHosts) index(entry knownLine) {
 	n := len(k.lines)
 	k.lines = append(k.lines, entry)
+	if entry.hash.hashed() && entry.marker == markerNone {
+		k.plain = append(k.plain, n)
+		return
+	}
 	if entry.hash.hashed() || strings.ContainsAny(entry.hosts, "*?!") {
 		k.loose = append(k.loose, n)
 		return

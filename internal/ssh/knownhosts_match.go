@@ -10,30 +10,59 @@ import (
 	"provision/internal/ssh/sshconfig"
 )
 
+// A lookup is a name, and whether the hashed names of plain keys are left out: there may be thousands, and each costs two sums.
+type lookup struct {
+	name    string
+	markers bool
+}
+
 // matching returns the lines that name a host, in the order of the files. name is in lower case, with brackets and a port
 // where the port is not 22.
-func (k *knownHosts) matching(name string) []*knownLine {
+func (k *knownHosts) matching(name string) []*knownLine { return k.lookUp(lookup{name, false}) }
+
+// marked is like matching, but of the lines with hashed names it returns only those of authorities and of revoked keys.
+func (k *knownHosts) marked(name string) []*knownLine { return k.lookUp(lookup{name, true}) }
+
+func (k *knownHosts) lookUp(what lookup) []*knownLine {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if lines, ok := k.found[name]; ok {
-		return lines
+	found := k.found[what]
+	k.mu.Unlock()
+	if found != nil {
+		return *found
 	}
-	at := slices.Clone(k.exact[name])
+	// Without the lock: the hosts of a fleet look themselves up side by side.
+	at := slices.Clone(k.exact[what.name])
 	for _, n := range k.loose {
-		if k.lines[n].matches(name) {
+		if k.lines[n].matches(what.name) {
 			at = append(at, n)
 		}
+	}
+	if !what.markers {
+		at = append(at, k.hashedFor(what.name)...)
 	}
 	slices.Sort(at)
 	lines := make([]*knownLine, len(at))
 	for i, n := range at {
 		lines[i] = &k.lines[n]
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.found == nil {
-		k.found = map[string][]*knownLine{}
+		k.found = map[lookup]*[]*knownLine{}
 	}
-	k.found[name] = lines
+	k.found[what] = &lines
 	return lines
+}
+
+// hashedFor returns the lines with hashed names and no marker that name a host.
+func (k *knownHosts) hashedFor(name string) []int {
+	var at []int
+	for _, n := range k.plain {
+		if k.lines[n].hash.matches(name) {
+			at = append(at, n)
+		}
+	}
+	return at
 }
 
 func (l *knownLine) matches(name string) bool {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -37,12 +38,17 @@ func TestLoginsAreThoseOfOpenSSH(t *testing.T) {
 		if err != nil {
 			labLacks(t, "there is no ssh to compare with: install openssh-client")
 		}
+		version, err := exec.Command(binary, "-V").CombinedOutput()
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := !regexp.MustCompile(`OpenSSH_[1-9]\d`).Match(version)
 		logins, shrinking := 0, false
 		rapid.Check(t, func(t *rapid.T) {
 			if logins++; few && logins > 20 && !shrinking {
 				return
 			}
-			c := drawLogin(t, lab)
+			c := drawLogin(t, lab, old)
 			if wrong := c.compare(t, binary); wrong != "" {
 				shrinking = true
 				t.Fatal(wrong)
@@ -60,6 +66,7 @@ type loginCase struct {
 	agent    testAgent
 	password string // "": none is given
 	locked   bool   // the passphrase is not known
+	old      bool   // the ssh is one before OpenSSH 10
 	shown    strings.Builder
 }
 
@@ -82,8 +89,8 @@ func (c *loginCase) put(name, text string) {
 	fmt.Fprintf(&c.shown, "%s ", name)
 }
 
-func drawLogin(t *rapid.T, lab *loginLab) *loginCase {
-	c := &loginCase{lab: lab, t: t}
+func drawLogin(t *rapid.T, lab *loginLab, old bool) *loginCase {
+	c := &loginCase{lab: lab, t: t, old: old}
 	home := lab.path("home/.ssh")
 	if err := errors.Join(os.RemoveAll(lab.path("case")), os.RemoveAll(home), os.MkdirAll(home, 0o700)); err != nil {
 		t.Fatal(err)
@@ -178,7 +185,7 @@ func (c *loginCase) writeKey(name string, k labKey) string {
 		name += "-cert.pub"
 		c.put(name, string(ssh.MarshalAuthorizedKey(c.certificate(k))))
 	}
-	if c.chance("-cert.pub", 4) {
+	if c.chance("-cert.pub", 4) && !(c.old && strings.HasPrefix(name, "home/")) {
 		c.put(name+"-cert.pub", string(ssh.MarshalAuthorizedKey(c.certificate(k))))
 	}
 	return c.lab.path(name)
@@ -230,26 +237,38 @@ func (c *loginCase) drawAgent() {
 	ring := agent.NewKeyring().(agent.ExtendedAgent)
 	c.agent = testAgent{ExtendedAgent: ring}
 	var held []string
+	var added []agent.AddedKey
 	for range rapid.SampledFrom([]int{0, 0, 1, 2, 3, 5}).Draw(c.t, "keys in the agent") {
 		k := c.key("in the agent")
 		if slices.Contains(held, k.name) {
 			continue
 		}
 		held = append(held, k.name)
-		added := agent.AddedKey{PrivateKey: k.private}
-		if c.chance("certificate in the agent", 4) {
-			added.Certificate = c.certificate(k)
-			if c.chance("with its key", 2) {
-				if err := ring.Add(agent.AddedKey{PrivateKey: k.private}); err != nil {
-					c.t.Fatal(err)
-				}
-			}
+		plain, certified := agent.AddedKey{PrivateKey: k.private}, agent.AddedKey{PrivateKey: k.private}
+		forms := []string{"", "", "", "alone", "before", "after"}
+		if c.old {
+			forms = []string{""} // it does not bring the certificates to the front
 		}
-		if err := ring.Add(added); err != nil {
-			c.t.Fatal(err)
+		switch form := c.pick("certificate in the agent", forms...); form {
+		case "":
+			added = append(added, plain)
+		default:
+			certified.Certificate = c.certificate(k)
+			if form == "before" {
+				added = append(added, plain)
+			}
+			added = append(added, certified)
+			if form == "after" {
+				added = append(added, plain)
+			}
 		}
 		if c.chance("will not sign", 5) {
 			c.agent.refuses = k.signer.PublicKey()
+		}
+	}
+	for _, a := range added {
+		if err := ring.Add(a); err != nil {
+			c.t.Fatal(err)
 		}
 	}
 	c.set(&c.client, "IdentityAgent", "", "", "", "", "none", "SSH_AUTH_SOCK", c.lab.path("case/agent"), c.lab.path("case/nowhere"))

@@ -62,7 +62,7 @@ func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 	if err != nil {
 		return HostKey{}, t.fail(PhaseHostKey, err, "")
 	}
-	algorithms := keys.algorithms(t.Legacy)
+	algorithms := keys.algorithms(t.Legacy, true)
 	for _, a := range ecdsaHostKeys() {
 		if !slices.Contains(algorithms, a) {
 			algorithms = append(algorithms, a)
