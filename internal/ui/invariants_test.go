@@ -187,6 +187,12 @@ func (g *generated) violations(s *shown) []string {
 		}
 		if u := o.reached[name]; u != nil {
 			for _, form := range everywhere {
+				if form == "summary" && o.told[name] == nil {
+					if strings.Contains(s.summary, inline(u.Message)) {
+						wrong("the summary repeats why %s cannot be reached", name)
+					}
+					continue // the plan beside it has the reason
+				}
 				lacks(form, name, name, inline(u.Message))
 			}
 			if o.told[name] == nil {

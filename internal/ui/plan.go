@@ -26,6 +26,7 @@ type hostPlan struct {
 	places  map[string]int     // where the step of an address is in steps
 	done    bool               // all steps are there
 	trouble string             // what is wrong with the host itself: "unreachable: connection refused"
+	hint    string             // what to do about it
 	leftOut bool               // it is planned, and apply changes nothing on it
 	skipped bool               // no play takes it
 }
@@ -55,12 +56,12 @@ func (p *Plan) Event(e engine.Event) {
 	case e.PlanStep != nil:
 		h.add(e.PlanStep)
 	case e.HostPlanned != nil:
-		h.done, h.trouble = true, ""
+		h.done, h.trouble, h.hint = true, "", ""
 		if d := time.Duration(e.HostPlanned.Duration); d > p.duration {
 			p.duration = d
 		}
 	case e.HostUnreachable != nil && !h.done:
-		h.trouble = "unreachable: " + Line(e.HostUnreachable.Message)
+		h.trouble, h.hint = "unreachable: "+Line(e.HostUnreachable.Message), Line(e.HostUnreachable.Hint)
 	case e.HostLocked != nil && !e.HostLocked.Waits && !h.done:
 		h.trouble = "locked by " + Line(e.HostLocked.Owner)
 	case e.HostEnd != nil:

@@ -160,6 +160,9 @@ func (p *Plan) footer(w io.Writer, s Style) {
 	troubled := p.troubled()
 	for _, name := range troubled {
 		fmt.Fprintln(w, s.paint(bad, s.cross())+" "+s.paint(strong, Line(name))+"  "+p.hosts[name].trouble)
+		if hint := p.hosts[name].hint; hint != "" {
+			fmt.Fprintln(w, s.wrap("    "+hint, 4))
+		}
 	}
 	if len(troubled) > 0 {
 		fmt.Fprintln(w)

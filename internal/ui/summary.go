@@ -25,13 +25,15 @@ type Summary struct {
 	start    engine.RunStart
 	ends     map[string]*engine.HostEnd
 	failures map[string][]summaryFailure // by host, in order
+	hints    map[string]string           // by host that cannot be reached
+	planned  map[string]bool             // hosts that the plan has told of, with the reason
 	checks   int
 	err      error
 }
 
 // NewSummary returns a Summary that writes to w.
 func NewSummary(w io.Writer, s Style) *Summary {
-	return &Summary{w: w, style: s, ends: map[string]*engine.HostEnd{}, failures: map[string][]summaryFailure{}}
+	return &Summary{w: w, style: s, ends: map[string]*engine.HostEnd{}, failures: map[string][]summaryFailure{}, hints: map[string]string{}, planned: map[string]bool{}}
 }
 
 // Err returns the first error of the writer.
@@ -60,6 +62,8 @@ func (s *Summary) Event(e engine.Event) {
 		s.checks++
 	case e.CheckEnd != nil:
 		s.add(e.Host, "check."+e.CheckEnd.Name, checkFailed(e.CheckEnd))
+	case e.HostUnreachable != nil:
+		s.hints[e.Host] = Line(e.HostUnreachable.Hint)
 	case e.HostEnd != nil:
 		s.ends[e.Host] = e.HostEnd
 	case e.RunEnd != nil && s.Quiet && e.RunEnd.Exit == 0:
@@ -187,14 +191,21 @@ func (s *Summary) slowest() string {
 	return s.style.paint(faint, "Slowest: "+strings.Join(names[:min(named, len(names))], ", "))
 }
 
-// CatchUp takes an event that was told before the Summary took part.
-func (s *Summary) CatchUp(e engine.Event) { s.Event(e) }
+// CatchUp takes an event that was told before the Summary took part: the plan beside it has why a host cannot be reached.
+func (s *Summary) CatchUp(e engine.Event) {
+	s.Event(e)
+	if e.HostEnd != nil && e.HostEnd.Status == engine.HostUnreached && !s.Quiet {
+		s.planned[e.Host] = true
+	}
+}
 
 // A verdictGroup is a set of hosts for which a run ended in the same way.
 type verdictGroup struct {
 	hosts   []string
 	end     *engine.HostEnd
 	reasons []string
+	hint    string
+	planned bool
 	longest time.Duration
 }
 
@@ -224,10 +235,11 @@ func (s *Summary) groups() []*verdictGroup {
 				continue
 			}
 			reasons := s.reasons(name)
-			key := tally(end.Counts) + "\n" + end.Message + "\n" + strings.Join(reasons, "\n")
+			hint, planned := s.hints[name], s.planned[name]
+			key := fmt.Sprint(tally(end.Counts), "\n", end.Message, "\n", strings.Join(reasons, "\n"), "\n", hint, planned)
 			g := byKey[key]
 			if g == nil {
-				g = &verdictGroup{end: end, reasons: reasons}
+				g = &verdictGroup{end: end, reasons: reasons, hint: hint, planned: planned}
 				byKey[key] = g
 				groups = append(groups, g)
 			}
@@ -260,8 +272,11 @@ func (s *Summary) groupLines(g *verdictGroup, names int) []string {
 	for _, reason := range g.reasons {
 		lines = append(lines, s.style.wrap("    "+reason, 4))
 	}
-	if g.end.Message != "" && (len(g.reasons) == 0 || !g.end.BySteps) {
+	if g.end.Message != "" && (len(g.reasons) == 0 || !g.end.BySteps) && !g.planned {
 		lines = append(lines, s.style.wrap("    "+inline(g.end.Message), 4))
+		if g.hint != "" && g.end.Status == engine.HostUnreached {
+			lines = append(lines, s.style.wrap("    "+g.hint, 4))
+		}
 	}
 	return lines
 }

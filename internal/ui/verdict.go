@@ -55,6 +55,9 @@ func (v *verdicts) all(e engine.Event) []string {
 		return v.one(plain, v.style.pick("·", "."), host, "connected", Line(c.User+"@"+c.Address), Line(c.OS))
 	case e.HostUnreachable != nil:
 		u := e.HostUnreachable
+		if !v.early { // what is shown of the run has the reason
+			return v.one(bad, v.style.cross(), host, "unreachable", strings.ReplaceAll(Line(u.Phase), "_", " "))
+		}
 		lines := v.one(bad, v.style.cross(), host, "unreachable", Line(u.Message))
 		if u.Hint != "" {
 			lines = append(lines, "    "+Line(u.Hint))
