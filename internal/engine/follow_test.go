@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -216,4 +218,44 @@ func TestStandardErrorThatComesLate(t *testing.T) {
 	if err != nil || answers[0].Stderr != "the reason\n" {
 		t.Errorf("%v %+v", err, answers)
 	}
+}
+
+// sshd closes a channel that is silent for its ChannelTimeout, so that a step that prints nothing must not make it so.
+func TestAFollowedProgramIsNeverSilentForLong(t *testing.T) {
+	for name, sh := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			session := openLocal(t, newLocalHost(t, sh...))
+			defer session.Close()
+			var b strings.Builder
+			session.library(&b)
+			b.WriteString(followText)
+			b.WriteString(`DIR=$RUN/run-x; mkdir -p "$STATE" "$DIR"; printf '%s 0\n' "$$" >"$DIR/pid"; : >"$STATE/journal.x"
+follow_alive() { :; }
+(sleep 4; printf 'done ok\n' >>"$STATE/journal.x"; : >"$DIR/done") &
+follow x "$DIR" 0 0 0 0
+mark 0 0
+`)
+			times := &readTimes{}
+			session.stdout = bufio.NewReader(io.TeeReader(session.stdout, times))
+			times.last = time.Now()
+			if err := session.followed(t.Context(), b.String(), &position{}, &ledger{}); err != nil {
+				t.Fatal(err)
+			}
+			if times.longest > 2500*time.Millisecond {
+				t.Errorf("nothing came for %s", times.longest)
+			}
+		})
+	}
+}
+
+// readTimes notes the longest time between two reads.
+type readTimes struct {
+	last    time.Time
+	longest time.Duration
+}
+
+func (r *readTimes) Write(p []byte) (int, error) {
+	r.longest, r.last = max(r.longest, time.Since(r.last)), time.Now()
+	return len(p), nil
 }

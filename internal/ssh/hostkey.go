@@ -20,8 +20,6 @@ type hostKeys struct {
 	names []string // under which the host is looked up, one after the other
 	host  string   // as a certificate names it: without port
 
-	address string // the host itself, whatever its HostKeyAlias and its port
-
 	command KnownHostsCommand
 	timeout time.Duration // of command
 	printed []*knownLine  // what command has printed about the host
@@ -45,7 +43,7 @@ type fileStamp struct {
 // a thousand hosts they have a thousand lines, and would be read a thousand times.
 func (d *Dialer) loadHostKeys(t Target) hostKeys {
 	names, host := t.knownNames()
-	return hostKeys{known: d.loadKnownHosts(t.KnownHostsFiles), names: names, host: host, address: lower(t.Address), command: t.KnownHostsCommand, timeout: t.ConnectTimeout}
+	return hostKeys{known: d.loadKnownHosts(t.KnownHostsFiles), names: names, host: host, command: t.KnownHostsCommand, timeout: t.ConnectTimeout}
 }
 
 func (d *Dialer) loadKnownHosts(files []string) *knownHosts {

@@ -34,9 +34,6 @@ func (h hostKeys) ask(ctx context.Context, reason string, key ssh.PublicKey) (ho
 		return h, nil
 	}
 	name := h.names[0]
-	if reason == askedForOrder {
-		name = h.address // ssh knows neither the port nor HostKeyAlias then (sshconnect2.c, order_hostkeyalgs)
-	}
 	tokens := h.command.Tokens
 	tokens.Check = map[byte]string{'I': reason, 'H': name, 'f': "NONE", 'K': "NONE", 't': "NONE"}
 	if key != nil {

@@ -212,7 +212,8 @@ func compareVerdicts(t *testing.T, binary string) {
 		}
 		asked := filepath.Join(dir, "asked")
 		command := ""
-		if rapid.IntRange(0, 3).Draw(t, "KnownHostsCommand") == 0 {
+		// The first time, older releases ask it about the address alone.
+		if rapid.IntRange(0, 3).Draw(t, "KnownHostsCommand") == 0 && (patterns || port == 22 && alias == "") {
 			printed := ""
 			for range rapid.IntRange(0, 3).Draw(t, "printed lines") {
 				printed += drawLine(t, about, port)

@@ -207,3 +207,14 @@ func TestOpenSSHRefusesAfterTooManyKeys(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestOpenSSHThatClosesSilentChannels(t *testing.T) {
+	c := sshtest.Dial(t, openSSH(t, "ChannelTimeout session*=2s"))
+	_, _, _, err := run(t, c, "sleep 5", "")
+	if err == nil || !strings.Contains(err.Error(), "ChannelTimeout") || !strings.Contains(err.Error(), "may still be running") {
+		t.Errorf("error %v", err)
+	}
+	if out, _, status, err := run(t, c, "for i in 1 2 3 4 5; do sleep 0.5; echo $i; done", ""); out != "1\n2\n3\n4\n5\n" || status != 0 || err != nil {
+		t.Errorf("a command that is not silent: %q, status %d, error %v", out, status, err)
+	}
+}

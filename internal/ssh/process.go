@@ -25,6 +25,7 @@ type Process struct {
 	client *Client
 	ch     ssh.Channel
 	closed sync.Once
+	began  time.Time
 
 	done   chan struct{} // closed once the host has closed the channel
 	mute   chan struct{} // closed once it should have done so, after Close
@@ -41,7 +42,7 @@ func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{client: c, ch: ch, done: make(chan struct{}), mute: make(chan struct{}), Stdout: ch, Stderr: ch.Stderr()}
+	p := &Process{client: c, ch: ch, began: time.Now(), done: make(chan struct{}), mute: make(chan struct{}), Stdout: ch, Stderr: ch.Stderr()}
 	p.Stdin = stdin{p}
 	if _, err := ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{command})); err != nil {
 		go ssh.DiscardRequests(requests)
@@ -96,6 +97,10 @@ func (p *Process) follow(requests <-chan *ssh.Request) {
 	}
 }
 
+// shortestTimeout is after how long a channel may have been closed for its silence (sshd_config(5), ChannelTimeout). sshd counts in
+// whole seconds.
+const shortestTimeout = 500 * time.Millisecond
+
 // Wait returns the exit status of the command once it has ended and the host has closed the channel: 128 plus the
 // signal's number where a signal ended it, as a shell has it. An error means that the status is not known: the link
 // broke (ErrLinkLost), or the host refused the command or ended it without telling. Wait reads nothing: output must be
@@ -116,7 +121,12 @@ func (p *Process) Wait() (status int, err error) {
 		return -1, p.client.lost(PhaseSession)
 	case <-grace.C:
 	}
-	return -1, p.client.target.fail(PhaseSession, errors.New("the host ended the command without an exit status"), "does it allow this user to run commands?")
+	// A channel that is closed for its silence is like a command that was refused, but for the time.
+	hint := "does it allow this user to run commands?"
+	if time.Since(p.began) > shortestTimeout+linkGrace {
+		hint = "does ChannelTimeout in its sshd_config close channels that are silent? The command may still be running there"
+	}
+	return -1, p.client.target.fail(PhaseSession, errors.New("the host closed the channel of the command without an exit status"), hint)
 }
 
 // Signal is the name, without SIG, of the signal that ended the command; empty if none did, or if that is not known. It is
