@@ -281,13 +281,8 @@ type hostSource struct {
 }
 
 func (s hostSource) Steps(facts *steps.Facts, results map[string]cty.Value) ([]steps.Instance, hcl.Diagnostics) {
-	instances, diags := s.pb.Steps(s.host, facts, results)
+	instances, diags := s.pb.Chosen(s.host, facts, results, s.options.tagged)
 	// Evaluating may have met more secrets, and what comes of them is shown next.
 	s.secrets.Add(s.pb.Secrets()...)
-	for i := range instances {
-		if !instances[i].Check && !s.options.tagged(&instances[i]) {
-			instances[i].Skip = true
-		}
-	}
 	return instances, diags
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"provision/internal/steps"
 )
 
 // options are the flags that the commands which touch hosts share.
@@ -106,9 +104,9 @@ func (o *options) check() error {
 }
 
 // tagged tells whether --tags and --skip-tags leave a step in.
-func (o *options) tagged(in *steps.Instance) bool {
+func (o *options) tagged(tags []string) bool {
 	has := func(list []string) bool {
-		return slices.ContainsFunc(list, func(tag string) bool { return slices.Contains(in.Tags, tag) })
+		return slices.ContainsFunc(list, func(tag string) bool { return slices.Contains(tags, tag) })
 	}
 	return (len(o.tags) == 0 || has(o.tags)) && !has(o.skipTags)
 }

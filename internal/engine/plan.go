@@ -105,6 +105,9 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 	case in.Skip:
 		p.Change.Reason = "its condition is false"
 		return p
+	case in.Unresolved != nil:
+		p.Err = in.Unresolved
+		return p
 	case len(in.Waits) > 0 || in.Step == nil:
 		p.Change.Action = steps.Unknown
 		p.After = in.Waits

@@ -199,7 +199,7 @@ func (w *watcher) ended(p *Planned, r record) {
 		switch {
 		case p.Proceed && !r.lost:
 			h.results[p.Addr] = w.passed(p, r, obs, e.Status, steps.Result{Stdout: stdout, Stderr: stderr, Exit: r.status})
-		case !p.Proceed && !w.failure:
+		case !p.Proceed && !p.Check && !w.failure:
 			w.failure = true
 			w.end.failed = placed(p)
 		}
@@ -280,7 +280,7 @@ func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
 		return
 	}
 	e.Status = StepNotConverged
-	if !p.Proceed {
+	if !p.Proceed && !p.Check {
 		w.stop()
 	}
 }

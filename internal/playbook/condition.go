@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 )
@@ -34,7 +35,8 @@ func (s *scope) when(e *expression, inst *each) condition {
 	case !b.IsKnown():
 		return condition{waits: res.waits}
 	case b.IsNull():
-		s.run.found.error(e.Range(), "Invalid condition", "when must be true or false; this is null.")
+		null := problem(e.Range(), "Invalid condition", "when must be true or false; this is null.")
+		s.run.found.add(withAbsent(hcl.Diagnostics{null}, res.absent)...)
 		return condition{failed: true}
 	}
 	return condition{skip: b.False()}
@@ -59,8 +61,10 @@ func (s *scope) moduleState() condition {
 		return condition{}
 	}
 	if s.state == nil {
-		c := s.parent.condition(s.call, s.each)
+		var c condition
+		s.stated = s.run.apart(func() { c = s.parent.condition(s.call, s.each) })
 		s.state = &c
 	}
+	s.run.found.add(s.stated...)
 	return *s.state
 }

@@ -3,6 +3,7 @@ package playbook
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ var update = flag.Bool("update", false, "rewrite the golden sections of testdata
 // A testCase is a directory of an archive: the files of a playbook, "options" and the golden "want".
 //
 // Lines of options: path NAME, var NAME=VALUE, var-file NAME, env NAME=VALUE, facts, hosts (dump
-// them), test (it is tested), result ADDRESS OBJECT, shipped NAME (a directory of the case that is shipped).
+// them), test (it is tested), result ADDRESS OBJECT, tags TAG (only steps with it), shipped NAME (a directory of the case that is shipped).
 type testCase struct {
 	name  string
 	files []txtar.File
@@ -120,6 +121,7 @@ func (c *testCase) run(t *testing.T) string {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	o := Options{Environ: []string{"HOME=" + t.TempDir()}, Vars: map[string]string{}}
 	path, dump := ".", false
+	var chosen func([]string) bool
 	var facts *steps.Facts
 	results := map[string]cty.Value{}
 	shipped := fstest.MapFS{}
@@ -141,6 +143,8 @@ func (c *testCase) run(t *testing.T) string {
 					facts = debian()
 				case "hosts":
 					dump = true
+				case "tags":
+					chosen = func(tags []string) bool { return slices.Contains(tags, rest) }
 				case "test":
 					o.Test = true
 				case "result":
@@ -179,7 +183,7 @@ func (c *testCase) run(t *testing.T) string {
 			dumpHost(&out, h)
 			continue
 		}
-		list, diags := pb.Steps(h, facts, results)
+		list, diags := pb.Chosen(h, facts, results, chosen)
 		if len(hosts) > 1 {
 			fmt.Fprintf(&out, "host %s\n", h.Name)
 		}
@@ -254,6 +258,11 @@ func dumpInstance(t *testing.T, out *strings.Builder, inst steps.Instance) {
 		fmt.Fprintf(out, " on_change=%v", inst.OnChange)
 	}
 	fmt.Fprintf(out, "\n    # %s:%d %s\n", inst.Source.File, inst.Source.Line, inst.Source.Text)
+	var wrong *StepError
+	if errors.As(inst.Unresolved, &wrong) {
+		message, hint := wrong.Hint()
+		fmt.Fprintf(out, "    error: %s\n    hint: %s\n", message, hint)
+	}
 	if inst.Step == nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
@@ -15,7 +16,8 @@ import (
 // instances is what for_each of a block gives for a host.
 type instances struct {
 	list   []each
-	failed bool
+	failed bool // list has one then, that stands for all
+	found  hcl.Diagnostics
 }
 
 func (in instances) open() bool { return len(in.list) == 1 && in.list[0].open }
@@ -37,11 +39,15 @@ func cutStep(group string) (kind string, ok bool) { return strings.CutPrefix(gro
 
 // forEach evaluates the for_each of a block.
 func (s *scope) forEach(it *item) instances {
-	if done, ok := s.sets[it]; ok {
-		return done
+	set, ok := s.sets[it]
+	if !ok {
+		found := s.run.apart(func() { set = s.evalForEach(it) })
+		if set.found = found; set.failed {
+			set.list = []each{{value: cty.DynamicVal, open: true}}
+		}
+		s.sets[it] = set
 	}
-	set := s.evalForEach(it)
-	s.sets[it] = set
+	s.run.found.add(set.found...)
 	return set
 }
 
@@ -120,11 +126,7 @@ func (s *scope) address(it *item, inst *each) string {
 // stepValue returns the outputs of a step for expressions: an object, or with for_each an
 // object of them by key.
 func (s *scope) stepValue(it *item, ref *reference) result {
-	whole, ok := s.steps[it]
-	if !ok {
-		whole = s.outputsOf(it, ref)
-		s.steps[it] = whole
-	}
+	whole := kept(s.run, s.steps, it, func() result { return s.outputsOf(it, ref) })
 	if ref.key == nil || whole.failed || it.meta.forEach == nil {
 		return whole
 	}
@@ -134,7 +136,7 @@ func (s *scope) stepValue(it *item, ref *reference) result {
 // oneInstance narrows what is waited for to the instance that a reference names.
 func (s *scope) oneInstance(it *item, ref *reference, whole result) result {
 	set := s.forEach(it)
-	if set.open() || set.failed {
+	if set.open() {
 		return whole
 	}
 	if !slices.Contains(set.keys(), *ref.key) {
@@ -166,13 +168,15 @@ func (s *scope) outputsOf(it *item, ref *reference) result {
 		return result{value: cty.DynamicVal, waits: set.list[0].waits}
 	}
 	object := map[string]cty.Value{}
-	var waits []string
+	var whole result
 	for i := range set.list {
 		one := s.instanceOutputs(it, &set.list[i])
 		object[set.list[i].key] = one.value
-		waits = append(waits, one.waits...)
+		whole.waits = append(whole.waits, one.waits...)
+		whole.absent = append(whole.absent, one.absent...)
 	}
-	return result{value: cty.ObjectVal(object), waits: unique(waits)}
+	whole.value, whole.waits = cty.ObjectVal(object), unique(whole.waits)
+	return whole
 }
 
 // instanceOutputs returns what one step is known to have given: its results, nulls if it is
@@ -180,7 +184,10 @@ func (s *scope) outputsOf(it *item, ref *reference) result {
 func (s *scope) instanceOutputs(it *item, inst *each) result {
 	addr := s.address(it, inst)
 	got, ok := s.run.results[addr]
-	if !ok && !s.condition(it, inst).skip {
+	var state condition
+	_ = s.run.apart(func() { state = s.condition(it, inst) }) // the step itself tells
+	leftOut := s.run.leftOut[addr]
+	if !ok && !leftOut && !state.skip {
 		return result{value: cty.UnknownVal(it.kind.outputType), waits: []string{addr}}
 	}
 	object := map[string]cty.Value{}
@@ -195,17 +202,24 @@ func (s *scope) instanceOutputs(it *item, inst *each) result {
 	if !object["changed"].IsMarked() && object["changed"].IsNull() {
 		object["changed"] = cty.False
 	}
-	return result{value: cty.ObjectVal(object)}
+	res := result{value: cty.ObjectVal(object)}
+	if leftOut || state.skip {
+		res.absent = []absence{{addr, leftOut}}
+	}
+	return res
 }
 
 // modules returns the scopes of a module block, one an instance.
 func (s *scope) modules(it *item) []*scope {
+	var set instances
+	if it.meta.forEach != nil {
+		set = s.forEach(it)
+	}
 	if done, ok := s.children[it]; ok {
 		return done
 	}
 	list := []*each{nil}
 	if it.meta.forEach != nil {
-		set := s.forEach(it)
 		list = list[:0]
 		for i := range set.list {
 			list = append(list, &set.list[i])
@@ -231,11 +245,7 @@ func (s *scope) moduleValue(it *item, ref *reference) result {
 		s.run.found.error(ref.rng, "A module of another play", fmt.Sprintf("%s belongs to the play %q, which does not run on the host %q.", it.addr, it.play.name, s.run.host.Name))
 		return failure
 	}
-	whole, ok := s.calls[it]
-	if !ok {
-		whole = s.callValue(it)
-		s.calls[it] = whole
-	}
+	whole := kept(s.run, s.calls, it, func() result { return s.callValue(it) })
 	if whole.failed {
 		return failure
 	}
@@ -248,7 +258,8 @@ func (s *scope) moduleValue(it *item, ref *reference) result {
 			continue
 		}
 		if name, ok := stepName(first(rest)); ok && it.module.outputs[name] != nil {
-			return result{value: whole.value, waits: child.output(name).waits}
+			one := child.output(name)
+			return result{value: whole.value, waits: one.waits, absent: one.absent}
 		}
 		return whole
 	}
@@ -299,15 +310,22 @@ func (s *scope) outputs() result {
 	return result{value: cty.ObjectVal(object), waits: unique(waits)}
 }
 
-// output is one output of a module instance, null where the module is skipped.
+// output is one output of a module instance: null where the module is skipped, and unknown where that is not known yet.
 func (s *scope) output(name string) result {
-	if done, ok := s.given[name]; ok {
-		return done
-	}
-	res := result{value: cty.NullVal(cty.DynamicPseudoType)}
-	if !s.moduleState().skip {
-		res = s.eval(s.mod.outputs[name].expr, nil)
-	}
-	s.given[name] = res
-	return res
+	return kept(s.run, s.given, name, func() result {
+		state := s.moduleState()
+		switch {
+		case state.skip:
+			return result{value: cty.NullVal(cty.DynamicPseudoType), absent: []absence{{strings.TrimSuffix(s.prefix, "."), false}}}
+		case state.failed:
+			return failure
+		}
+		res := s.eval(s.mod.outputs[name].expr, nil)
+		if !res.failed && len(state.waits) > 0 {
+			_, marks := res.value.UnmarkDeep()
+			res.value = cty.UnknownVal(res.value.Type()).WithMarks(marks)
+			res.waits = unique(append(slices.Clone(res.waits), state.waits...))
+		}
+		return res
+	})
 }

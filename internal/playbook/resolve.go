@@ -16,18 +16,28 @@ import (
 // by address, an object with the outputs of each step that ran and with "changed". What depends on
 // other things than these is in Instance.Waits: "fact", or the address of a step.
 //
-// Steps is pure: it may be called again whenever more is known, and for several hosts at once.
-// If there are errors, the steps are of no use.
+// Steps is pure: it may be called again whenever more is known, and for several hosts at once. What is wrong with a step
+// for this host is its Unresolved. If the playbook has errors for every host, there are no steps.
 func (pb *Playbook) Steps(host *inventory.Host, facts *steps.Facts, results map[string]cty.Value) ([]steps.Instance, hcl.Diagnostics) {
 	if pb.loading.diags.HasErrors() {
 		return nil, pb.loading.diags
 	}
-	return pb.resolve(host, facts, results, false)
+	return pb.resolve(&run{host: host, facts: facts.Value(), results: results}, false)
 }
 
-// resolve is Steps; thorough evaluates also what no step uses.
-func (pb *Playbook) resolve(host *inventory.Host, facts *steps.Facts, results map[string]cty.Value, thorough bool) ([]steps.Instance, hcl.Diagnostics) {
-	r := &run{pb: pb, host: host, object: host.Value(), facts: facts.Value(), results: results}
+// Chosen is Steps, but for those whose tags are not chosen: they are skipped, and their arguments are not evaluated. Checks
+// are always chosen.
+func (pb *Playbook) Chosen(host *inventory.Host, facts *steps.Facts, results map[string]cty.Value, chosen func(tags []string) bool) ([]steps.Instance, hcl.Diagnostics) {
+	if pb.loading.diags.HasErrors() {
+		return nil, pb.loading.diags
+	}
+	return pb.resolve(&run{host: host, facts: facts.Value(), results: results, chosen: chosen}, false)
+}
+
+// resolve is Steps; thorough evaluates also what no step uses, and returns what is wrong with steps too.
+func (pb *Playbook) resolve(r *run, thorough bool) ([]steps.Instance, hcl.Diagnostics) {
+	host := r.host
+	r.pb, r.object, r.leftOut = pb, host.Value(), map[string]bool{}
 	s := newScope(r, pb.root)
 	var list []steps.Instance
 	top := settings{become: host.Settings.Become != nil && *host.Settings.Become}
@@ -35,8 +45,9 @@ func (pb *Playbook) resolve(host *inventory.Host, facts *steps.Facts, results ma
 		if !p.selects(host) {
 			continue
 		}
-		around := s.inherit(top, &p.meta, s.when(p.meta.when, nil), nil)
-		around.play = p.name
+		var around settings
+		found := r.apart(func() { around = s.inherit(top, &p.meta, s.when(p.meta.when, nil), nil) })
+		around.play, around.found = p.name, found
 		for _, it := range pb.root.items {
 			if it.play == p {
 				list = s.expand(list, it, around)
@@ -50,6 +61,7 @@ func (pb *Playbook) resolve(host *inventory.Host, facts *steps.Facts, results ma
 	}
 	if thorough {
 		s.evalUnused()
+		r.found.add(r.every.diags...)
 	}
 	return list, r.found.sorted()
 }
@@ -62,6 +74,7 @@ type settings struct {
 	tags   []string
 	state  condition // of when
 	waits  []string  // a setting, or the instance itself, is not known yet
+	found  hcl.Diagnostics
 }
 
 // inherit puts the meta-arguments of a block over those around it.
@@ -126,13 +139,23 @@ func (s *scope) expand(list []steps.Instance, it *item, around settings) []steps
 		return list
 	}
 	if !it.isStep() {
-		for _, child := range s.modules(it) {
-			in := s.inherit(around, &it.meta, s.when(it.meta.when, child.each), child.each)
+		var children []*scope
+		found := s.run.apart(func() { children = s.modules(it) })
+		s.run.every.add(found...)
+		for _, child := range children {
+			var in settings
+			own := s.run.apart(func() {
+				s.run.found.add(around.found...)
+				s.run.found.add(found...)
+				in = s.inherit(around, &it.meta, s.when(it.meta.when, child.each), child.each)
+				if len(child.mod.varOrder) > 0 && !in.state.skip {
+					child.checkVariables()
+				}
+			})
+			in.found = own
+			s.run.every.add(own...)
 			for _, inner := range it.module.items {
 				list = child.expand(list, inner, in)
-			}
-			if len(child.mod.varOrder) > 0 && !in.state.skip {
-				child.checkVariables()
 			}
 		}
 		return list
@@ -140,21 +163,41 @@ func (s *scope) expand(list []steps.Instance, it *item, around settings) []steps
 	if it.meta.forEach == nil {
 		return append(list, s.instance(it, nil, around))
 	}
-	set := s.forEach(it)
+	var set instances
+	around.found = append(slices.Clone(around.found), s.run.apart(func() { set = s.forEach(it) })...)
 	for i := range set.list {
 		list = append(list, s.instance(it, &set.list[i], around))
+	}
+	if len(set.list) == 0 {
+		s.run.every.add(set.found...)
 	}
 	return list
 }
 
-// instance resolves one step.
+// instance resolves one step. What is wrong with it is its own error: the rest of the host may have its turn all the same.
 func (s *scope) instance(it *item, inst *each, around settings) steps.Instance {
+	var out steps.Instance
+	found := s.run.apart(func() {
+		s.run.found.add(around.found...)
+		out = s.resolved(it, inst, around)
+	})
+	s.run.every.add(found...)
+	if found.HasErrors() && !out.Skip {
+		out.Step, out.Waits, out.Unresolved = nil, nil, &StepError{Diagnostics: found}
+	}
+	return out
+}
+
+func (s *scope) resolved(it *item, inst *each, around settings) steps.Instance {
 	in := s.inherit(around, &it.meta, s.when(it.meta.when, inst), inst)
 	out := steps.Instance{
 		Addr: s.address(it, inst), Play: in.play, Kind: it.kind.Kind, Source: it.source,
 		Become: in.become, RunAs: in.runAs, Tags: in.tags, Skip: in.state.skip, Check: it.order == checkOrder,
 	}
 	out.OnChange = s.onChange(it)
+	if s.run.chosen != nil && !out.Check && !s.run.chosen(out.Tags) {
+		out.Skip, s.run.leftOut[out.Addr] = true, true
+	}
 	if out.Skip {
 		return out
 	}

@@ -17,6 +17,19 @@ type run struct {
 	facts   cty.Value
 	results map[string]cty.Value
 	found   collector
+	every   collector                // what was found in steps
+	chosen  func(tags []string) bool // of steps; nil: all
+	leftOut map[string]bool          // by address: steps that were not chosen
+}
+
+// apart evaluates something, and returns what was found wrong with it in place of telling it.
+func (r *run) apart(evaluate func()) hcl.Diagnostics {
+	outer := r.found
+	r.found = collector{}
+	evaluate()
+	found := r.found.diags
+	r.found = outer
+	return found
 }
 
 // A result is a value with the addresses (and "fact") that its unknown parts wait for.
@@ -24,6 +37,21 @@ type result struct {
 	value  cty.Value
 	waits  []string
 	failed bool // a diagnostic says why; the value is unknown
+	absent []absence
+	found  hcl.Diagnostics // of a result that is kept
+}
+
+// kept works out what is first asked for now, once. What is wrong with it is told to everyone who asks.
+func kept[K comparable](r *run, results map[K]result, key K, work func() result) result {
+	res, ok := results[key]
+	if !ok {
+		results[key] = failure // for a cycle, which linking has reported
+		found := r.apart(func() { res = work() })
+		res.found = found
+		results[key] = res
+	}
+	r.found.add(res.found...)
+	return res
 }
 
 var failure = result{value: cty.DynamicVal, failed: true}
@@ -45,7 +73,8 @@ type scope struct {
 	given    map[string]result // outputs
 	children map[*item][]*scope
 	sets     map[*item]instances
-	state    *condition // whether the module runs at all
+	state    *condition      // whether the module runs at all
+	stated   hcl.Diagnostics // what was found in state
 }
 
 // each is the instance of a block with for_each; nil where there is none.
@@ -80,16 +109,17 @@ func (s *scope) eval(e *expression, inst *each) result {
 		return failure
 	}
 	v, diags := e.Value(ctx)
+	absent := absentParts(e.refs, values)
 	if len(diags) > 0 {
 		if secrets := markedStrings(values); len(secrets) > 0 || e.secret {
 			diags = withoutSecrets(diags, secrets, e.secret)
 		}
-		s.run.found.add(diags...)
+		s.run.found.add(withAbsent(diags, absent)...)
 		if diags.HasErrors() {
 			return failure
 		}
 	}
-	res := result{value: v}
+	res := result{value: v, absent: absent}
 	if !v.IsWhollyKnown() {
 		for i, ref := range e.refs {
 			if !partKnown(values[i].value, ref.rest) {
@@ -215,13 +245,7 @@ func (m *module) pathValue() cty.Value {
 }
 
 func (s *scope) local(name string) result {
-	if res, ok := s.locals[name]; ok {
-		return res
-	}
-	s.locals[name] = failure // a cycle, which linking has reported
-	res := s.eval(s.mod.locals[name].expr, nil)
-	s.locals[name] = res
-	return res
+	return kept(s.run, s.locals, name, func() result { return s.eval(s.mod.locals[name].expr, nil) })
 }
 
 // variable returns the value of a variable: from outside for the playbook itself, from the
@@ -234,12 +258,7 @@ func (s *scope) variable(name string) result {
 		}
 		return result{value: v}
 	}
-	if res, ok := s.vars[name]; ok {
-		return res
-	}
-	res := s.input(s.mod.variables[name])
-	s.vars[name] = res
-	return res
+	return kept(s.run, s.vars, name, func() result { return s.input(s.mod.variables[name]) })
 }
 
 func (s *scope) input(v *variable) result {
@@ -267,5 +286,5 @@ func (s *scope) input(v *variable) result {
 			return failure
 		}
 	}
-	return result{value: val, waits: res.waits}
+	return result{value: val, waits: res.waits, absent: res.absent}
 }

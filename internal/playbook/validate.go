@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"provision/internal/inventory"
+	"provision/internal/steps"
 )
 
 // evalUnused evaluates the local values and outputs of a module and of those inside it, so that
@@ -52,7 +53,7 @@ func (pb *Playbook) Validate() hcl.Diagnostics {
 	for range min(runtime.GOMAXPROCS(0), len(hosts)) {
 		wg.Go(func() {
 			for i := range next {
-				_, found[i] = pb.resolve(hosts[i], nil, nil, true)
+				_, found[i] = pb.resolve(&run{host: hosts[i], facts: (*steps.Facts)(nil).Value()}, true)
 			}
 		})
 	}

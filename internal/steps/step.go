@@ -294,12 +294,16 @@ type Result struct {
 
 // An Instance is one step as it stands in a playbook, evaluated for one host.
 type Instance struct {
-	Addr   string // step.file.motd, step.file.conf["a"], module.python.step.package.deps
-	Play   string // "" for the play that top-level steps form
-	Kind   *Kind
-	Step   Step     // nil while an argument is unknown
-	Waits  []string // what unknown arguments or conditions wait for: "fact", "step.user.app"
-	Skip   bool     // its when is false
+	Addr  string // step.file.motd, step.file.conf["a"], module.python.step.package.deps
+	Play  string // "" for the play that top-level steps form
+	Kind  *Kind
+	Step  Step     // nil while an argument is unknown
+	Waits []string // what unknown arguments or conditions wait for: "fact", "step.user.app"
+	Skip  bool     // its when is false, or it was left out
+
+	// Unresolved is why there can be no Step on this host, once that is known.
+	Unresolved error
+
 	Source Source
 
 	Become  bool
