@@ -99,7 +99,12 @@ func (w *programWriter) entry(e *entry) {
 		fmt.Fprintf(w, "if ! owed %s; then end skipped 0 ''; return; fi\n", e.gate)
 	}
 	w.look(e)
-	w.WriteString("CHANGED=0\n")
+	fmt.Fprintf(w, "CHANGED=0 LEFT=%d PAUSE=1\n", e.retries)
+	unsettled := e.unsettled()
+	retried := e.retries > 0 && len(unsettled) > 0
+	if retried {
+		w.WriteString("while :; do\n")
+	}
 	if e.probe == "" {
 		w.caseBody(e, 0, calls[0])
 	} else {
@@ -115,8 +120,11 @@ func (w *programWriter) entry(e *entry) {
 	if e.probe != "" {
 		fmt.Fprintf(w, "if [ \"$CHANGED\" != 0 ]; then\n")
 		w.look(e)
-		w.converge(e)
+		w.converge(e, unsettled)
 		w.WriteString("fi\n")
+	}
+	if retried {
+		w.WriteString("break\ndone\n")
 	}
 	if e.gate != "" {
 		fmt.Fprintf(w, "paid %s\n", e.gate)
@@ -140,19 +148,31 @@ func (w *programWriter) look(e *entry) {
 // converge ends the step if its operations left it in a state that is known to ask for more: the one that they were planned for, or
 // another that the program has a case for. No later step may build on it. Whether a state that was never thought of is the wanted
 // one, the client finds out when it reads the journal.
-func (w *programWriter) converge(e *entry) {
-	var unsettled []string
-	for i := range e.cases {
-		if c := &e.cases[i]; len(c.change.Needs) > 0 || unsettles(&c.change) {
-			unsettled = append(unsettled, quotePattern(c.state))
-		}
-	}
+func (w *programWriter) converge(e *entry, unsettled []string) {
 	if len(unsettled) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "case $STATEMENT in %s) end unsettled 0 \"$STATEMENT\"; ", strings.Join(unsettled, "|"))
+	fmt.Fprintf(w, "case $STATEMENT in %s)\n", strings.Join(unsettled, "|"))
+	if e.retries > 0 {
+		w.WriteString("if again 'ran, and its state is not as wanted'; then continue; fi\n")
+	}
+	w.WriteString("end unsettled 0 \"$STATEMENT\"; ")
 	w.giveUp(e)
 	w.WriteString(";; esac\n")
+}
+
+// unsettled are the states in which the step is known to ask for more, as patterns of sh.
+func (e *entry) unsettled() []string {
+	if e.probe == "" {
+		return nil
+	}
+	var list []string
+	for i := range e.cases {
+		if c := &e.cases[i]; len(c.change.Needs) > 0 || unsettles(&c.change) {
+			list = append(list, quotePattern(c.state))
+		}
+	}
+	return list
 }
 
 // unsettles tells of the change of a state that was observed after the operations of a step whether the step has not converged. What
@@ -221,8 +241,8 @@ func (w *programWriter) operate(e *entry, function string, raises []string) {
 	if len(raises) > 0 || e.begun != "" {
 		w.WriteString("keep\n")
 	}
-	fmt.Fprintf(w, "operate %d %d %s\n", e.timeout, e.retries, function)
-	fmt.Fprintf(w, "if [ -f \"$DIR/timeout.%d\" ]; then end timeout \"$STATUS\" ''; ", e.number)
+	fmt.Fprintf(w, "operate %d %s\n", e.timeout, function)
+	w.WriteString("if [ -n \"$TIMEOUT\" ]; then end timeout \"$STATUS\" ''; ")
 	w.giveUp(e)
 	w.WriteString("fi\nif [ \"$STATUS\" -ne 0 ]; then end failed \"$STATUS\" ''; ")
 	w.giveUp(e)

@@ -112,9 +112,10 @@ watch() {
 		[ "$watch_end" != 0 ] || continue
 		clock
 		if [ "${NOW%.*}" -ge "$watch_end" ]; then
-			true >"$DIR/timeout.$watch_number"
+			# Each try has files of its own: this one may have ended meanwhile.
+			true >"$DIR/timeout.$watch_number.$watch_pid"
 			end_tree "$watch_pid" 30
-			true >"$DIR/ended.$watch_number"
+			true >"$DIR/ended.$watch_number.$watch_pid"
 		fi
 	done
 }
@@ -228,16 +229,24 @@ owed() { [ -f "$STATE/pending/$1" ]; }
 
 paid() { [ ! -f "$STATE/pending/$1" ] || rm -f "$STATE/pending/$1"; }
 
-# operate LIMIT RETRIES FUNCTION: run the operations of a step in the background, so that they can be
-# stopped, with a limit in seconds (0: none). Sets STATUS.
+# again WHY: after a failure, waits for the next try of the step. Fails if there is none: LEFT are left, after PAUSE seconds.
+again() {
+	[ "$LEFT" -gt 0 ] && [ ! -f "$DIR/stop" ] || return 1
+	LEFT=$((LEFT - 1))
+	printf '%s; trying again in %s s\n' "$1" "$PAUSE" >>"$DIR/out.$NUMBER.2"
+	sleep "$PAUSE"
+	PAUSE=$((PAUSE * 2))
+}
+
+# operate LIMIT FUNCTION: run the operations of a step in the background, so that they can be
+# stopped, with a limit in seconds for each try (0: none). Sets STATUS, and TIMEOUT if the last try took too long.
 operate() {
-	operate_left=$2
-	operate_pause=1
 	while :; do
+		TIMEOUT=
 		operate_end=0
 		if [ "$1" -gt 0 ]; then clock; operate_end=$((${NOW%.*} + $1)); fi
 		OPERATING=1
-		("$3") >>"$DIR/out.$NUMBER.1" 2>>"$DIR/out.$NUMBER.2" </dev/null &
+		("$2") >>"$DIR/out.$NUMBER.1" 2>>"$DIR/out.$NUMBER.2" </dev/null &
 		operate_job=$!
 		printf '%s %s %s\n' "$operate_job" "$NUMBER" "$operate_end" 2>/dev/null >"$DIR/job" || { end_tree "$operate_job" 10; fault "$DIR"; }
 		wait "$operate_job"
@@ -246,15 +255,18 @@ operate() {
 		true >"$DIR/job" # starts no process, as rm would
 		# The first process ends at once; what it started may take longer, or has to be killed.
 		operate_wait=0
-		while [ -f "$DIR/timeout.$NUMBER" ] && [ ! -f "$DIR/ended.$NUMBER" ] && [ "$operate_wait" -lt 100 ]; do
+		while [ -f "$DIR/timeout.$NUMBER.$operate_job" ] && [ ! -f "$DIR/ended.$NUMBER.$operate_job" ] && [ "$operate_wait" -lt 100 ]; do
 			sleep 0.1 2>/dev/null || sleep 1
 			operate_wait=$((operate_wait + 1))
 		done
-		[ "$STATUS" -ne 0 ] && [ "$operate_left" -gt 0 ] && [ ! -f "$DIR/timeout.$NUMBER" ] && [ ! -f "$DIR/stop" ] || return 0
-		operate_left=$((operate_left - 1))
-		printf 'failed with status %s; trying again in %s s\n' "$STATUS" "$operate_pause" >>"$DIR/out.$NUMBER.2"
-		sleep "$operate_pause"
-		operate_pause=$((operate_pause * 2))
+		if [ -f "$DIR/timeout.$NUMBER.$operate_job" ]; then
+			TIMEOUT=1
+			again "did not end within its timeout of $1 s" || return 0
+		elif [ "$STATUS" -ne 0 ]; then
+			again "failed with status $STATUS" || return 0
+		else
+			return 0
+		fi
 	done
 }
 
