@@ -61,7 +61,7 @@ func playbookOf(plan *engine.SavedPlan) (string, error) {
 		}
 		return path, nil
 	}
-	return "", fmt.Errorf("the playbook of the plan is not there: %s; applying needs it, since the plan holds no contents and no secrets", plan.Playbook)
+	return "", fmt.Errorf("the playbook of the plan is not there: %s; applying needs it, since what runs is computed from it again", plan.Playbook)
 }
 
 // applySaved applies a saved plan, if it still holds on all its hosts.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -107,4 +109,40 @@ func tagsOf(pb *playbook.Playbook, hosts []*inventory.Host) []string {
 	}
 	slices.Sort(tags)
 	return slices.Compact(tags)
+}
+
+// keysOfAddress are the keys of for_each in the address of a step.
+var keysOfAddress = regexp.MustCompile(`\["(?:[^"\\]|\\.)*"\]`)
+
+// checkRerun finds addresses that no step has. Keys that come of facts are not known yet, and may be any.
+func (o *options) checkRerun(pb *playbook.Playbook, hosts []*inventory.Host) error {
+	if len(o.rerun) == 0 {
+		return nil
+	}
+	if len(hosts) == 0 || o.sandbox {
+		hosts = []*inventory.Host{pb.Inventory().Sandbox("sandbox")}
+	}
+	left := slices.Clone(o.rerun)
+	known := map[string]bool{}
+	for _, h := range hosts {
+		instances, _ := pb.Steps(h, nil, nil)
+		for i := range instances {
+			in := &instances[i]
+			if in.Check {
+				continue
+			}
+			known[in.Addr] = true
+			left = slices.DeleteFunc(left, func(addr string) bool {
+				return addr == in.Addr || len(in.Waits) > 0 && keysOfAddress.ReplaceAllString(addr, "") == keysOfAddress.ReplaceAllString(in.Addr, "")
+			})
+		}
+		if len(left) == 0 {
+			return nil
+		}
+	}
+	hint := suggest.DidYouMean(left[0], slices.Sorted(maps.Keys(known)))
+	if hint == "" {
+		hint = " provision plan --detail lists the addresses of all."
+	}
+	return fmt.Errorf("--rerun %s: there is no such step.%s", left[0], hint)
 }

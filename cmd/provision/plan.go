@@ -61,6 +61,7 @@ func (c *cli) planCommand() *cobra.Command {
 	}
 	o.plays(cmd.Flags())
 	o.reports.flags(cmd.Flags())
+	o.again(cmd.Flags())
 	cmd.Flags().BoolVar(&detailedExit, "detailed-exitcode", false, "exit with 2 if there are changes")
 	cmd.Flags().StringVar(&out, "out", "", "save the plan in `FILE`, for provision apply FILE and provision show FILE")
 	cmd.Flags().BoolVar(&detail, "detail", false, "list the steps that need nothing too, and whole diffs")

@@ -48,6 +48,9 @@ func (c *cli) prepare(ctx context.Context, command, path string, o *options) (*r
 	if err := o.checkTags(pb, pb.Inventory().Hosts()); err != nil {
 		return nil, err
 	}
+	if err := o.checkRerun(pb, pb.Inventory().Hosts()); err != nil {
+		return nil, err
+	}
 	if command == engine.CommandApply {
 		if err := c.canAsk(o); err != nil {
 			return nil, err

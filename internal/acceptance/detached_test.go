@@ -179,8 +179,8 @@ step "command" "bare" {
 	cutPower(t, h)
 	p.wait()
 	h.Run(t, "touch /root/go-bare")
-	if o := b.apply(); o.exit != 1 || !strings.Contains(o.message(), "--rerun step.command.bare") {
-		t.Errorf("a bare command that was cut off: exit %d, %q; want 1 and a word about --rerun\n%s", o.exit, o.message(), o.dump())
+	if o := b.apply(); o.exit != 1 || !strings.Contains(o.dump(), "--rerun step.command.bare") {
+		t.Errorf("a bare command that was cut off: exit %d, want 1 and a word about --rerun\n%s", o.exit, o.dump())
 	}
 	h.Run(t, "! test -e /root/bare")
 	b.applied("--rerun", "step.command.bare")

@@ -375,9 +375,27 @@ func TestCommandCutOffIsNotRepeatedBlindly(t *testing.T) {
 	if exit := run.Close(); exit == 0 {
 		t.Fatalf("exit %d\n%s", exit, rec.dump())
 	}
-	exit, rec := applied(t, host, list)
-	if exit != 1 || !strings.Contains(rec.dump(), "--rerun step.command.pay") || host.read("paid") != "x\n" {
-		t.Errorf("exit %d, paid %q\n%s", exit, host.read("paid"), rec.dump())
+	for _, command := range []string{CommandPlan, CommandApply} {
+		rec = &recorder{}
+		run = newRun(host, rec, list)
+		run.Command = command
+		failed := run.Plan(t.Context()).Failed
+		told := ""
+		for _, e := range rec.events {
+			if e.PlanStep != nil && e.PlanStep.Error != nil {
+				told += e.PlanStep.Addr + ": " + e.PlanStep.Error.Message + ": " + e.PlanStep.Error.Hint
+			}
+		}
+		if exit := run.Close(); exit != 1 || !failed || !strings.Contains(told, "step.command.pay: an earlier run began it") ||
+			!strings.Contains(told, "--rerun step.command.pay") || host.read("paid") != "x\n" {
+			t.Errorf("%s: exit %d, paid %q\n%s", command, exit, host.read("paid"), rec.dump())
+		}
+	}
+	rec = &recorder{}
+	run = newRun(host, rec, list)
+	run.Command, run.Rerun = CommandPlan, map[string]bool{"step.command.pay": true}
+	if s := run.Plan(t.Context()); s.Failed || !s.Changes || run.Close() != 0 {
+		t.Errorf("with --rerun: %+v\n%s", s, rec.dump())
 	}
 }
 

@@ -86,6 +86,9 @@ func TestExecBecomes(t *testing.T) {
 			if exit != c.exit || !strings.Contains(got, c.want) {
 				t.Errorf("exit %d, %q\n%s", exit, got, rec.dump())
 			}
+			if c.exit != 0 && strings.Contains(rec.dump(), "unreachable") {
+				t.Errorf("the host was reached:\n%s", rec.dump())
+			}
 			if in := string(c.command.Input); rec.printed(StreamStderr) != in && exit == 0 {
 				t.Errorf("the command read %q, want %q", rec.printed(StreamStderr), in)
 			}

@@ -205,6 +205,7 @@ func (h *hostRun) settle(ctx context.Context, from int) error {
 			}
 			planned = planHost(h.facts, rest, h.observations, h.state, h.borrowed, h.real)
 		}
+		h.cutOff(planned)
 		h.planned = append(h.planned[:min(from, len(h.planned))], planned...)
 		if !h.learn(from) {
 			return nil

@@ -17,6 +17,9 @@ func TestEveryFailureIsRetried(t *testing.T) {
 			"converges": `true`,
 		} {
 			for tries, want := range map[int]string{2: "step.command.x changed", 5: ""} {
+				if want == "" && name != "dash" {
+					continue // one shell is enough to see that the tries end
+				}
 				host := newLocalHost(t, shell...)
 				// It succeeds in the third try.
 				in := step(t, "command", "x", map[string]cty.Value{

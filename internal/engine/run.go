@@ -12,11 +12,12 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"provision/internal/redact"
+	"provision/internal/shell"
+	"provision/internal/steps"
 )
 
 // A Run plans or applies a playbook on a number of hosts. Set the fields, then call Plan, Apply and Close,
@@ -151,31 +152,37 @@ func (r *Run) skip() {
 func (h *hostRun) concludePlan(ctx context.Context) {
 	h.tellPlan(0)
 	h.tellPlanned()
-	err := h.mistakes()
-	if err == nil && h.run.Command != CommandPlan {
-		err = h.unfinished()
-	}
-	if err != nil {
+	if err := h.mistakes(); err != nil {
 		h.fail(ctx, err)
 		return
 	}
 	h.rest()
 }
 
-// unfinished refuses to go over a step that an earlier run began, that nobody knows the end of, and that must not
-// simply run again.
-func (h *hostRun) unfinished() error {
-	for i := range h.planned {
-		p := &h.planned[i]
-		if !h.state.Begun[oneLine(p.Addr)] || !p.Pending() || p.Step == nil || h.run.Rerun[p.Addr] {
+// A cutOffError is why a step that an earlier run began, and that nobody knows the end of, must not simply run again.
+type cutOffError struct{ addr string }
+
+func (e *cutOffError) Error() string {
+	message, hint := e.Hint()
+	return message + "; " + hint
+}
+
+func (e *cutOffError) Hint() (message, hint string) {
+	return "an earlier run began it and was cut off: nobody knows whether it ran, and it may not be safe to run twice",
+		"look at the host, then run again with --rerun " + shell.Quote(e.addr) + ", or give the step a condition such as creates or unless"
+}
+
+// cutOff finds such steps.
+func (h *hostRun) cutOff(planned []Planned) {
+	for i := range planned {
+		p := &planned[i]
+		if !h.state.Begun[oneLine(p.Addr)] || !p.Pending() || p.Step == nil || len(p.Waits) > 0 || h.run.Rerun[p.Addr] {
 			continue
 		}
-		if r, ok := p.Step.(interface{ Repeatable() bool }); ok && !r.Repeatable() {
-			return fmt.Errorf("an earlier run began %s and was cut off: nobody knows whether it ran, and it may not be safe to run twice; "+
-				"look at the host, then run again with --rerun %s, or give the step a condition such as creates or unless", p.Addr, p.Addr)
+		if r, ok := p.Step.(steps.Repeater); ok && !r.Repeatable() {
+			p.Err = &cutOffError{p.Addr}
 		}
 	}
-	return nil
 }
 
 // alive returns the hosts that have not ended.
@@ -276,7 +283,6 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 		said := *refused
 		said.Cause = h.run.Secrets.Text(said.Cause)
 		err, refused = &said, &said
-		h.emit(Event{Type: EventHostUnreachable, HostUnreachable: &HostUnreachable{Phase: "become", Message: refused.Method + ": " + refused.Cause, Hint: refused.Hint}})
 		h.end(HostFailed, err.Error())
 	case errors.Is(err, ErrUnreachable):
 		unreachable := &HostUnreachable{Phase: "connect", Message: err.Error()}

@@ -117,7 +117,11 @@ type Inventory struct {
 	hosts  []*Host
 	byName map[string]*Host
 	groups []string
+	shared Vars // of groups, for a host that belongs to every one
 }
+
+// Share sets the variables of groups, for a host that belongs to every one of them.
+func (inv *Inventory) Share(vars Vars) { inv.shared = vars }
 
 // New builds an inventory. The groups are those of the hosts and the given ones, which may have
 // no hosts. An error names a host that is there twice.
@@ -156,7 +160,7 @@ func (inv *Inventory) In(group string) []*Host {
 }
 
 // Sandbox returns a throw-away host that takes part in every play: it belongs to every group
-// and has the variables of all hosts, where the first host that sets one decides.
+// and has the variables of all hosts, where the first host that sets one decides, and those of groups that no host is in.
 func (inv *Inventory) Sandbox(name string) *Host {
 	vars := map[string]cty.Value{}
 	for _, h := range inv.hosts {
@@ -167,6 +171,11 @@ func (inv *Inventory) Sandbox(name string) *Host {
 			if _, set := vars[k]; !set {
 				vars[k] = v
 			}
+		}
+	}
+	for k, v := range inv.shared {
+		if _, set := vars[k]; !set {
+			vars[k] = v.Value
 		}
 	}
 	return &Host{Name: name, Groups: inv.Groups(), Vars: cty.ObjectVal(vars), Everywhere: true}

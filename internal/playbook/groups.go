@@ -34,6 +34,8 @@ func (h *hostReader) join() {
 		host.Groups = inventory.WithParents(host.Groups, parents)
 		h.finish(host, h.merged(host, depths))
 	}
+	every := slices.DeleteFunc(keys(h.groups), func(name string) bool { return name == "all" })
+	h.shared = h.merged(&inventory.Host{Groups: every}, depths)
 	delete(h.groups, "all")
 }
 

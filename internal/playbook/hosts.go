@@ -22,6 +22,7 @@ type hostReader struct {
 	inline map[string]hcl.Range // groups that hosts name, and where
 
 	own     map[string]inventory.Vars // each host's own variables, by its name
+	shared  inventory.Vars            // those of all groups
 	written []*inventory.Host         // those of host blocks
 	ansible bool                      // variables may say how to connect, as those of Ansible do
 }
@@ -69,6 +70,7 @@ func (pb *Playbook) loadHosts() {
 	if err != nil {
 		panic("playbook: " + err.Error())
 	}
+	inv.Share(h.shared)
 	pb.inv = inv
 }
 

@@ -23,6 +23,7 @@ func (h *hostReader) attribute(a *hcl.Attribute, ty cty.Type) (cty.Value, bool) 
 	h.pb.linkStatic(h.s, e, "where hosts are described")
 	res := h.s.eval(e, nil)
 	if res.failed {
+		h.pb.vague = true
 		return cty.NilVal, false
 	}
 	v, err := convert.Convert(res.value, ty)

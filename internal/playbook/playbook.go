@@ -43,6 +43,7 @@ type Playbook struct {
 	inv       *inventory.Inventory
 	vars      map[string]cty.Value // of the root module; cty.NilVal for one in error
 	given     map[string]given     // values of the root module's variables that come from outside of its files
+	vague     bool                 // something in the description of hosts is in error: what they have is not known
 	kinds     map[string]*kindInfo
 	environ   map[string]string
 	shipped   fs.FS

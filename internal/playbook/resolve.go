@@ -38,6 +38,9 @@ func (pb *Playbook) Chosen(host *inventory.Host, facts *steps.Facts, results map
 func (pb *Playbook) resolve(r *run, thorough bool) ([]steps.Instance, hcl.Diagnostics) {
 	host := r.host
 	r.pb, r.object, r.leftOut = pb, host.Value(), map[string]bool{}
+	if pb.vague {
+		r.object = cty.DynamicVal
+	}
 	s := newScope(r, pb.root)
 	var list []steps.Instance
 	top := settings{become: host.Settings.Become != nil && *host.Settings.Become}

@@ -21,7 +21,7 @@ func (e *StepError) Error() string {
 		}
 		text := d.Summary + ": " + strings.TrimSuffix(strings.Join(strings.Fields(d.Detail), " "), ".")
 		if d.Subject != nil {
-			text += fmt.Sprintf(" (%s:%d)", d.Subject.Filename, d.Subject.Start.Line)
+			text = fmt.Sprintf("%s:%d: %s", d.Subject.Filename, d.Subject.Start.Line, text)
 		}
 		all = append(all, text)
 	}

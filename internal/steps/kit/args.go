@@ -81,6 +81,7 @@ func SecretsArg(name string, to *[]steps.Variable, doc string, check func(key, v
 		plain, marks := v.Unmark()
 		_, all := marks[steps.Sensitive]
 		var list []steps.Variable
+		var wrong []string
 		for it := plain.ElementIterator(); it.Next(); {
 			key, value := it.Element()
 			key, keyMarks := key.Unmark()
@@ -92,13 +93,17 @@ func SecretsArg(name string, to *[]steps.Variable, doc string, check func(key, v
 				continue
 			}
 			if err := check(key.AsString(), bare.AsString()); err != nil {
-				return err
+				wrong = append(wrong, err.Error())
+				continue
 			}
 			text := steps.TextOf(value)
 			if all {
 				text = steps.Secret(text.Reveal())
 			}
 			list = append(list, steps.Variable{Name: key.AsString(), Value: text})
+		}
+		if len(wrong) > 0 {
+			return errors.New(strings.Join(wrong, "; "))
 		}
 		sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
 		*to = list
