@@ -228,7 +228,12 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 			s.idle = append(s.idle, s.next)
 			continue
 		}
-		s.entries = append(s.entries, h.entry(s.next, owed[p.Addr]))
+		e := h.entry(s.next, owed[p.Addr])
+		if h.run.Approved != nil && p.Change.Action == steps.NoOp {
+			// The saved plan shows that it does nothing. Should its turn find it otherwise, that is compared with the plan first.
+			e.cases = slices.DeleteFunc(e.cases, func(c stateCase) bool { return c.change.Action != steps.NoOp })
+		}
+		s.entries = append(s.entries, e)
 		if n := len(s.entries[len(s.entries)-1].cases); n > 0 && reboots(s.entries[len(s.entries)-1].cases[0].change.Ops) {
 			s.next++
 			return s
@@ -248,7 +253,7 @@ func (h *hostRun) takesPart(p *Planned) bool {
 // mayWake tells whether a step that has nothing to do now may have something to do once earlier steps have run, such as a
 // service whose unit file one of them replaces, or one that watches such a step. The program looks at it again.
 func (p *Planned) mayWake() bool {
-	return p.Change.Action == steps.NoOp && !p.Skip && !p.Check && p.Step != nil && p.Err == nil && (len(p.Change.Predict) > 0 || p.alert)
+	return p.Change.Action == steps.NoOp && !p.Skip && !p.Check && p.Step != nil && p.Err == nil && (len(p.Change.Predict) > 0 || p.alert || len(p.After) > 0)
 }
 
 // passOver tells of the steps of a segment that had nothing to do, as far as the program came.

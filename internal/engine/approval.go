@@ -142,5 +142,5 @@ func graver(was, is *PlanStep) bool {
 	more := func(list, than []string) bool {
 		return slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(than, s) })
 	}
-	return is.Action == steps.Delete && was.Action != steps.Delete || more(is.Dangers, was.Dangers) || more(is.Events, was.Events)
+	return is.Action == steps.Delete && was.Action != steps.Delete || is.Action == steps.Execute && was.Action == steps.NoOp && len(is.Events) == 0 || more(is.Dangers, was.Dangers) || more(is.Events, was.Events)
 }

@@ -162,7 +162,7 @@ type PlanStep struct {
 	Reason  string       `json:"reason,omitempty"`
 	Skipped bool         `json:"skipped,omitempty"` // its when is false; the action is no-op
 	Diff    []steps.Attr `json:"diff,omitempty"`    // in the order of the kind's own choice
-	After   []string     `json:"after,omitempty"`   // what an unknown waits for: step addresses, "fact"
+	After   []string     `json:"after,omitempty"`   // what an unknown waits for: step addresses, "fact"; of a no-op, the step after which it is looked at again
 	Dangers []string     `json:"dangers,omitempty"` // what a person must not miss
 	Events  []string     `json:"events,omitempty"`  // what else happens to it: restart, reload
 	Error   *Failure     `json:"error,omitempty"`   // why it cannot be planned; the action is unknown then, and there is no diff

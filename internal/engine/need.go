@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -145,17 +146,76 @@ func (h *hostPlanner) blind(p *Planned) {
 	p.Err = fmt.Errorf("could not tell its state: %s", why)
 }
 
+// looks lists what the probe of a step looks at, and what the step is about.
+func (h *hostPlanner) looks(p *Planned) []steps.Thing {
+	own := p.supply()
+	list := slices.Clone(own.Things)
+	if b, ok := p.Step.(steps.Bringer); ok { // of what it is to remove, it says so only when it does
+		removal := b.Brings(steps.Change{Action: steps.Delete})
+		own.Gone = append(slices.Clone(own.Gone), removal.Gone...)
+		list = append(list, removal.Lost...)
+	}
+	for _, path := range slices.Concat(own.Trees, own.Gone) {
+		list = append(list, steps.Thing{Kind: steps.DirectoryThing, Name: path})
+	}
+	if a, ok := p.Step.(steps.Asker); ok {
+		list = append(list, a.Asks(h.facts)...)
+	}
+	return list
+}
+
+// changing lists the earlier steps that will or may change the host, the latest first.
+func (h *hostPlanner) changing() iter.Seq[*Planned] {
+	return func(yield func(*Planned) bool) {
+		for _, before := range slices.Backward(h.order) {
+			if before.Pending() && before.Err == nil && !before.Change.Quiet() && !yield(before) {
+				return
+			}
+		}
+	}
+}
+
+// altered returns the latest earlier step that surely changes what a step is about, so that its state of now says nothing; "" if none does.
+func (h *hostPlanner) altered(p *Planned) string {
+	var looks []steps.Thing
+	for before := range h.changing() {
+		if looks == nil {
+			if looks = h.looks(p); len(looks) == 0 {
+				return ""
+			}
+		}
+		supply := before.supply()
+		if slices.ContainsFunc(looks, func(t steps.Thing) bool { return supply.Alters(t, h.path) }) {
+			return before.Addr
+		}
+	}
+	return ""
+}
+
+// touchLimit is how many earlier steps are compared with a later one. With more, few are left that none of them could touch.
+const touchLimit = 64
+
+// disturbed returns an earlier step that may change the state of a step which is as wanted now; "" if none can.
+func (h *hostPlanner) disturbed(p *Planned) string {
+	var looks []steps.Thing
+	n := 0
+	for before := range h.changing() {
+		if n++; n == 1 {
+			looks = h.looks(p)
+		}
+		supply := before.supply()
+		if n > touchLimit || len(looks) == 0 || supply.Anything() || supply.Silent() || slices.ContainsFunc(looks, func(t steps.Thing) bool {
+			return t.Kind == steps.OpaqueThing || supply.Touches(t, h.path)
+		}) {
+			return before.Addr
+		}
+	}
+	return ""
+}
+
 // turns returns the latest earlier step that may change what the probe of a step looks at.
 func (h *hostPlanner) turns(p *Planned) string {
-	looks := h.required(p)
-	if a, ok := p.Step.(steps.Asker); ok {
-		looks = append(looks, a.Asks(h.facts)...)
-	}
-	own := p.supply()
-	looks = append(looks, own.Things...)
-	for _, path := range append(own.Trees, own.Gone...) {
-		looks = append(looks, steps.Thing{Kind: steps.DirectoryThing, Name: path})
-	}
+	looks := append(h.required(p), h.looks(p)...)
 	for _, before := range slices.Backward(h.order) {
 		supply := before.supply()
 		if supply.Anything() || slices.ContainsFunc(looks, func(t steps.Thing) bool { return supply.Touches(t, h.path) }) {

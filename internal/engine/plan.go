@@ -18,7 +18,7 @@ const statusNoUser = 119
 type Planned struct {
 	steps.Instance
 	Change steps.Change
-	After  []string // the earlier steps, or "fact", that an unknown change waits for
+	After  []string // the earlier steps, or "fact", that an unknown change waits for; of a no-op, after which it is looked at again
 	Events []string // events of on_change that this step will see
 	Err    error    // the plan is wrong here, or the state could not be told
 	Loan   *loan    // another host runs the step for this one
@@ -117,6 +117,7 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 		p.alert = p.alert || slices.ContainsFunc(sources, func(addr string) bool { return h.waking[addr] })
 	}
 	h.observe(&p)
+	h.shake(&p)
 	h.gate(&p)
 	switch {
 	case p.Err != nil:
@@ -147,12 +148,29 @@ func (h *hostPlanner) observe(p *Planned) {
 	}
 	change, err := p.Step.Plan(h.facts, p.obs)
 	if err != nil {
+		if by := h.altered(p); by != "" {
+			p.Change = steps.Change{Action: steps.Unknown, Reason: oneLine(err.Error())}
+			p.After = []string{by}
+			return
+		}
 		p.Err = err
 		return
 	}
 	p.Change = change
 	p.Change.Needs = append(lacking, change.Needs...)
 	h.needs(p)
+}
+
+// shake finds the earlier steps that may change the state of a step which is as wanted now.
+func (h *hostPlanner) shake(p *Planned) {
+	if p.Err != nil || p.Check || p.Change.Action != steps.NoOp || p.Step.Probe() == "" {
+		return
+	}
+	if by := h.altered(p); by != "" {
+		p.Change.Action, p.After = steps.Unknown, []string{by}
+	} else if by := h.disturbed(p); by != "" {
+		p.After = []string{by}
+	}
 }
 
 // gate applies on_change = [...]: the step runs only if one of those changes, or if an earlier run

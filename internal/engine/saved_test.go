@@ -301,6 +301,28 @@ func TestOwnChangesAreNotStale(t *testing.T) {
 	}
 }
 
+// A command whose condition an own step turns is not run without having been shown.
+func TestSavedPlanRunsNoCommandThatItDoesNotShow(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{
+		file(t, host, "flag", "1\n"),
+		step(t, "command", "wipe", map[string]cty.Value{"script": str("touch ran"), "only_if": str("test -e " + host.path("flag"))}),
+	}
+	plan := savedPlan(t, host, one(list))
+	exit, _, rec := applySaved(t, host, plan, "inputs", nil, one(list))
+	if exit != 4 || host.exists("ran") || !host.exists("flag") || !strings.Contains(rec.dump(), "step.command.wipe (test.hcl:1)") {
+		t.Errorf("exit %d, ran %v\n%s", exit, host.exists("ran"), rec.dump())
+	}
+	// Where nobody is held to a plan, it runs.
+	if err := os.Remove(host.path("flag")); err != nil {
+		t.Fatal(err)
+	}
+	if exit, rec := applied(t, host, list); exit != 0 || !host.exists("ran") {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+	host.tidy()
+}
+
 func TestSavedPlanHoldsNoSecret(t *testing.T) {
 	host := newLocalHost(t)
 	secret := "s3cr3t \xff\x00 bytes"

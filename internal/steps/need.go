@@ -29,6 +29,9 @@ const (
 	FreeThing      = "free"      // "uid 1000 (bob has it)": a number that nobody has
 
 	PathThing = "path" // brought by what may be a file or a directory
+
+	// OpaqueThing is what a probe looks at that only the user knows: it runs sh of the playbook.
+	OpaqueThing = "opaque"
 )
 
 // Anything is the supply of a step that runs the programs of others, such as a package or a command: whatever may be there afterwards.
@@ -247,6 +250,30 @@ func (s Supply) Touches(t Thing, real func(string) string) bool {
 		}
 	}
 	return false
+}
+
+// Alters tells whether the step surely changes a thing that is there: it writes that very file, or removes what it is in.
+func (s Supply) Alters(t Thing, real func(string) string) bool {
+	if slices.Contains(s.Lost, t) {
+		return true
+	}
+	if !isPath(t.Kind) && t.Kind != PathThing || !definite(t.Name) {
+		return false
+	}
+	if slices.ContainsFunc(s.Gone, func(gone string) bool { return definite(gone) && within(t.Name, gone, real) }) {
+		return true
+	}
+	return t.Kind != DirectoryThing && slices.ContainsFunc(s.Things, func(b Thing) bool {
+		return (b.Kind == FileThing || b.Kind == PathThing) && definite(b.Name) && samePath(b.Name, t.Name, real)
+	})
+}
+
+// definite tells of the name of a path that it stands for this path alone.
+func definite(name string) bool { return name != "" && !strings.HasPrefix(name, "*") }
+
+// Silent tells whether the step does not say what it leaves on the host.
+func (s Supply) Silent() bool {
+	return len(s.Things)+len(s.Trees)+len(s.May)+len(s.Gone)+len(s.Lost) == 0
 }
 
 // Anything tells whether the step may change everything.

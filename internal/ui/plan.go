@@ -282,6 +282,7 @@ type planCounts struct {
 	byAction  map[steps.Action]int // of the steps that could be planned
 	total     int                  // steps of all hosts
 	unplanned int                  // of them, that cannot be planned
+	again     int                  // of them, that are as wanted now and that an earlier step may change
 	planned   []string             // hosts that have a plan, as people count; the next three are a part of them
 	dirty     int                  // that have, or may have, something to do
 	clean     []string             // that need nothing
@@ -305,6 +306,9 @@ func (p *Plan) counts() planCounts {
 			continue
 		}
 		for _, s := range h.steps {
+			if s.Action == steps.NoOp && len(s.After) > 0 {
+				c.again++
+			}
 			switch {
 			case s.Error != nil:
 			case s.Action == steps.NoOp && len(s.Events) > 0:

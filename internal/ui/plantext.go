@@ -189,6 +189,13 @@ func (p *Plan) summary(s Style) string {
 	switch {
 	case c.dirty > 0:
 		say("Plan: %s.", c.toDo())
+		switch c.again {
+		case 0:
+		case 1:
+			say("1 unchanged step is looked at again in its turn.")
+		default:
+			say("%d unchanged steps are looked at again in their turns.", c.again)
+		}
 	case len(c.clean) > 0:
 		who := Line(c.clean[0]) + " is"
 		if len(c.clean) > 1 {

@@ -103,6 +103,22 @@ func (c *command) Repeatable() bool { return c.CanRepeat || c.guarded() }
 // Brings implements steps.Bringer.
 func (c *command) Brings(steps.Change) steps.Supply { return steps.Anything() }
 
+var _ steps.Asker = (*command)(nil)
+
+// Asks implements Asker.
+func (c *command) Asks(*steps.Facts) []steps.Thing {
+	var list []steps.Thing
+	for _, p := range []string{c.Creates, c.Removes, c.Cwd} {
+		if p != "" {
+			list = append(list, steps.Thing{Kind: steps.PathThing, Name: p})
+		}
+	}
+	if c.Unless != "" || c.OnlyIf != "" {
+		list = append(list, steps.Thing{Kind: steps.OpaqueThing})
+	}
+	return list
+}
+
 func (c *command) Probe() string {
 	lacks := c.lacks()
 	if !c.guarded() && lacks == "" {
