@@ -145,6 +145,8 @@ step "env_file" "after" {
 	h.Run(t, "touch /root/go")
 	eventually(t, h, "the program does what it was sent", "test -s /etc/after.env && ! test -e /run/provision/lock")
 	b.converged()
+	h.Run(t, "test -f /run/provision/run-*/done") // for the client, should it come back
+	b.applied()                                   // but another run removes it
 	tidy(t, h)
 }
 

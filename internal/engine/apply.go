@@ -109,8 +109,10 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 			if from >= len(h.planned) {
 				return nil
 			}
-		case "stale":
-			from = end.at
+		case "moved", "stale":
+			if end.verdict == "stale" {
+				from = end.at
+			}
 			if stale++; stale > staleLimit {
 				return fmt.Errorf("%s: its state changes whenever it is looked at; is something else changing the host?", h.planned[from].Addr)
 			}
@@ -167,7 +169,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	if err != nil {
 		return err
 	}
-	h.state.Pending = state.Pending
+	h.state.Pending, h.boot = state.Pending, state.boot()
 	if err := h.settle(ctx, from); err != nil {
 		return err
 	}
@@ -372,7 +374,7 @@ func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error)
 	h.programs++
 	// Two names may be one machine.
 	prog := &program{
-		id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, login: h.User, after: h.last, salt: h.run.Salt, entries: seg.entries,
+		id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, login: h.User, boot: h.boot, after: h.last, salt: h.run.Salt, entries: seg.entries,
 	}
 	text, files := prog.text()
 	staging := &staging{files: files}

@@ -67,7 +67,7 @@ func (h *hostRun) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.state = state
+	h.state, h.boot = state, state.boot()
 	for addr := range h.results {
 		if h.borrowed[addr] == nil {
 			delete(h.results, addr)

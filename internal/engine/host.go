@@ -56,6 +56,7 @@ type hostRun struct {
 
 	slots        chan struct{} // of the hosts that have their turn; this one holds one
 	programs     int           // sent so far
+	boot         string        // id of the boot in which it was planned
 	last         string        // the id of the last of them that ran
 	wish         atomic.Int32  // a wish: what the user wants of the program that runs
 	checksFailed int
@@ -155,6 +156,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 	h.facts = steps.ParseFacts(answers[0].Stdout)
 	h.facts.Salt = h.run.Salt
 	h.state = h.tookState(answers[1].Stdout)
+	h.boot = h.state.boot()
 	h.emit(Event{Type: EventHostConnected, HostConnected: &HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName}})
 	return h.settle(ctx, 0)
 }

@@ -40,6 +40,14 @@ type HostState struct {
 	Begun   map[string]bool // addresses of steps that earlier runs began and never ended
 }
 
+// boot is the id of the boot of the host.
+func (s *HostState) boot() string {
+	if parts := strings.SplitN(s.Session, ".", 3); len(parts) == 3 {
+		return parts[2]
+	}
+	return ""
+}
+
 func parseHostState(out string) HostState {
 	st := HostState{Pending: map[string]bool{}, Begun: map[string]bool{}}
 	for _, line := range strings.Split(out, "\n") {

@@ -19,6 +19,7 @@ type program struct {
 	id      string // safe for a file name; of programs with the same one, one runs
 	owner   string // for a person at another machine: "ann@laptop since 10:31, run 20…"
 	login   string // the user who logs in
+	boot    string // id of the boot that it was planned in; "" if that is not known
 	after   string // the id of the program of the same run that ran before; "" if none did
 	salt    string
 	stage   string // directory on the host that the login user filled; "" if nothing was staged
@@ -60,8 +61,8 @@ type staged struct {
 func (p *program) text() (string, []staged) {
 	w := &programWriter{}
 	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
-	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s AFTER=%s ROOM=%d\nDIR=$RUN/run-$ID\n",
-		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), shell.Quote(p.login), shell.Quote(p.after),
+	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s ROOM=%d\nDIR=$RUN/run-$ID\n",
+		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), shell.Quote(p.login), shell.Quote(p.boot), shell.Quote(p.after),
 		4096+roomOfStep*len(p.entries))
 	w.WriteString(programText)
 	w.WriteString("start\n")

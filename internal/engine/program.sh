@@ -1,7 +1,7 @@
 # The program: what changes a host. The client writes it to a private directory and starts it
 # detached; everything below runs without a client. Variables set before this text: ID, DIR (the
 # private directory), OWNER (who runs it, for others to read), LOGIN (the user who logs in), AFTER (the program of the same run before this
-# one), STAGE (staging for it), LIBRARY, SALT.
+# one), BOOTED (the boot that it was planned in), STAGE (staging for it), LIBRARY, SALT.
 #
 # The journal is one record a line:
 #   run ID BOOT OWNER
@@ -12,7 +12,7 @@
 #   done VERDICT
 # Verdicts of a step: changed, unchanged, unsettled (its state still asks for something), skipped, stale, failed, timeout, blind (its state could not
 # be told), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, reboot, unstaged (what was staged for it is
-# gone; nothing was done).
+# gone; nothing was done), moved (the host has restarted since it was planned; nothing was done).
 
 DETAIL=0
 NONCE=
@@ -24,6 +24,7 @@ WATCH=
 FAULT=
 OPERATING=
 MARKED=
+PUT_NOTE=
 
 record() { printf '%s\n' "$*" >>"$JOURNAL" || fault "$STATE"; }
 
@@ -66,22 +67,6 @@ take_lock() {
 	done
 }
 
-# break_dead FILE: removes the file of a lock whose holder, HOLDER, is gone. Between the look and the removal the lock may be broken and
-# taken by others. So only who has made the one file that is named after this holder may remove what names it, and looks once
-# more; and whoever made that file may be gone, too.
-break_dead() {
-	break_rest=${HOLDER#*.}
-	set -- "$1" "$1.${HOLDER%%.*}.${break_rest%%.*}" "$HOLDER"
-	if ln "$lock_mine" "$2" 2>/dev/null; then
-		if ! holder "$1" && [ "$HOLDER" = "$3" ]; then rm -f "$1"; fi
-		rm -f "$2"
-	elif holder "$2"; then
-		sleep 0.05 2>/dev/null || sleep 1
-	elif [ -n "$HOLDER" ]; then
-		break_dead "$2"
-	fi
-}
-
 # take_stage: what was staged belongs to this program from here on, or is gone.
 take_stage() {
 	take_mine=.provision-stage.$$.$STARTED.$BOOT
@@ -101,6 +86,7 @@ watch() {
 	while sleep 1; do
 		alive "$$" "$STARTED" || {
 			bury "$DIR"
+			sweep_lock
 			return
 		}
 		[ -s "$DIR/job" ] || continue
@@ -127,6 +113,7 @@ finish() {
 	true >"$DIR/ending"
 	[ -z "$WATCH" ] || kill_tree KILL "$WATCH" >/dev/null
 	[ ! -d "$STAGE" ] || unstage "$STAGE"
+	[ ! -f "$PUT_NOTE" ] || rm -f "$PUT_NOTE"
 	[ -n "$FAULT" ] || record "done $1"
 	if [ "$1" = reboot ]; then restart; fi
 	if holder "$RUN/lock" && [ "$HOLDER" = "$$.$STARTED.$BOOT" ]; then rm -f "$RUN/lock"; fi
@@ -281,7 +268,10 @@ start() {
 	trap interrupted HUP INT TERM
 	# Before anything is done: is there room for what this program has to remember?
 	{ mkdir -p "$STATE" && chmod 700 "$STATE"; } 2>/dev/null || fault "$STATE"
+	# What was looked at before the host restarted may not be there any more.
+	[ -z "$BOOTED" ] || [ "$BOOTED" = "$BOOT" ] || finish moved
 	if [ -n "$STAGE" ] && ! take_stage; then finish unstaged; fi
+	PUT_NOTE=$STATE/writing.$$.$STARTED.$BOOT
 	if no_room "$STATE" "$ROOM" >/dev/null; then fault "$STATE" "$ROOM"; fi
 	if ! take_lock; then
 		[ ! -d "$STAGE" ] || unstage "$STAGE"

@@ -71,6 +71,34 @@ bury() {
 	end_session "$bury_pid" "$bury_since"
 }
 
+# break_dead FILE: removes the file of a lock whose holder, HOLDER, is gone. Between the look and the removal the lock may be broken and
+# taken by others. So only who has made the one file that is named after this holder may remove what names it, and looks once
+# more; and whoever made that file may be gone, too.
+break_dead() {
+	break_rest=${HOLDER#*.}
+	set -- "$1" "$1.${HOLDER%%.*}.${break_rest%%.*}" "$HOLDER"
+	if ln "$lock_mine" "$2" 2>/dev/null; then
+		if ! holder "$1" && [ "$HOLDER" = "$3" ]; then rm -f "$1"; fi
+		rm -f "$2"
+	elif holder "$2"; then
+		sleep 0.05 2>/dev/null || sleep 1
+	elif [ -n "$HOLDER" ]; then
+		break_dead "$2"
+	fi
+}
+
+# sweep_lock: removes the lock of a program that is gone.
+sweep_lock() {
+	[ -f "$RUN/lock" ] && ! holder "$RUN/lock" && [ -n "$HOLDER" ] || return 0
+	sweep_dead=$HOLDER
+	IFS=' ' read -r sweep_self sweep_rest </proc/self/stat # not $$: that may be gone, and this its watcher
+	lock_mine=$RUN/lock.$sweep_self
+	printf '%s %s %s sweeping\n' "$sweep_self" "$(started "$sweep_self")" "$(boot_id)" >"$lock_mine" || return
+	HOLDER=$sweep_dead
+	break_dead "$RUN/lock"
+	rm -f "$lock_mine"
+}
+
 # sweep: removes what runs have left that are over, and that no client has asked for.
 sweep() {
 	sweep_stages
@@ -84,5 +112,16 @@ sweep() {
 			[ -n "$(find "$sweep_run" -prune -mmin +1)" ] || continue
 		fi
 		rm -rf "$sweep_run"
+	done
+	sweep_lock
+	for sweep_file in "$RUN"/lock.*; do # of those who died while they wanted the lock
+		case ${sweep_file##*/lock.} in *.*) continue ;; esac
+		[ ! -s "$sweep_file" ] || holder "$sweep_file" || rm -f "$sweep_file"
+	done
+	for sweep_file in "$STATE"/writing.*; do # files that a killed program was writing
+		[ -f "$sweep_file" ] && ! lives "${sweep_file##*/writing.}" || continue
+		sweep_temp=$(cat "$sweep_file")
+		case $sweep_temp in */.provision.*.) rm -f -- "$sweep_temp"??????* ;; esac
+		rm -f "$sweep_file"
 	done
 }

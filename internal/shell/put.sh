@@ -9,10 +9,13 @@ put() {
 	if [ -e "$1" ] && mounted "$1"; then
 		# Its directory may be read-only.
 		put_mounted=1
-		put_temp=$(mktemp "${TMPDIR:-/tmp}/.provision.XXXXXX") || exit 1
-	else
-		put_temp=$(mktemp "$put_dir/.provision.XXXXXX") || exit 1
+		put_dir=${TMPDIR:-/tmp}
 	fi
+	# A program notes what it is about to make, so that it does not stay if the program is killed.
+	if [ -n "${PUT_NOTE:-}" ]; then
+		printf '%s\n' "$put_dir/.provision.$$." >"$PUT_NOTE" || fail "$PUT_NOTE cannot be written"
+	fi
+	put_temp=$(mktemp "$put_dir/.provision.$$.XXXXXX") || exit 1
 	trap 'rm -f -- "$put_temp" "$put_temp.old"; exit 143' HUP INT TERM
 	put_copy "$@"
 	put_status=$?
