@@ -163,7 +163,7 @@ func (h *hostRun) forget() {
 // close ends the session and the link.
 func (h *hostRun) close() {
 	if h.session != nil {
-		h.session.Close()
+		h.session.leave()
 	}
 	h.link.close()
 	h.forget()

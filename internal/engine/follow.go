@@ -10,6 +10,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"provision/internal/shell"
 )
@@ -160,9 +161,10 @@ func (s *Session) attach(ctx context.Context, p *program, w wish, earlier []stri
 	return s.followed(ctx, b.String(), pos, to)
 }
 
-// taken lets the host remove what it has kept of a program for this client, and does not wait until it has done so: should
-// the words be lost, the next run removes it.
+// taken lets the host remove what it has kept of a program for this client. Nobody waits for that before the session ends, and
+// should the words be lost, the next run removes it.
 func (s *Session) taken(id string) {
+	s.told = true
 	_ = s.send("{ taken " + shell.Quote(id) + "; } </dev/null >/dev/null 2>&1\n")
 }
 
@@ -274,6 +276,20 @@ func (s *Session) readFrame() (frame, error) {
 		_, err = io.ReadFull(s.stdout, f.body)
 		return f, err
 	}
+}
+
+// leaveTimeout is how long a session may take to do what it was told last.
+const leaveTimeout = 500 * time.Millisecond
+
+// leave ends the session once the host has done what it was told last.
+func (s *Session) leave() {
+	if s.told {
+		_ = s.process.Stdin.Close()
+		late := time.AfterFunc(leaveTimeout, func() { s.abort(context.DeadlineExceeded) })
+		_, _ = io.Copy(io.Discard, s.stdout)
+		late.Stop()
+	}
+	s.Close()
 }
 
 // A wish is the user's that a program ends.

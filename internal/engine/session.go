@@ -33,6 +33,7 @@ type Session struct {
 	answered bool   // something has been answered
 	greeted  bool   // the library has been sent
 	follows  bool   // and the functions of the follower
+	told     bool   // the host was told something that it has not answered
 	heard    heard
 	first    firstWords
 	silence  time.Duration // how long it may be silent; 0: silenceLimit
@@ -198,7 +199,7 @@ func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([
 	if err := <-sent; err != nil {
 		return answers, s.lost(err)
 	}
-	s.method = ""
+	s.method, s.told = "", false
 	if len(fragments) > 0 {
 		s.stderr.await(strconv.Itoa(len(fragments) - 1))
 	}
