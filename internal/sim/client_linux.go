@@ -92,12 +92,7 @@ func (p *play) start(command string, t *Trouble, rerun map[string]bool) *client 
 		p.w.mu.Lock()
 		defer p.w.mu.Unlock()
 		for _, l := range c.links {
-			if l.dead == nil { // the process ends
-				l.dead = errLost
-				if !l.hole {
-					l.hostGone()
-				}
-			}
+			l.leave(errLost) // the process ends
 		}
 		p.w.wake()
 		cancel()
@@ -180,12 +175,11 @@ func (c *client) kill() {
 	c.p.note("%s", c.name+" is killed")
 	for _, l := range c.links {
 		if l.dead == nil {
-			l.dead = errLost
 			if c.trouble.KillLinger > 0 {
-				l.hole = true
+				l.dead, l.hole = errLost, true
 				l.after(c.trouble.KillLinger, l.hostGone)
-			} else if !l.hole {
-				l.hostGone()
+			} else {
+				l.leave(errLost)
 			}
 		}
 	}

@@ -59,7 +59,7 @@ var kindCases = []struct {
 
 // TestEveryPointOfEveryKind kills the program at each of its calls that change a file, which is also after each: its journal, its own
 // directory, what the step changes. The next applies must bring what the step brings undisturbed, or say what a person must do. By itself it
-// takes some points of each kind; PROVISION_SIM_POINTS=all takes each, in three shells.
+// takes some points of each kind; PROVISION_SIM_POINTS=all takes each, in three shells, and PROVISION_SIM_KIND=KIND one kind.
 func TestEveryPointOfEveryKind(t *testing.T) {
 	dir := os.Getenv(worker)
 	if dir == "" {
@@ -78,6 +78,9 @@ func TestEveryPointOfEveryKind(t *testing.T) {
 		shells, points = []string{"/usr/bin/dash", "/usr/bin/bash", "/usr/bin/busybox"}, 0
 	}
 	for _, c := range kindCases {
+		if only := os.Getenv("PROVISION_SIM_KIND"); only != "" && only != c.kind {
+			continue
+		}
 		t.Run(c.kind, func(t *testing.T) {
 			played, of, seen := 0, 0, map[string]int{}
 			for _, shell := range shells {

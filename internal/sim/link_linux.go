@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -53,6 +54,7 @@ type Link struct {
 
 	dead     error // for the client
 	hostDead bool  // for the host
+	closing  bool  // for the host, once it has what was sent before
 	hole     bool  // nothing goes through
 	holed    int64 // bytes that the host has sent into it
 	paused   bool  // and later it does
@@ -228,15 +230,22 @@ func (l *Link) Close() error {
 	w := l.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if l.dead == nil {
-		l.dead = errors.New("closed")
-		if !l.hole {
-			l.hostGone()
-		}
-	}
-	w.changed.Broadcast()
-	w.wake()
+	l.leave(errors.New("closed"))
 	return nil
+}
+
+// leave is when the client has gone. What it has sent still arrives.
+func (l *Link) leave(why error) {
+	if l.dead == nil {
+		l.dead, l.closing = why, true
+		l.after(5*time.Second, func() {
+			if !l.hole {
+				l.hostGone()
+			}
+		})
+	}
+	l.w.changed.Broadcast()
+	l.w.wake()
 }
 
 // receive takes the content of an upload, as package ssh does it: beside the file, and renamed when it is complete.
@@ -422,6 +431,10 @@ func (c *channel) full(stream int) bool {
 // serve moves what can be moved, and tells whether that was anything.
 func (c *channel) serve() bool {
 	l, moved := c.link, false
+	if l.closing && !l.hole && !l.hostDead && !slices.ContainsFunc(l.channels, func(c *channel) bool { return c.stdin >= 0 && len(c.in) > 0 }) {
+		l.hostGone()
+		moved = true
+	}
 	if l.hostDead {
 		c.shut()
 	}
@@ -455,7 +468,7 @@ func (c *channel) serve() bool {
 		unix.Close(c.stdin)
 		c.stdin, moved = -1, true
 	}
-	if c.given && !l.hole && (c.stdout[0] >= 0 || c.stdout[1] >= 0) {
+	if c.given && !l.hole && (c.stdout[0] >= 0 || c.stdout[1] >= 0) && c.stdin < 0 {
 		c.shut()
 		moved = true
 	}

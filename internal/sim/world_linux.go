@@ -60,7 +60,7 @@ type World struct {
 	changed            *sync.Cond // something has come for a client, or will not come any more
 	kick               chan struct{}
 	channels           []*channel
-	asleep             map[uint64]*time.Timer
+	asleep             map[uint64]*sleeper
 	ended              bool
 	done               chan struct{}
 	born               time.Time
@@ -107,7 +107,7 @@ func newWorld(lab *Lab, shell string) (*World, error) {
 		return nil, err
 	}
 	w := &World{
-		lab: lab, root: root, dir: root.Path(""), kick: make(chan struct{}, 1), asleep: map[uint64]*time.Timer{}, done: make(chan struct{}),
+		lab: lab, root: root, dir: root.Path(""), kick: make(chan struct{}, 1), asleep: map[uint64]*sleeper{}, done: make(chan struct{}),
 		seen: map[int]bool{}, sessions: map[int]bool{},
 	}
 	w.changed = sync.NewCond(&w.mu)
@@ -175,8 +175,8 @@ func (w *World) wake() {
 func (w *World) close() {
 	w.mu.Lock()
 	w.ended = true
-	for _, t := range w.asleep {
-		t.Stop()
+	for _, s := range w.asleep {
+		s.timer.Stop()
 	}
 	w.mu.Unlock()
 	w.wake()
@@ -373,7 +373,7 @@ func (w *World) sleep(n *notification, c *call) {
 		return
 	}
 	d := time.Duration(binary.NativeEndian.Uint64(ts[:8]))*time.Second + time.Duration(binary.NativeEndian.Uint64(ts[8:]))
-	w.asleep[n.id] = time.AfterFunc(d, func() {
+	w.asleep[n.id] = &sleeper{pid: int(n.pid), timer: time.AfterFunc(d, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.ended {
@@ -383,7 +383,13 @@ func (w *World) sleep(n *notification, c *call) {
 		w.tick()
 		w.reply(n, 0, 0, 0)
 		w.wake()
-	})
+	})}
+}
+
+// A sleeper is a process that sleeps until a timer wakes it.
+type sleeper struct {
+	pid   int
+	timer *time.Timer
 }
 
 // The states of a host.
@@ -407,7 +413,7 @@ func (w *World) look() int {
 			}
 		}
 		line := slurp(pid, "stat")
-		if at := bytes.LastIndexByte(line, ')'); at >= 0 && at+2 < len(line) && (line[at+2] == 'R' || line[at+2] == 'D') {
+		if at := bytes.LastIndexByte(line, ')'); at >= 0 && at+2 < len(line) && (line[at+2] == 'R' || line[at+2] == 'D' && !w.sleeping(pid)) {
 			return working
 		}
 	}
@@ -448,6 +454,16 @@ func explained(list []int) bool {
 		}
 	}
 	return true
+}
+
+// sleeping tells whether a process sleeps in simulated time. A signal makes of such a sleep one that only death ends.
+func (w *World) sleeping(pid int) bool {
+	for _, s := range w.asleep {
+		if s.pid == pid {
+			return true
+		}
+	}
+	return false
 }
 
 // overlooked is how long such an end may take.
