@@ -171,6 +171,15 @@ func (o Observation) Fulfilled() Observation {
 	return Observe(kept...)
 }
 
+// With is the state in which one line is another one.
+func (o Observation) With(line, other string) Observation {
+	lines := strings.Split(o.State(), "\n")
+	if at := slices.Index(lines, line); at >= 0 {
+		lines[at] = other
+	}
+	return Observe(lines...)
+}
+
 // AddNeeds completes a change for what the probe did not find: it needs that, and predicts the state in which all of it is there.
 func (c *Change) AddNeeds(obs Observation) {
 	if c.Needs = obs.Needs(); len(c.Needs) > 0 {

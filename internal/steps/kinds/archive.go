@@ -130,7 +130,7 @@ func (a *archive) names() *kit.Ownership { return &kit.Ownership{Owner: a.Owner,
 
 func (a *archive) Probe() string {
 	if a.Creates != "" {
-		return fmt.Sprintf("path_type %s || exit 1; t=$TYPE\nif [ \"$t\" = absent ]; then say unpacked no; else say unpacked yes; exit 0; fi\n", shell.Quote(a.Creates)) + a.probeFile(false) + a.names().ProbeNames(false)
+		return fmt.Sprintf("path_type %s || exit 1; t=$TYPE\nif [ \"$t\" = absent ]; then say unpacked no; else say unpacked yes; exit 0; fi\n", shell.Quote(a.Creates)) + a.probeDest() + a.probeFile(false) + a.names().ProbeNames(false)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "p=%s\n", shell.Quote(a.stamp()))
@@ -141,9 +141,15 @@ if [ "$t" = file ]; then
 fi
 say stamp "$s"
 `)
+	b.WriteString(a.probeDest())
 	b.WriteString(a.probeFile(a.SHA256 == ""))
 	b.WriteString(a.names().ProbeNames(false))
 	return b.String()
+}
+
+// probeDest is sh that tells what is at the destination. A link to a directory is as good as one.
+func (a *archive) probeDest() string {
+	return fmt.Sprintf("p=%s\npath_type \"$p\" || exit 1; t=$TYPE\n[ ! -d \"$p\" ] || t=directory\nsay dest \"$t\"\n", shell.Quote(a.Dest))
 }
 
 // probeFile is sh that looks at an archive on the host.
@@ -183,6 +189,10 @@ func (a *archive) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 	if unpacked == "yes" || a.Creates == "" && sum != "" && stamp == a.key(sum) {
 		return steps.Change{Action: steps.NoOp}, nil
 	}
+	dest, _ := obs.Get("dest")
+	if dest != "absent" && dest != "directory" {
+		return steps.Change{}, kit.NotA(a.Dest, dest, "directory")
+	}
 	change := steps.Change{Action: steps.Create, Reason: "from " + a.from()}
 	switch {
 	case a.Creates != "":
@@ -190,6 +200,9 @@ func (a *archive) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 	case stamp != "-":
 		change.Action = steps.Update
 		change.Diff = []steps.Attr{{Name: "archive", Before: stamp, After: a.key(sum)}}
+	case dest == "directory":
+		change.Action = steps.Update
+		change.Diff = []steps.Attr{{Name: "archive", BeforeMissing: true, After: a.key(sum)}}
 	default:
 		change.Diff = []steps.Attr{{Name: "dest", BeforeMissing: true, After: a.Dest}}
 	}
@@ -198,16 +211,12 @@ func (a *archive) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		case "file":
 		case "absent":
 			change.Needs = obs.Needs()
-			if a.Creates != "" {
-				change.Predict = []steps.Observation{steps.Observe("unpacked no", "file file")}
-			} else if a.SHA256 != "" {
-				change.Predict = []steps.Observation{steps.Observe("stamp "+stamp, "file file")}
-			}
 			if sum == "" && a.Creates == "" {
 				// Which archive it will be, and so whether it is unpacked already, is not known.
 				change.Action, change.Diff = steps.Unknown, nil
 				return change, nil
 			}
+			change.Predict = []steps.Observation{obs.With("file absent", "file file").Fulfilled()}
 		default:
 			return steps.Change{}, fmt.Errorf("%s is a %s, not an archive", a.File, file)
 		}
@@ -215,6 +224,12 @@ func (a *archive) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 	change.Ops = a.ops(sum)
 	if len(change.Needs) == 0 {
 		change.AddNeeds(obs)
+	}
+	// An earlier step may make the destination.
+	for _, o := range append([]steps.Observation{obs}, change.Predict...) {
+		if dest == "absent" {
+			change.Predict = append(change.Predict, o.With("dest absent", "dest directory"))
+		}
 	}
 	return change, nil
 }

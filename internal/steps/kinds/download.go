@@ -18,8 +18,9 @@ Without it the file is downloaded only if it does not exist, and nothing vouches
 http and ftp that is refused, unless insecure is set.
 
 The file is loaded beside its destination and renamed when it is whole and verified, so nobody sees
-half of it. curl, wget or python is used, whichever the host has. headers travel apart from the
-program, on standard input. The directory of the path must exist.`,
+half of it. A link to a file is looked through, and a file takes its place when one has to be loaded.
+curl, wget or python is used, whichever the host has. headers travel apart from the program, on standard
+input. The directory of the path must exist.`,
 	Example: `step "download" "release" {
   url  = "file:///etc/debian_version"
   path = "/opt/debian_version"
@@ -76,7 +77,7 @@ func (d *download) fileBehind() string {
 func (d *download) Probe() string {
 	var b strings.Builder
 	b.WriteString(d.fileBehind())
-	b.WriteString("path_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n")
+	b.WriteString("path_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n[ \"$p\" = " + shell.Quote(d.Path) + " ] || say link yes\n")
 	b.WriteString("if [ \"$t\" = absent ]; then\n" + kit.ProbeParent + d.ProbeNames(false) + "exit 0\nfi\n[ \"$t\" = file ] || exit 0\n")
 	if d.SHA256 != "" {
 		b.WriteString("sum_of \"$p\" || exit 1; s=$SUM\nsay sum \"$s\"\n")
@@ -110,6 +111,9 @@ func (d *download) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, er
 	fetch := kind == "absent" || d.SHA256 != "" && sum != d.SHA256
 	if kind == "file" && fetch {
 		change.Action = steps.Update
+		if obs.Yes("link") {
+			change.Diff = append(change.Diff, steps.Attr{Name: "type", Before: "link", After: "file"})
+		}
 		change.Diff = append(change.Diff, steps.Attr{Name: "sha256", Before: sum, After: d.SHA256})
 	}
 	commands := d.Differences(&change, obs, `"$p"`)
