@@ -12,7 +12,11 @@ import (
 func (t *remoteTree) ops(d differences) []steps.Op {
 	var b strings.Builder
 	b.WriteString(syncScript + mergeScript)
-	fmt.Fprintf(&b, "dest=%s\nowner_words=%s\n", shell.Quote(t.dest), shell.Quote(t.owner.Operand()))
+	replaces := ""
+	if len(d.send) > d.created {
+		replaces = "yes"
+	}
+	fmt.Fprintf(&b, "dest=%s\nowner_words=%s\nreplaces=%s\n", shell.Quote(t.dest), shell.Quote(t.owner.Operand()), replaces)
 	if t.noted == "" {
 		t.eachChunk(&b, d.replace, "rm -rf --")
 	} else {

@@ -49,7 +49,7 @@ sync_state() {
 					if (mode[p] != "8180") print "mode " p
 				} else if (want[type[i]] == "8") {
 					if (got[p] != sum[i]) print "differs " p
-					else if ((substr(mode[p], 3, 1) ~ /[4-7c-f]/) != (type[i] == "x")) print "mode " p
+					if ((substr(mode[p], 3, 1) ~ /[4-7c-f]/) != (type[i] == "x")) print "mode " p
 				}
 				if (owner != "" && own[p] != owner) print "owner " p
 			}
@@ -168,6 +168,22 @@ sync_find() {
 	find . "$@" -path './.provision-sync.*' -prune -o ! -name . -print0 | tr '\n\000' '\001\n' | sort
 }
 
+# sync_keep: what takes the place of another file has its owner, group and mode; a secret has a mode of its own. Whatever else
+# shall differ is changed afterwards, as the plan says.
+sync_keep() {
+	sync_new=$(cd -- "$sync_temp" && find . \( -type f -o -type l \) -print) || return 1
+	while IFS= read -r sync_path; do
+		[ -f "$dest/$sync_path" ] || [ -h "$dest/$sync_path" ] || continue
+		sync_was=$(stat -c '%u:%g %a' -- "$dest/$sync_path" "$sync_temp/$sync_path") || return 1
+		sync_is=${sync_was##* } sync_was=${sync_was%%"$NL"*}
+		chown -h -- "${sync_was% *}" "$sync_temp/$sync_path" 2>/dev/null || :
+		[ -z "$owner_words" ] || chown -h -- "$owner_words" "$sync_temp/$sync_path" || return 1
+		[ -h "$sync_temp/$sync_path" ] || [ "$sync_is" = 600 ] || chmod "${sync_was#* }" -- "$sync_temp/$sync_path" || return 1
+	done <<-EOF
+		$sync_new
+	EOF
+}
+
 # sync_receive: unpacks the archive on the standard input beside its destination, and moves what is in it into place.
 sync_receive() {
 	have tar || fail "tar is needed on the host; install it with a package step before this one"
@@ -182,6 +198,7 @@ sync_receive() {
 		(umask 077 && mkdir -p -- "${sent%/*}" && cat -- "$sync_note" >"$sent.new" && rm -f -- "$sync_note") || exit 1
 	fi
 	[ -z "$owner_words" ] || chown -R -h -- "$owner_words" "$sync_temp" || exit 1
+	[ -z "$replaces" ] || sync_keep || fail "the owners and modes of files in $dest could not be kept"
 	merge "$sync_temp" "$dest" || fail "not all files could be put into $dest"
 	[ -z "${sent:-}" ] || mv -f -- "$sent.new" "$sent" || exit 1
 }
