@@ -15,7 +15,7 @@ var directoryKind = &steps.Kind{
 
 Missing parents are made, as mkdir -p does, with the owner and mode that the system gives them.
 With recurse, owner and group apply to everything below the directory too (symbolic links are
-not followed); the mode does not.
+not followed); the mode does not. A file that changes hands loses setuid and setgid.
 
 A path that is something else than a directory is an error: nothing is replaced. A symbolic
 link to a directory is such a thing, too: name the directory that it leads to.`,
@@ -107,13 +107,6 @@ fi
 // and group. find(1) refuses a name that does not exist, and then everything differs; other
 // failures leave "?" as the first line.
 func (d *directory) probeBelow() string {
-	var tests []string
-	if d.Owner != "" {
-		tests = append(tests, "! -user "+shell.Quote(d.Owner))
-	}
-	if d.Group != "" {
-		tests = append(tests, "! -group "+shell.Quote(d.Group))
-	}
 	return fmt.Sprintf(`have find || fail "find is needed on the host; install it with a package step before this one"
 n=$({ find "$p" \( %s \) -print || echo '?'; } 2>&1 | head -n 1)
 case $n in
@@ -124,7 +117,19 @@ case $n in
 	*) say below differs ;;
 	esac ;;
 esac
-`, strings.Join(tests, " -o "), strings.TrimSuffix(d.ProbeNames(false), "\n"))
+`, d.othersOwn(), strings.TrimSuffix(d.ProbeNames(false), "\n"))
+}
+
+// othersOwn are the tests of find(1) for what does not have the wanted owner and group.
+func (d *directory) othersOwn() string {
+	var tests []string
+	if d.Owner != "" {
+		tests = append(tests, "! -user "+shell.Quote(d.Owner))
+	}
+	if d.Group != "" {
+		tests = append(tests, "! -group "+shell.Quote(d.Group))
+	}
+	return strings.Join(tests, " -o ")
 }
 
 func (d *directory) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
@@ -163,8 +168,8 @@ func (d *directory) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, e
 		if d.ChownOperand(obs) != "" {
 			attributes = attributes[1:] // the chown of the directory alone
 		}
-		commands = append(commands, "chown -R -h -- "+shell.Quote(d.Operand())+" "+quoted)
-		change.Dangers = append(change.Dangers, "changes the owner of everything below "+d.Path)
+		commands = append(commands, fmt.Sprintf("find %s \\( %s \\) -exec chown -h -- %s {} +", quoted, d.othersOwn(), shell.Quote(d.Operand())))
+		change.Dangers = append(change.Dangers, "changes the owner of everything below "+d.Path+"; files that change hands lose setuid and setgid")
 	}
 	commands = append(commands, attributes...)
 	if len(commands) == 0 {

@@ -22,9 +22,9 @@ var syncKind = &steps.Kind{
 
 Every file is compared by its content, and only what differs travels: packed into one archive, unpacked beside the
 destination and moved into place file by file, so nobody sees half of one. Of an unchanged tree nothing travels.
-New files get the mode 0644, or 0755 if they are executable here, directories 0755. A file that is there keeps its mode
-and its owner, unless the right to execute differs. Symbolic links stay links and are never followed. Sockets and
-pipes are left out.
+New files get the mode 0644, or 0755 if they are executable here, directories 0755. A file that is there keeps its owner
+and its mode, unless the right to execute differs or it is setuid or setgid. Symbolic links stay links and are never
+followed. Sockets and pipes are left out.
 
 exclude and ignore_file take patterns as in .dockerignore: "*.pyc" at the top, "**/*.pyc" everywhere, "!keep.pyc" takes back.
 What they match neither travels nor is removed.

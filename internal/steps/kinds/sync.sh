@@ -49,7 +49,7 @@ sync_state() {
 					if (mode[p] != "8180") print "mode " p
 				} else if (want[type[i]] == "8") {
 					if (got[p] != sum[i]) print "differs " p
-					if ((substr(mode[p], 3, 1) ~ /[4-7c-f]/) != (type[i] == "x")) print "mode " p
+					if ((substr(mode[p], 3, 1) ~ /[4-7c-f]/) != (type[i] == "x") || substr(mode[p], 2, 1) ~ /[4-9a-f]/) print "mode " p
 				}
 				if (owner != "" && own[p] != owner) print "owner " p
 			}
@@ -168,7 +168,7 @@ sync_find() {
 	find . "$@" -path './.provision-sync.*' -prune -o ! -name . -print0 | tr '\n\000' '\001\n' | sort
 }
 
-# sync_keep: what takes the place of another file has its owner, group and mode; a secret has a mode of its own. Whatever else
+# sync_keep: what takes the place of another file has its owner, group and permissions; a secret has a mode of its own. Whatever else
 # shall differ is changed afterwards, as the plan says.
 sync_keep() {
 	sync_new=$(cd -- "$sync_temp" && find . \( -type f -o -type l \) -print) || return 1
@@ -176,6 +176,7 @@ sync_keep() {
 		[ -f "$dest/$sync_path" ] || [ -h "$dest/$sync_path" ] || continue
 		sync_was=$(stat -c '%u:%g %a' -- "$dest/$sync_path" "$sync_temp/$sync_path") || return 1
 		sync_is=${sync_was##* } sync_was=${sync_was%%"$NL"*}
+		case $sync_was in *' '[2-7]???) sync_was=${sync_was% *}' '${sync_was##* ?} ;; esac # neither setuid nor setgid
 		chown -h -- "${sync_was% *}" "$sync_temp/$sync_path" 2>/dev/null || :
 		[ -z "$owner_words" ] || chown -h -- "$owner_words" "$sync_temp/$sync_path" || return 1
 		[ -h "$sync_temp/$sync_path" ] || [ "$sync_is" = 600 ] || chmod "${sync_was#* }" -- "$sync_temp/$sync_path" || return 1
