@@ -21,11 +21,7 @@ func TestTruthFindsPlantedBugs(t *testing.T) {
 		t.Skip("it takes minutes: PROVISION_TRUTH_PLANTED=1 asks for it")
 	}
 	needNamespaces(t)
-	files, err := filepath.Glob("testdata/planted/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no bugs: %v", err)
-	}
-	for _, file := range files {
+	for _, file := range plantedBugs(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			binary := plant(t, file)
 			cmd := exec.Command(binary, "-test.run=^TestTruth$", "-test.timeout=0", "-rapid.nofailfile", "-rapid.shrinktime=0s")
@@ -40,8 +36,24 @@ func TestTruthFindsPlantedBugs(t *testing.T) {
 	}
 }
 
-// plant builds the tests of this package with a change to one file: the text before the line of equals signs becomes that after it.
-func plant(t *testing.T, file string) string {
+// TestPlantedBugsFit looks whether each of them still fits the program.
+func TestPlantedBugsFit(t *testing.T) {
+	for _, file := range plantedBugs(t) {
+		planted(t, file)
+	}
+}
+
+func plantedBugs(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/planted/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no bugs: %v", err)
+	}
+	return files
+}
+
+// planted returns a file of the program and its text with a bug: the text before the line of equals signs becomes that after it.
+func planted(t *testing.T, file string) (path string, changed []byte) {
 	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
@@ -54,7 +66,7 @@ func plant(t *testing.T, file string) string {
 	if !ok {
 		t.Fatalf("%s has no line of seven equals signs", file)
 	}
-	path, err := filepath.Abs(filepath.Join("../..", archive.Files[0].Name))
+	path, err = filepath.Abs(filepath.Join("../..", archive.Files[0].Name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,13 +77,20 @@ func plant(t *testing.T, file string) string {
 	if n := bytes.Count(text, before); n != 1 {
 		t.Fatalf("%s: what is to be changed is %d times in %s", file, n, path)
 	}
+	return path, bytes.Replace(text, before, bytes.TrimSuffix(after, []byte("\n")), 1)
+}
+
+// plant builds the tests of this package with a bug.
+func plant(t *testing.T, file string) string {
+	t.Helper()
+	path, text := planted(t, file)
 	dir := t.TempDir()
 	changed, overlay, binary := filepath.Join(dir, filepath.Base(path)), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "planted.test")
 	data, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{changed: bytes.Replace(text, before, bytes.TrimSuffix(after, []byte("\n")), 1), overlay: data} {
+	for name, content := range map[string][]byte{changed: text, overlay: data} {
 		if err := os.WriteFile(name, content, 0o600); err != nil {
 			t.Fatal(err)
 		}

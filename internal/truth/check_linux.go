@@ -174,6 +174,8 @@ func (c *trial) expected(status int, stderr string) {
 			}
 		case s.Outlook == PlanError && p.Error == nil:
 			c.fail("%s cannot be planned (%s), and the plan says %s", s.Addr, s.Why, p.Action)
+		case s.Outlook == Lacking:
+			c.lacking(s, p)
 		case s.Outlook != PlanError && s.Outlook != Unsure && p.Error != nil:
 			c.fail("%s can be planned, and the plan says: %s", s.Addr, p.Error.Message)
 		}
@@ -187,12 +189,39 @@ func (c *trial) expected(status int, stderr string) {
 	}
 }
 
+// lacking holds the plan of a step that needs what is not there against the earlier steps: one that runs programs may bring it.
+func (c *trial) lacking(s *Step, p *engine.PlanStep) {
+	by, perhaps := "", false
+	for _, earlier := range c.scene.Steps[:slices.Index(c.scene.Steps, s)] {
+		if earlier.Kind != "command" && earlier.Kind != "source_build" {
+			continue
+		}
+		switch q := c.planned[earlier.Addr]; {
+		case q.Action != steps.NoOp:
+			by = earlier.Addr
+		case len(earlier.Sources) > 0:
+			perhaps = true // what it watches may wake, and it with it
+		}
+	}
+	switch {
+	case by == "" && !perhaps && p.Error == nil:
+		c.fail("%s cannot be planned (%s, and no earlier step brings it), and the plan says %s", s.Addr, s.Why, p.Action)
+	case by != "" && p.Error != nil:
+		c.fail("%s needs what %s may bring, and the plan says: %s", s.Addr, by, p.Error.Message)
+	case p.Error == nil && p.Action == steps.NoOp:
+		c.fail("%s lacks what it needs (%s), and the plan has nothing to do", s.Addr, s.Why)
+	}
+}
+
 // fails tells whether an apply must fail at a step with this plan.
 func (s *Step) fails(p *engine.PlanStep) bool {
-	if s.Outlook != ApplyError || s.Skip || p.Action == steps.NoOp {
+	switch {
+	case s.Skip || p.Action == steps.NoOp || p.Error != nil:
 		return false
+	case s.Outlook == Lacking:
+		return true
 	}
-	return s.FailsIf == nil || s.FailsIf(p)
+	return s.Outlook == ApplyError && (s.FailsIf == nil || s.FailsIf(p))
 }
 
 // changes tells whether the plan has, or may have, something to do.
@@ -211,9 +240,6 @@ var summaryLine = regexp.MustCompile(`(?m)^Plan: (.*)$`)
 func (c *trial) text(text string) {
 	counts := map[steps.Action]int{}
 	if len(c.refused) > 0 {
-		if known["a step that cannot be planned, in words"] {
-			return
-		}
 		for _, addr := range c.refused {
 			if !strings.Contains(flat(text), flat(c.planned[addr].Error.Message)) {
 				c.fail("the plan in words does not say why %s cannot be planned", addr)
@@ -398,15 +424,25 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 	if end == nil || end.Exit != status {
 		c.fail("the last event says %+v, and the status is %d", end, status)
 	}
-	mayFail := false
+	mayFail, over := false, false
 	for _, s := range c.scene.Steps {
 		p := c.planned[s.Addr]
 		j.step = s
 		ended := j.Ended[s.Addr]
+		broken := s.fails(p) || (s.Outlook == PlanError || s.Outlook == Unsure) && !s.Skip || p.Error != nil
+		switch {
+		case over && ended != "":
+			j.say("a step before it failed, and it ended as %q", ended)
+		case failed[s.Addr] != nil && !broken:
+			j.say("nothing is wrong with it, and it ended as %q: %+v", ended, failed[s.Addr].Error)
+		case s.fails(p) && !over && (ended == engine.StepChanged || ended == engine.StepUnchanged):
+			j.say("it must fail (%s), and it ended as %q", s.Why, ended)
+		}
 		if s.Proceed {
 			delete(failed, s.Addr)
-		} else if s.fails(p) || s.Outlook == PlanError && !s.Skip || s.Outlook == Unsure && !s.Skip || p.Error != nil {
+		} else if broken {
 			mayFail = true
+			over = over || failed[s.Addr] != nil
 		}
 		if status == 0 {
 			c.done(j, s, p, ended)
@@ -420,17 +456,25 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 			j.say("the apply does not tell of it")
 			continue
 		}
-		if p.Action == steps.Unknown || s.Dependent {
+		if p.Action == steps.Unknown {
 			p = latest
 		}
 		switch ended {
 		case engine.StepChanged:
+			// A source that failed may have changed something before.
+			if len(s.Sources) > 0 && !j.anyOf(s.Sources, engine.StepChanged, engine.StepFailed, engine.StepNotConverged) {
+				j.say("it ended as changed, and nothing that it watches has")
+			}
 			s.Explain(j, p)
 		case engine.StepUnchanged:
-			if p.Action != steps.NoOp && s.Kind == "command" {
+			if p.Action == steps.NoOp || s.Kind == "command" {
 				s.Explain(j, p)
 			} else if p.Action != steps.NoOp && !j.raised(s) {
 				j.say("the plan says %s, and it ended as unchanged", p.Action)
+			}
+		case engine.StepSkipped:
+			if !s.Skip && !j.raised(s) {
+				j.say("it was skipped, and it has no condition")
 			}
 		case engine.StepFailed, engine.StepNotConverged:
 			// What it has done until then is its own.
@@ -452,8 +496,7 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 	}
 	if status == 0 {
 		for _, s := range c.scene.Steps {
-			gated := len(s.Sources) > 0 && j.Ended[s.Addr] != engine.StepChanged
-			if !s.Skip && !gated && !(s.Proceed && s.Outlook != Fine) {
+			if woken := len(s.Sources) == 0 || j.anyOf(s.Sources, engine.StepChanged); woken && !s.Skip && !(s.Proceed && s.Outlook != Fine) {
 				j.step = s
 				s.Wish(j)
 			}
@@ -474,14 +517,13 @@ func (c *trial) done(j *Judge, s *Step, p *engine.PlanStep, ended engine.StepSta
 	case s.Skip && ended != engine.StepSkipped:
 		j.say("its condition is false, and it ended as %q", ended)
 	case s.Skip:
+	case p.Action == steps.NoOp && ended == engine.StepSkipped && len(s.Sources) > 0 && !j.anyOf(s.Sources, engine.StepChanged): // the program looked at it again
 	case p.Action == steps.NoOp && ended != engine.StepUnchanged:
 		j.say("the plan says no-op, and it ended as %q", ended)
-	case p.Action != steps.NoOp && p.Action != steps.Unknown && ended != engine.StepChanged && len(s.Sources) == 0 && !s.Silent && !s.Dependent:
+	case p.Action != steps.NoOp && p.Action != steps.Unknown && ended != engine.StepChanged && len(s.Sources) == 0 && !s.Silent:
 		j.say("the plan says %s, and it ended as %q", p.Action, ended)
 	case s.Silent && ended == engine.StepChanged:
 		j.say("changed_if says that nothing changed, and it ended as changed")
-	case s.fails(p):
-		j.say("it must fail (%s), and the status is 0", s.Why)
 	}
 }
 

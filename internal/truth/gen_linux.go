@@ -2,6 +2,7 @@ package truth
 
 import (
 	"fmt"
+	"math/bits"
 	"path"
 	"slices"
 	"strings"
@@ -22,7 +23,6 @@ type generator struct {
 	groups  []string        // groups likewise
 	earlier []*Step         // what on_change may name
 	tried   map[string]bool // subjects that have a step
-	command bool            // an earlier step may bring anything
 }
 
 // Draw draws a scene.
@@ -56,24 +56,43 @@ func Draw(t *rapid.T) *Scene {
 	}
 	g.place(Placed{Path: "/home/carol", Type: "directory", Mode: 0o700, UID: 1003, GID: 100})
 	g.bystanders()
-	for range g.number("steps", 1, 7) {
+	for range g.number("steps", 1, 4) {
 		g.n++
 		g.step()
 	}
 	return s
 }
 
+// below draws one of the numbers from 0 up to n, n left out, each as often as the others; shrunk, it is 0. The generators of rapid
+// prefer small numbers: with them 4 of 10 steps are of the first kind of a list, and what is last hardly ever comes.
+func below(n int) *rapid.Generator[int] {
+	return rapid.Custom(func(t *rapid.T) int {
+		for {
+			drawn := 0
+			for range max(1, bits.Len(uint(n-1))) { // rapid asks for one bit at least
+				drawn *= 2
+				if rapid.Bool().Draw(t, "bit") {
+					drawn++
+				}
+			}
+			if drawn < n {
+				return drawn
+			}
+		}
+	})
+}
+
 func (g *generator) pick(label string, list ...string) string {
-	return rapid.SampledFrom(list).Draw(g.t, label)
+	return list[below(len(list)).Draw(g.t, label)]
 }
 
 // chance is true with a probability in per cent; shrunk, it is false.
 func (g *generator) chance(label string, percent int) bool {
-	return rapid.IntRange(0, 99).Draw(g.t, label) >= 100-percent
+	return below(100).Draw(g.t, label) >= 100-percent
 }
 
 func (g *generator) number(label string, from, to int) int {
-	return rapid.IntRange(from, to).Draw(g.t, label)
+	return from + below(to-from+1).Draw(g.t, label)
 }
 
 func (g *generator) place(p Placed) { g.scene.Files = append(g.scene.Files, p) }
@@ -109,11 +128,22 @@ var names = []string{
 }
 
 // dir is a directory to put something into. One that an earlier step makes is as good as one that is there.
-func (g *generator) dir() string { return rapid.SampledFrom(g.dirs).Draw(g.t, "dir") }
+func (g *generator) dir() string { return g.pick("dir", g.dirs...) }
 
 // fresh is a path that nothing else is about.
 func (g *generator) fresh() string {
 	return path.Join(g.dir(), fmt.Sprintf("%d%s", g.n, g.pick("name", names...)))
+}
+
+// pathFor is such a path, or seldom one whose directory is missing and never comes.
+func (g *generator) pathFor(s *Step) string {
+	if g.chance("no directory", 3) {
+		dir := fmt.Sprintf("/srv/none%d", g.n)
+		g.made[dir] = true // nothing can be there
+		g.expect(s, Lacking, "there is no directory "+dir)
+		return dir + "/x"
+	}
+	return g.fresh()
 }
 
 // A block is a step as it is being written.
@@ -165,7 +195,7 @@ func (g *generator) common(b *block, s *Step) {
 			b.expr("on_change", addrs(s.Sources))
 		}
 	case 14:
-		if s.Outlook == ApplyError || s.Outlook == PlanError {
+		if s.Outlook != Fine {
 			b.expr("continue_on_error", "true")
 			s.Proceed = true
 		}
@@ -176,7 +206,7 @@ func (g *generator) common(b *block, s *Step) {
 func (g *generator) sources() []*Step {
 	var list []*Step
 	for range g.number("sources", 1, 2) {
-		s := rapid.SampledFrom(g.earlier).Draw(g.t, "source")
+		s := g.earlier[g.number("source", 0, len(g.earlier)-1)]
 		if !slices.Contains(list, s) {
 			list = append(list, s)
 		}

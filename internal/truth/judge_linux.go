@@ -128,6 +128,7 @@ type fileWish struct {
 	hidden             bool    // its content is never shown
 	defaultMode        string  // of a new file
 	runAs              string  // the user that runs the step; "" is root
+	behind             string  // the file that a link at the path leads to; "" without a link
 }
 
 // owns tells whether a number is that of a wanted name or number.
@@ -148,7 +149,10 @@ func (s *Snapshot) gidOf(name string) string {
 
 // ownership checks owner, group and mode that a diff names.
 func (j *Judge) ownership(a steps.Attr, name string, owner, group, mode string) bool {
-	b, e := j.Before.Files[name], j.After.Files[name]
+	return j.ownershipOf(a, name, j.Before.Files[name], j.After.Files[name], owner, group, mode)
+}
+
+func (j *Judge) ownershipOf(a steps.Attr, name string, b, e *Entry, owner, group, mode string) bool {
 	value := func(number uint32, wanted, called string) string {
 		if _, err := strconv.Atoi(wanted); err == nil {
 			return fmt.Sprint(number)
@@ -317,6 +321,40 @@ func (j *Judge) wishFile(w fileWish) {
 		j.say("the mode of the new file %s is %04o, and %s is the default", w.path, e.Mode, w.defaultMode)
 	case b == nil && w.owner == "" && e.UID != uint32(uids[w.runAs]):
 		j.say("the new file %s belongs to %d, and not to who ran the step", w.path, e.UID)
+	}
+}
+
+// linked checks the planned change of a download onto a link to a file: the file behind it gets other attributes, or another file takes
+// the place of the link.
+func (j *Judge) linked(p *engine.PlanStep, w fileWish) {
+	behind := j.Before.Files[w.behind]
+	switch {
+	case p.Action == steps.NoOp:
+		return
+	case p.Action != steps.Update || behind == nil:
+		j.say("the plan says %s of a link to %+v", p.Action, behind)
+		return
+	}
+	name, is := w.behind, j.After.Files[w.behind]
+	if slices.ContainsFunc(p.Diff, func(a steps.Attr) bool { return a.Name == "sha256" }) {
+		j.changed(w.path, attrType)
+		j.explain(w.path)
+		name, is = w.path, j.After.Files[w.path]
+	}
+	for _, a := range p.Diff {
+		switch {
+		case is == nil || is.Type != "file":
+			j.say("%s is no file afterwards", name)
+			return
+		case j.ownershipOf(a, name, behind, is, w.owner, w.group, w.mode):
+		case name == w.path && a == (steps.Attr{Name: "type", Before: "link", After: "file"}):
+		case name == w.path && a == (steps.Attr{Name: "sha256", Before: behind.Sum, After: is.Sum}):
+		default:
+			j.say("the plan says %+v", a)
+		}
+	}
+	if name == w.path && p.Diff[0].Name != "type" {
+		j.say("the plan does not say that the link goes")
 	}
 }
 

@@ -3,6 +3,7 @@ package truth
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"provision/internal/engine"
@@ -81,9 +82,6 @@ func (g *generator) commandStep() {
 	if g.chance("cwd", 10) {
 		b.str("cwd", "/srv")
 	}
-	if c.runs && s.Outlook == Fine {
-		g.command = true
-	}
 	s.Explain = func(j *Judge, p *engine.PlanStep) { j.command(p, c) }
 	s.Wish = func(j *Judge) {}
 	s.Silent = c.silent
@@ -104,6 +102,7 @@ func (j *Judge) command(p *engine.PlanStep, c commandWish) {
 		if c.runs && c.sources == nil {
 			j.say("the plan says that the command does not run, and its condition holds")
 		}
+		j.raised(j.step)
 		return
 	}
 	if p.Action != steps.Execute {
@@ -133,6 +132,11 @@ func (j *Judge) raised(s *Step) bool {
 		}
 	}
 	return len(s.Sources) > 0
+}
+
+// anyOf tells whether one of the steps ended as one of these.
+func (j *Judge) anyOf(list []*Step, statuses ...engine.StepStatus) bool {
+	return slices.ContainsFunc(list, func(s *Step) bool { return slices.Contains(statuses, j.Ended[s.Addr]) })
 }
 
 // reference is a file whose content is what a command puts out, and that cannot be known before.

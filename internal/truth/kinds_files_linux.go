@@ -31,17 +31,17 @@ func (g *generator) content(label string) string {
 // ownershipOf draws owner, group and mode, each of them seldom.
 func (g *generator) ownershipOf(b *block, w *fileWish, s *Step, modes ...string) {
 	if g.chance("owner?", 35) {
-		w.owner = rapidPick(g, "owner", g.owners)
+		w.owner = g.pick("owner", g.owners...)
 	}
 	if g.chance("group?", 30) {
-		w.group = rapidPick(g, "group", g.groups)
+		w.group = g.pick("group", g.groups...)
 	}
 	if g.chance("mode?", 45) {
 		w.mode = g.pick("mode", modes...)
 	}
 	if g.chance("nobody", 2) {
 		w.owner = "nosuchuser"
-		g.needs(s, "there is no user nosuchuser")
+		g.expect(s, Lacking, "there is no user nosuchuser")
 	}
 	if w.owner != "" {
 		b.str("owner", w.owner)
@@ -54,22 +54,12 @@ func (g *generator) ownershipOf(b *block, w *fileWish, s *Step, modes ...string)
 	}
 }
 
-func rapidPick(g *generator, label string, list []string) string { return g.pick(label, list...) }
-
-// expect says what will come of a step, unless something worse was said.
+// expect says what will come of a step, unless something was said that comes before it.
 func (g *generator) expect(s *Step, o Outlook, why string) {
-	if s.Outlook == Fine {
+	order := []Outlook{Fine, ApplyError, Lacking, Unsure, PlanError}
+	if slices.Index(order, o) > slices.Index(order, s.Outlook) {
 		s.Outlook, s.Why = o, why
 	}
-}
-
-// needs says that a step needs what is not there. The plan must refuse it, unless an earlier step may bring it.
-func (g *generator) needs(s *Step, why string) {
-	if g.command || known["a need that no earlier step brings"] {
-		g.expect(s, Unsure, why)
-		return
-	}
-	g.expect(s, PlanError, why)
 }
 
 // ids are the numbers of the accounts that are there from the start.
@@ -117,7 +107,7 @@ func (g *generator) inPlace(w fileWish, s *Step, kind string) {
 	case 10:
 		p = Placed{Path: w.path, Type: "symlink", Target: g.pick("target", "/etc/hosts", "nowhere", "/srv/app")}
 		if kind == "download" {
-			p.Target = "nowhere" // a link to a file is looked through
+			p.Target = g.pick("target", "nowhere", "/srv/app") // a link to a file is looked through
 		}
 		g.expect(s, PlanError, "it is a symbolic link")
 	case 11:
@@ -138,9 +128,10 @@ func (g *generator) inPlace(w fileWish, s *Step, kind string) {
 
 func (g *generator) file() {
 	b, s := g.block("file"), &Step{}
-	w := fileWish{path: g.fresh(), defaultMode: "0644"}
-	b.str("path", w.path)
+	w := fileWish{defaultMode: "0644"}
 	if g.chance("absent", 15) {
+		w.path = g.fresh()
+		b.str("path", w.path)
 		b.str("state", "absent")
 		if !g.made[path.Dir(w.path)] {
 			switch g.number("there", 0, 4) {
@@ -158,6 +149,8 @@ func (g *generator) file() {
 		g.add(b, s)
 		return
 	}
+	w.path = g.pathFor(s)
+	b.str("path", w.path)
 	switch g.number("content from", 0, 5) {
 	case 0: // it stays
 	case 1, 2, 3:
@@ -240,7 +233,7 @@ func (j *Judge) backups(name string, p *engine.PlanStep) {
 
 func (g *generator) envFile() {
 	b, s := g.block("env_file"), &Step{}
-	w := fileWish{path: g.fresh(), mode: "0600", hidden: true}
+	w := fileWish{path: g.pathFor(s), mode: "0600", hidden: true}
 	b.str("path", w.path)
 	c := "A=1\nB_2=two\n"
 	if g.chance("source", 50) {
@@ -268,7 +261,7 @@ func (g *generator) envFile() {
 
 func (g *generator) download() {
 	b, s := g.block("download"), &Step{}
-	w := fileWish{path: g.fresh(), defaultMode: "0644"}
+	w := fileWish{path: g.pathFor(s), defaultMode: "0644"}
 	b.str("path", w.path)
 	from := "/srv/pool/" + b.name
 	c := g.content("content")
@@ -285,9 +278,30 @@ func (g *generator) download() {
 		}
 	}
 	g.ownershipOf(b, &w, s, "0644", "0600", "0755")
-	g.inPlace(w, s, "download")
-	s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
-	s.Wish = func(j *Judge) { j.wishFile(w) }
+	if !g.made[path.Dir(w.path)] && g.chance("link to a file", 12) {
+		w.behind = "/srv/pool/" + b.name + " behind"
+		g.place(Placed{Path: w.path, Type: "symlink", Target: w.behind})
+		p := Placed{Path: w.behind, Type: "file", Mode: octal(g.pick("other mode", "0644", "0600", "4755")), UID: uids[w.owner], GID: gids[w.group], Content: c}
+		if g.chance("another owner", 30) {
+			p.UID, p.GID = 1002, 4712
+		}
+		if g.chance("as it is", 50) {
+			p.Content = g.content("other content")
+		}
+		g.place(p)
+		s.Explain = func(j *Judge, p *engine.PlanStep) { j.linked(p, w) }
+		s.Wish = func(j *Judge) {
+			is := w
+			if e := j.After.Files[w.path]; e != nil && e.Type == "symlink" {
+				is.path = w.behind
+			}
+			j.wishFile(is)
+		}
+	} else {
+		g.inPlace(w, s, "download")
+		s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
+		s.Wish = func(j *Judge) { j.wishFile(w) }
+	}
 	g.add(b, s)
 }
 
@@ -412,8 +426,9 @@ func (j *Judge) directory(p *engine.PlanStep, w fileWish, recurse bool) {
 			if strings.HasPrefix(d.Path, w.path+"/") && (d.Attr == attrUID && w.owner != "" || d.Attr == attrGID && w.group != "") {
 				j.explain(d.Path, d.Attr)
 			}
-			// chown(2) clears the bits of setuid and setgid of files.
-			if strings.HasPrefix(d.Path, w.path+"/") && d.Attr == attrMode && j.After.Files[d.Path].Type == "file" && octal(d.Before)&^0o6000 == octal(d.After) {
+			// chown(2) clears the bits of setuid and setgid of files, and of no others than those that change hands.
+			given := j.Before.Files[d.Path] != nil && j.After.Files[d.Path] != nil && (j.Before.Files[d.Path].UID != j.After.Files[d.Path].UID || j.Before.Files[d.Path].GID != j.After.Files[d.Path].GID)
+			if given && strings.HasPrefix(d.Path, w.path+"/") && d.Attr == attrMode && j.After.Files[d.Path].Type == "file" && octal(d.Before)&^0o6000 == octal(d.After) {
 				j.explain(d.Path, d.Attr)
 			}
 		}
@@ -441,18 +456,20 @@ func (j *Judge) wishDirectory(w fileWish, recurse bool) {
 
 func (g *generator) symlink() {
 	b, s := g.block("symlink"), &Step{}
-	name := g.fresh()
-	b.str("path", name)
+	name := ""
 	target := g.pick("target", "/srv/app", "nowhere", "../x y", "/etc/hosts", "it's", "a\\b", "-n", "ü", "trailing ")
 	absent, force := g.chance("absent", 20), false
 	if absent {
+		name = g.fresh()
 		b.str("state", "absent")
 	} else {
+		name = g.pathFor(s)
 		b.str("target", target)
 		if force = g.chance("force", 30); force {
 			b.expr("force", "true")
 		}
 	}
+	b.str("path", name)
 	if !g.made[path.Dir(name)] {
 		p := Placed{Path: name, Type: "symlink", Target: target}
 		switch g.number("there", 0, 7) {

@@ -18,7 +18,7 @@ var texts = []string{
 func (g *generator) inText(name string, list []string, s *Step, mayMiss bool) {
 	if g.made[path.Dir(name)] {
 		if !mayMiss {
-			g.needs(s, "the file is missing")
+			g.expect(s, Lacking, "the file is missing")
 		}
 		return
 	}
@@ -26,7 +26,7 @@ func (g *generator) inText(name string, list []string, s *Step, mayMiss bool) {
 	switch g.number("there", 0, 11) {
 	case 0, 1:
 		if !mayMiss {
-			g.needs(s, "the file is missing")
+			g.expect(s, Lacking, "the file is missing")
 		}
 		return
 	case 2:

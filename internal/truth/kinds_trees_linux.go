@@ -59,8 +59,8 @@ func packed(list []leaf, top string) string {
 	return b.String()
 }
 
-// inTree looks whether the leaves of a tree lie below a directory, with mode and content.
-func (j *Judge) inTree(dir string, list []leaf, owner string) {
+// inTree looks whether the leaves of a tree lie below a directory, with the content, the owner and the mode that they must have.
+func (j *Judge) inTree(dir string, list []leaf, owner string, mode func(name string, l leaf) uint32) {
 	for _, l := range list {
 		name := path.Join(dir, l.name)
 		e := j.After.Files[name]
@@ -71,9 +71,8 @@ func (j *Judge) inTree(dir string, list []leaf, owner string) {
 			j.say("%s is no link to %s", name, l.target)
 		case l.target == "" && (e.Type != "file" || e.Content != l.content):
 			j.say("%s holds %q, and %q is wanted", name, e.Content, l.content)
-		case l.target == "" && e.Mode != l.mode && !(j.Before.Files[name] != nil && e.Mode&0o100 == l.mode&0o100):
-			// Of a file that was there only the right to execute is compared.
-			j.say("the mode of %s is %04o, and %04o is wanted", name, e.Mode, l.mode)
+		case l.target == "" && e.Mode != mode(name, l):
+			j.say("the mode of %s is %04o, and %04o is wanted", name, e.Mode, mode(name, l))
 		case owner != "" && !owns(owner, e.UID, j.After.uidOf):
 			j.say("%s belongs to %d, and %s is wanted", name, e.UID, owner)
 		}
@@ -129,10 +128,16 @@ func (g *generator) archive() {
 		creates = path.Join(top, "README")
 		b.str("creates", creates)
 	}
+	mark := path.Join(dest, ".provision-archive")
 	done := false
 	if !g.made[path.Dir(dest)] {
-		switch g.number("there", 0, 4) {
+		switch g.number("there", 0, 6) {
 		case 0, 1:
+		case 5: // of another archive
+			g.place(Placed{Path: mark, Type: "file", Mode: 0o644, Content: "0123 strip=0\n"})
+		case 6:
+			g.place(Placed{Path: dest, Type: g.pick("type", "file", "symlink", "fifo"), Mode: 0o644, Target: "nowhere"})
+			g.expect(s, PlanError, "its destination is no directory")
 		case 2: // what must stay
 			g.place(Placed{Path: path.Join(dest, "own"), Type: "file", Mode: 0o600, Content: "own\n"})
 		case 3: // files of an older archive
@@ -148,12 +153,13 @@ func (g *generator) archive() {
 				g.place(p)
 			}
 			if creates == "" {
-				g.place(Placed{Path: path.Join(dest, ".provision-archive"), Type: "file", Mode: 0o644, Content: fmt.Sprintf("%s strip=%d\n", sumOf(data), strip)})
+				g.place(Placed{Path: mark, Type: "file", Mode: 0o644, Content: fmt.Sprintf("%s strip=%d\n", sumOf(data), strip)})
 			}
 			// Nobody looks whether files still belong to who they were given to.
 			owner = ""
 		}
 	}
+	key := fmt.Sprintf("%s strip=%d", sumOf(data), strip)
 	s.Explain = func(j *Judge, p *engine.PlanStep) {
 		if (p.Action == steps.NoOp) != done {
 			j.say("the plan says %s, and the archive is unpacked: %v", p.Action, done)
@@ -161,16 +167,33 @@ func (g *generator) archive() {
 		if p.Action == steps.NoOp {
 			return
 		}
+		want, action := steps.Attr{Name: "dest", BeforeMissing: true, After: dest}, steps.Create
+		switch {
+		case creates != "":
+			want = steps.Attr{Name: "creates", BeforeMissing: true, After: creates}
+		case j.Before.Files[mark] != nil:
+			want, action = steps.Attr{Name: "archive", Before: strings.TrimSuffix(j.Before.Files[mark].Content, "\n"), After: key}, steps.Update
+		case j.Before.Files[dest] != nil:
+			want, action = steps.Attr{Name: "archive", BeforeMissing: true, After: key}, steps.Update
+		}
+		if p.Action != action || len(p.Diff) != 1 || p.Diff[0] != want {
+			j.say("the plan says %s %+v, and it is %s %+v", p.Action, p.Diff, action, want)
+		}
 		j.explain(path.Dir(dest), attrMtime) // it is sent beside its destination
 		j.explainLeaves(top, list)
 		j.explainLeaves(dest, []leaf{{name: ".provision-archive"}})
-		if creates != "" && j.After.Files[path.Join(dest, ".provision-archive")] != nil {
-			j.say("there is a mark, and creates is set")
+		if is := j.After.Files[mark]; (is == nil) != (creates != "") || is != nil && is.Content != key+"\n" {
+			j.say("the mark in %s is %+v, and creates is %q", dest, is, creates)
 		}
 	}
 	s.Wish = func(j *Judge) {
 		if !done {
-			j.inTree(top, list, owner)
+			j.inTree(top, list, owner, func(_ string, l leaf) uint32 { return l.mode })
+			for _, l := range list {
+				if e := j.After.Files[path.Join(top, l.name)]; owner == "" && e != nil && e.UID != 0 {
+					j.say("%s belongs to %d, and not to who ran the step", l.name, e.UID)
+				}
+			}
 		}
 	}
 	g.add(b, s)
@@ -214,9 +237,14 @@ func (g *generator) sync() {
 					p.Target = "elsewhere"
 				}
 			case 3:
-				p.Mode = octal(g.pick("mode of a leaf", "0600", "0755", "0644"))
+				p.Mode = octal(g.pick("mode of a leaf", "0600", "0755", "0644", "4755", "0750"))
 			case 4:
 				p.UID = 1002
+			case 5:
+				p.Content, p.Mode, p.UID = "all is different", octal(g.pick("mode of a leaf", "0600", "0755", "0640", "2755")), 1002
+				if p.Type == "symlink" {
+					p.Target = "far away"
+				}
 			}
 			g.place(p)
 		}
@@ -232,7 +260,13 @@ func (g *generator) sync() {
 	}
 	s.Explain = func(j *Judge, p *engine.PlanStep) { j.sync(p, dest, list, owner, remove) }
 	s.Wish = func(j *Judge) {
-		j.inTree(dest, list, owner)
+		j.inTree(dest, list, owner, func(name string, l leaf) uint32 {
+			// A file that was there keeps its mode, unless the right to execute differs or it is setuid or setgid.
+			if b := j.Before.Files[name]; b != nil && b.Type == "file" && b.Mode&0o6100 == l.mode&0o100 {
+				return b.Mode
+			}
+			return l.mode
+		})
 		if there := j.After.Files[path.Join(dest, "extra")] != nil; there != (extra && !remove) {
 			j.say("what the local tree does not have is there: %v", there)
 		}
@@ -247,9 +281,13 @@ func (j *Judge) sync(p *engine.PlanStep, dest string, list []leaf, owner string,
 	if (p.Action == steps.Create) != (j.Before.Files[dest] == nil) {
 		j.say("the plan says %s of %s, which does not fit what was there", p.Action, dest)
 	}
-	named := map[string]steps.Attr{}
+	named, modes := map[string]steps.Attr{}, map[string]bool{}
 	for _, a := range p.Diff {
-		named[a.Name] = a
+		if a.Before == "mode differs" {
+			modes[a.Name] = true
+		} else {
+			named[a.Name] = a
+		}
 	}
 	for _, l := range list {
 		name := path.Join(dest, l.name)
@@ -258,17 +296,19 @@ func (j *Judge) sync(p *engine.PlanStep, dest string, list []leaf, owner string,
 			continue // the wish says so
 		}
 		a, told := named[l.name]
-		mode := a.Before == "mode differs"
-		if differs := b == nil || b.Sum != e.Sum || b.Target != e.Target || b.Type != e.Type; differs != (told && !mode) {
+		if differs := b == nil || b.Sum != e.Sum || b.Target != e.Target || b.Type != e.Type; differs != told {
 			j.say("the plan names %s: %v, and it differs: %v", l.name, told, differs)
 		}
 		if told && a.BeforeMissing != (b == nil) {
 			j.say("the plan says that %s is new: %v", l.name, a.BeforeMissing)
 		}
 		switch {
-		case told && !mode:
+		case told && (b == nil || b.Type != e.Type):
 			j.explainLeaves(dest, []leaf{l})
-		case mode:
+		case told: // its owner and mode stay
+			j.explain(name, attrContent, attrTarget, attrInode, attrMtime)
+		}
+		if modes[l.name] {
 			j.changed(name, attrMode)
 		}
 	}

@@ -50,6 +50,7 @@ const (
 	Fine       Outlook = iota // planned and applied
 	PlanError                 // the plan must refuse it
 	ApplyError                // the plan knows no reason, and the apply fails if it has something to do
+	Lacking                   // it needs what is not there and does not come: an error of the plan, or of the apply where the plan cannot know
 	Unsure                    // it depends on what no model knows
 )
 
@@ -60,13 +61,12 @@ type Step struct {
 	Outlook Outlook
 	Why     string // of another outlook than Fine
 
-	Always    bool                        // it has something to do in every run
-	Dependent bool                        // what the plan can say of it depends on what earlier steps will have done
-	Proceed   bool                        // continue_on_error
-	Skip      bool                        // its when is false
-	FailsIf   func(*engine.PlanStep) bool // of ApplyError: whether what is planned fails; nil: all of it
-	Silent    bool                        // changed_if says that nothing changed
-	Sources   []*Step                     // of on_change
+	Always  bool                        // it has something to do in every run
+	Proceed bool                        // continue_on_error
+	Skip    bool                        // its when is false
+	FailsIf func(*engine.PlanStep) bool // of ApplyError: whether what is planned fails; nil: all of it
+	Silent  bool                        // changed_if says that nothing changed
+	Sources []*Step                     // of on_change
 
 	// Explain marks the differences that a planned change accounts for, and reports what it says that did not happen.
 	Explain func(*Judge, *engine.PlanStep)
@@ -79,8 +79,11 @@ func quote(s string) string { return string(hclwrite.TokensForValue(cty.StringVa
 
 // Playbook is the text of the playbook.
 func (s *Scene) Playbook() string {
-	return "ssh {\n  user = \"root\"\n}\n\nhost \"h1\" {\n  address = \"127.0.0.1\"\n}\n\nvariable \"secret\" {\n  sensitive = true\n  default   = \"hush-7391\"\n}\n\n" +
-		strings.Join(s.Blocks, "\n")
+	steps, secret := strings.Join(s.Blocks, "\n"), ""
+	if strings.Contains(steps, "var.secret") { // a saved plan takes its time over a secret
+		secret = "variable \"secret\" {\n  sensitive = true\n  default   = \"hush-7391\"\n}\n\n"
+	}
+	return "ssh {\n  user = \"root\"\n}\n\nhost \"h1\" {\n  address = \"127.0.0.1\"\n}\n\n" + secret + steps
 }
 
 // Long ago, so that what is written now shows.
