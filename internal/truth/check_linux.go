@@ -191,17 +191,17 @@ func (c *trial) expected(status int, stderr string) {
 
 // lacking holds the plan of a step that needs what is not there against the earlier steps: one that runs programs may bring it.
 func (c *trial) lacking(s *Step, p *engine.PlanStep) {
-	by, perhaps := "", false
+	by, pending, perhaps := "", false, false
 	for _, earlier := range c.scene.Steps[:slices.Index(c.scene.Steps, s)] {
-		if earlier.Kind != "command" && earlier.Kind != "source_build" {
-			continue
-		}
-		switch q := c.planned[earlier.Addr]; {
-		case q.Action != steps.NoOp:
+		q := c.planned[earlier.Addr]
+		runs := earlier.Kind == "command" || earlier.Kind == "source_build"
+		switch {
+		case runs && q.Action != steps.NoOp:
 			by = earlier.Addr
-		case len(earlier.Sources) > 0:
-			perhaps = true // what it watches may wake, and it with it
+		case runs && pending && !earlier.Skip:
+			perhaps = true // its condition may come to hold, or what it watches may change, by what is done before it
 		}
+		pending = pending || q.Action != steps.NoOp
 	}
 	switch {
 	case by == "" && !perhaps && p.Error == nil:
@@ -489,7 +489,7 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 		}
 	}
 	if status == 0 && len(failed) > 0 {
-		c.fail("the status is 0, and there are steps that failed: %+v", failed)
+		c.fail("the status is 0, and these steps failed: %v", sorted(failed))
 	}
 	if status != 0 && !mayFail {
 		c.fail("the apply ends with %d, and nothing is wrong with the playbook", status)

@@ -300,7 +300,13 @@ func (g *generator) download() {
 	} else {
 		g.inPlace(w, s, "download")
 		s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
-		s.Wish = func(j *Judge) { j.wishFile(w) }
+		s.Wish = func(j *Judge) {
+			is := w
+			if j.Before.Files[w.path] == nil {
+				is.content = &c // whether its sum is given or not
+			}
+			j.wishFile(is)
+		}
 	}
 	g.add(b, s)
 }
