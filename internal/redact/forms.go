@@ -42,6 +42,7 @@ func secretForms(secret string, shapes []func(string) string) []string {
 			forms = append(forms, shape(v))
 		}
 		forms = append(forms, base64Forms(v)...)
+		forms = append(forms, wrapped(hex.EncodeToString([]byte(v)), 60)...) // xxd -p
 	}
 	kept := forms[:0]
 	for _, f := range forms {
@@ -71,7 +72,26 @@ func base64Forms(v string) []string {
 			if to-from >= 8 {
 				forms = append(forms, text[from:to])
 			}
+			if offset == 0 { // alone, as base64(1) and openssl-base64(1) break it into lines
+				forms = append(forms, wrapped(text[:to], 76, 64)...)
+			}
 		}
+	}
+	return forms
+}
+
+// wrapped returns a text in lines of so many characters, if it takes more than one.
+func wrapped(text string, widths ...int) []string {
+	var forms []string
+	for _, width := range widths {
+		if len(text) <= width {
+			continue
+		}
+		var lines []string
+		for rest := text; rest != ""; rest = rest[min(width, len(rest)):] {
+			lines = append(lines, rest[:min(width, len(rest))])
+		}
+		forms = append(forms, strings.Join(lines, "\n"), strings.Join(lines, "\r\n"))
 	}
 	return forms
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"os/exec"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -150,5 +151,28 @@ func TestShortSecretsAndWords(t *testing.T) {
 	var none *Secrets
 	if none.Value("x")+none.Text("y")+none.Message("z")+none.Stream().Write("w") != "xyzw" {
 		t.Error("no secrets hide something")
+	}
+}
+
+// What base64(1), openssl-base64(1) and xxd(1) print of a long secret has several lines.
+func TestEncodingsInLines(t *testing.T) {
+	secret := strings.Repeat("kQ7vWx93LmZpA0Yd", 5)
+	s := Of(secret)
+	for _, program := range []string{"base64", "base64 -w 64", "xxd -p"} {
+		for _, echo := range []string{"printf %s", "echo"} {
+			cmd := exec.CommandContext(t.Context(), "sh", "-c", echo+` "$1" | `+program, "sh", secret)
+			out, err := cmd.Output()
+			if err != nil {
+				t.Logf("NOT TESTED here: %s: %v", program, err)
+				continue
+			}
+			hidden := s.Text(string(out))
+			for line := range strings.Lines(hidden) {
+				if line = strings.TrimSpace(line); len(line) > 14 || !strings.Contains(hidden, "(sensitive)") {
+					t.Errorf("%s | %s shows %q", echo, program, hidden)
+					break
+				}
+			}
+		}
 	}
 }
