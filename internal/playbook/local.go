@@ -1,11 +1,8 @@
 package playbook
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -170,12 +167,7 @@ func sumOf(name string) (*steps.Local, error) {
 		return nil, err
 	}
 	defer f.Close()
-	sum := sha256.New()
-	size, err := io.Copy(sum, f)
-	if err != nil {
-		return nil, err
-	}
-	return &steps.Local{Path: name, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	return steps.ReadLocal(name, f)
 }
 
 // directory returns the absolute path of a local directory.

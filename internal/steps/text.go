@@ -1,10 +1,12 @@
 package steps
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"unicode/utf8"
 )
 
 const hidden = "(sensitive)"
@@ -71,6 +73,24 @@ type Local struct {
 	// Preview is the content for the diff that a person sees: nil if it is no UTF-8 text, holds
 	// a NUL byte, or is larger than PreviewLimit.
 	Preview []byte
+}
+
+// ReadLocal returns the local file with a name, whose content r reads.
+func ReadLocal(name string, r io.Reader) (*Local, error) {
+	sum := sha256.New()
+	preview, err := io.ReadAll(io.TeeReader(io.LimitReader(r, PreviewLimit+1), sum))
+	if err != nil {
+		return nil, err
+	}
+	rest, err := io.Copy(sum, r)
+	if err != nil {
+		return nil, err
+	}
+	l := &Local{Path: name, Size: int64(len(preview)) + rest, SHA256: hex.EncodeToString(sum.Sum(nil))}
+	if len(preview) <= PreviewLimit && utf8.Valid(preview) && !bytes.Contains(preview, []byte{0}) {
+		l.Preview = preview
+	}
+	return l, nil
 }
 
 // PreviewLimit is the size in bytes up to which contents are shown as diffs. The shell

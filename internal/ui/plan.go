@@ -382,7 +382,16 @@ func stepDangers(s *engine.PlanStep) []string {
 		texts = append(texts, Line(s.Addr)+": "+Line(d))
 	}
 	if len(texts) == 0 && s.Action == steps.Delete {
-		texts = append(texts, Line(s.Addr)+": deletes")
+		what := ""
+		for _, a := range s.Diff {
+			if a.AfterMissing && what == "" {
+				what = " " + Line(a.Name)
+				if !a.Sensitive && a.Before != "" && !strings.Contains(a.Before, "\n") {
+					what += " " + Line(a.Before)
+				}
+			}
+		}
+		texts = append(texts, Line(s.Addr)+": deletes"+what)
 	}
 	for _, event := range s.Events {
 		if (event == "restart" || event == "reboot") && len(s.Dangers) == 0 {

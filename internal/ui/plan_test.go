@@ -101,6 +101,42 @@ func TestPlanOfHostileText(t *testing.T) {
 	}
 }
 
+// A file of one long line, such as JSON, is not written out; what differs in it is seen all the same.
+func TestPlanCutsLongLines(t *testing.T) {
+	long := strings.Repeat("0123456789", 1<<10)
+	list := []engine.PlanStep{{
+		Addr: "step.file.x", Action: steps.Update,
+		Diff: []steps.Attr{
+			{Name: "content", Before: long + "old" + long + "\ncontext\n" + long + "\n", After: long + "new" + long + "\ncontext\n" + long + "\n"},
+		},
+	}}
+	text := planText(t, unicodeStyle, false, plannedHost("web1", list)...)
+	for _, line := range strings.Split(text, "\n") {
+		if width(line) > maxDiffWidth+20 {
+			t.Errorf("a line of %d columns", width(line))
+		}
+	}
+	for _, want := range []string{"- …", "789old012", "+ …", "789new012", "… (10.0 KiB)"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in the plan:\n%s", want, text)
+		}
+	}
+	if detail := planText(t, unicodeStyle, true, plannedHost("web1", list)...); !strings.Contains(detail, long+"new"+long) {
+		t.Errorf("the line is cut with --detail too: %d bytes", len(detail))
+	}
+}
+
+// What is deleted is named, also where the kind has no word of warning.
+func TestPlanNamesWhatItDeletes(t *testing.T) {
+	list := []engine.PlanStep{{
+		Addr: "step.symlink.l", Action: steps.Delete, Diff: []steps.Attr{{Name: "path", Before: "/srv/l", AfterMissing: true}},
+	}}
+	text := planText(t, unicodeStyle, false, plannedHost("web1", list)...)
+	if !strings.Contains(text, "step.symlink.l: deletes path /srv/l\n") {
+		t.Errorf("what is deleted is not named:\n%s", text)
+	}
+}
+
 func TestPlanChanges(t *testing.T) {
 	p := NewPlan()
 	feed(p, plannedHost("web1", serverSteps())...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	udiff "github.com/aymanbagabas/go-udiff"
 
@@ -25,6 +26,7 @@ type line struct {
 const (
 	maxDiffLines = 40
 	maxValue     = 120     // columns of a value on one line
+	maxDiffWidth = 200     // columns of a line of a diff
 	maxDiffBytes = 1 << 18 // beyond it, texts are not compared line by line
 )
 
@@ -205,12 +207,55 @@ func (s Style) textDiff(before, after string, detail bool) []line {
 	if before == "" || after == "" {
 		lines = lines[1:] // "@@ -0,0 +1,9 @@" tells nothing
 	}
+	if !detail {
+		s.narrow(lines)
+	}
 	if !detail && len(lines) > maxDiffLines {
 		rest := len(lines) - maxDiffLines + 1
 		more := fmt.Sprintf("%s %d more lines (all with --detail)", s.dots(), rest)
 		lines = append(lines[:maxDiffLines-1], line{depth: 2, text: more, tone: faint})
 	}
 	return lines
+}
+
+// narrow cuts the long lines of a diff. Where one takes the place of another, both begin shortly before they differ.
+func (s Style) narrow(lines []line) {
+	for at := 0; at < len(lines); {
+		minus := at
+		for at < len(lines) && lines[at].sign == "-" {
+			at++
+		}
+		plus := at
+		for at < len(lines) && lines[at].sign == "+" {
+			at++
+		}
+		for i := range min(plus-minus, at-plus) {
+			s.narrowPair(&lines[minus+i].text, &lines[plus+i].text)
+		}
+		at = max(at, minus+1)
+		for i := minus; i < at; i++ {
+			if text := lines[i].text; width(text) > maxDiffWidth {
+				lines[i].text = cut(text, maxDiffWidth-16, s.dots()) + " (" + size(len(text)) + ")"
+			}
+		}
+	}
+}
+
+// narrowPair leaves out the beginning that two lines have in common, if what differs would not be seen otherwise.
+func (s Style) narrowPair(before, after *string) {
+	const context = 40 // bytes
+	same := 0
+	for same < min(len(*before), len(*after)) && (*before)[same] == (*after)[same] {
+		same++
+	}
+	if max(len(*before), len(*after)) <= maxDiffWidth || same < maxDiffWidth/2 {
+		return
+	}
+	from := same - context
+	for from < same && !utf8.RuneStart((*before)[from]) {
+		from++
+	}
+	*before, *after = s.dots()+(*before)[from:], s.dots()+(*after)[from:]
 }
 
 // tabs makes the indentation of a diff the same wherever it stands on the screen.

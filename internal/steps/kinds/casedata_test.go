@@ -1,8 +1,7 @@
 package kinds
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -291,8 +290,11 @@ func setArg(arg *steps.Arg, value cty.Value) error {
 		}
 		switch arg.Origin {
 		case steps.File:
-			sum := sha256.Sum256(content)
-			arg.SetFile(&steps.Local{Path: value.AsString(), Size: int64(len(content)), SHA256: hex.EncodeToString(sum[:]), Preview: content})
+			local, err := steps.ReadLocal(value.AsString(), bytes.NewReader(content))
+			if err != nil {
+				return err
+			}
+			arg.SetFile(local)
 			return nil
 		case steps.FileText:
 			return arg.Set(cty.StringVal(string(content)).Mark(steps.Sensitive))

@@ -122,9 +122,10 @@ func (s *symlink) planAbsent(kind string) (steps.Change, error) {
 		return steps.Change{Action: steps.NoOp}, nil
 	case "symlink":
 		return steps.Change{
-			Action: steps.Delete,
-			Diff:   []steps.Attr{{Name: "path", Before: s.Path, AfterMissing: true}},
-			Ops:    []steps.Op{steps.Run{Script: "rm -f -- " + shell.Quote(s.Path)}},
+			Action:  steps.Delete,
+			Diff:    []steps.Attr{{Name: "path", Before: s.Path, AfterMissing: true}},
+			Ops:     []steps.Op{steps.Run{Script: "rm -f -- " + shell.Quote(s.Path)}},
+			Dangers: []string{"removes the link " + s.Path},
 		}, nil
 	}
 	return steps.Change{}, fmt.Errorf("%s is no symbolic link; remove it with a step \"file\" or \"directory\"", s.Path)

@@ -331,7 +331,7 @@ func PathWithin(p string) (string, error) {
 	return clean, nil
 }
 
-var modePattern = regexp.MustCompile(`^0?[0-7]{3,4}$`)
+var modePattern = regexp.MustCompile(`^(0?[0-7]{3,4}|0+)$`)
 
 // ModeArg is a file mode in octal, stored as stat -c %a prints it and chmod takes it: without leading zeros ("644", "1777", "0").
 func ModeArg(name string, to *string, doc string) steps.Arg {

@@ -14,7 +14,8 @@ import (
 
 func TestArgSet(t *testing.T) {
 	var (
-		s, p, m, n, e = "", "", "", "", "present"
+		s, p, m, n, u = "", "", "", "", ""
+		e             = "present"
 		opt           *string
 		text          *steps.Text
 		b             bool
@@ -26,7 +27,7 @@ func TestArgSet(t *testing.T) {
 		StringArg("string", &s, ""), OptStringArg("opt", &opt, ""), TextArg("text", &text, ""), BoolArg("bool", &b, ""),
 		IntArg("int", &i, 1, 65535, ""), SecondsArg("seconds", &seconds, ""), PathArg("path", &p, ""), ModeArg("mode", &m, ""),
 		NameArg("name", &n, ""), EnumArg("enum", &e, "", "present", "absent"), StringsArg("strings", &list, ""),
-		WordsArg("words", &words, ""), VariablesArg("variables", &vars, ""),
+		URLArg("url", &u, "", "https"), WordsArg("words", &words, ""), VariablesArg("variables", &vars, ""),
 	}
 	str := cty.StringVal
 	for _, c := range []struct {
@@ -58,9 +59,15 @@ func TestArgSet(t *testing.T) {
 		{"mode", str("0644"), "644"},
 		{"mode", str("1777"), "1777"},
 		{"mode", str("0000"), "0"},
+		{"mode", str("0"), "0"},
+		{"mode", str("00"), "0"},
 		{"mode", cty.NumberIntVal(644), "644"},
+		{"mode", str("64"), "error: octal"},
 		{"mode", str("0999"), "error: octal"},
 		{"mode", str("rw"), "error: octal"},
+		{"url", str("https://example.org/it's?q='a'"), "https://example.org/it's?q='a'"},
+		{"url", str("https://example.org/a b"), "error: %20"},
+		{"url", str("https://example.org/<a>"), "error: %3C"},
 		{"name", str("www-data"), "www-data"},
 		{"name", str("-x"), "error: no valid name"},
 		{"name", str("a b"), "error: no valid name"},
@@ -83,7 +90,7 @@ func TestArgSet(t *testing.T) {
 		err := args.Get(c.arg).Set(c.value)
 		got := map[string]any{
 			"string": s, "text": text, "bool": b, "int": i, "seconds": seconds, "path": p, "mode": m,
-			"name": n, "enum": e, "strings": list, "words": words, "variables": vars,
+			"name": n, "url": u, "enum": e, "strings": list, "words": words, "variables": vars,
 		}[c.arg]
 		if part, wrong := strings.CutPrefix(c.want, "error: "); wrong {
 			if err == nil || !strings.Contains(err.Error(), part) {

@@ -53,8 +53,11 @@ func CheckURL(s string, schemes []string) error {
 		return err
 	}
 	u, err := url.Parse(s)
-	if err != nil || strings.ContainsAny(s, " \"'<>`") {
+	if err != nil {
 		return fmt.Errorf("%q is no URL", s)
+	}
+	if i := strings.IndexAny(s, " \"<>`"); i >= 0 {
+		return fmt.Errorf("%q is no URL: %q stands in one as %%%02X", s, s[i:i+1], s[i])
 	}
 	known := false
 	for _, scheme := range schemes {
