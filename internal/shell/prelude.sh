@@ -62,6 +62,23 @@ id_name() {
 	printf '%s\n' "${id_name_line%%:*}"
 }
 
+# id_of DATABASE NAME: sets ID to the number of a name in passwd or group, and fails as account does.
+id_of() {
+	ID=-
+	id_line=$(account "$1" "$2") || return
+	id_line=${id_line#*:*:}
+	ID=${id_line%%:*}
+}
+
+# number_only DATABASE NUMBER: fails if somebody with another number has it for a name: chown(1) and find(1) would take it for
+# that name.
+number_only() {
+	while IFS=: read -r number_name number_password number_id number_rest; do
+		[ "$number_name" != "$2" ] || [ "$number_id" = "$2" ] ||
+			fail "the number $2 is also a name in /etc/$1, of number $number_id, and tools prefer the name; rename that one, or give its number"
+	done <"/etc/$1"
+}
+
 # home_of USER: the home directory; status 2 if there is no such user.
 home_of() {
 	home_line=$(account passwd "$1") || return 2
@@ -214,7 +231,7 @@ batch_number() {
 	done
 }
 
-# attributes PATH: sets A_owner and A_group (names, where they exist), A_uid, A_gid, A_mode (octal, without a leading
+# attributes PATH: sets A_owner and A_group (names, or numbers where there is no name), A_uid, A_gid, A_mode (octal, without a leading
 # zero) and A_size (bytes). It does not follow a symbolic link.
 attributes() {
 	A_left=${BATCH_stat-}
@@ -232,6 +249,10 @@ attributes() {
 	A_gid=${A_all%%:*} A_all=${A_all#*:}
 	A_mode=${A_all%%:*} A_all=${A_all#*:}
 	A_size=${A_all%%:*}
+	# So stat(1) calls who has no name, and somebody may be called that.
+	[ "$A_owner" != UNKNOWN ] || A_owner=$(id_name passwd "$A_uid") || return 1
+	[ "$A_group" != UNKNOWN ] || A_group=$(id_name group "$A_gid") || return 1
+	A_owner=${A_owner:-$A_uid} A_group=${A_group:-$A_gid}
 }
 
 # sum_of FILE: sets SUM to its SHA-256 in hexadecimal.

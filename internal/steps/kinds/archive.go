@@ -55,8 +55,8 @@ step "archive" "demo" {
 			kit.IntArg("strip", &a.Strip, 0, 20, "How many leading parts of the names in the archive to drop.").With("0"),
 			kit.PathArg("creates", &a.Creates, "A path that exists once the archive is unpacked."),
 			kit.SHA256Arg("sha256", &a.SHA256, "SHA-256 of the archive. Required with url, unless creates is set and the URL is https."),
-			kit.StringArg("owner", &a.Owner, "User that the unpacked files belong to.").With("whoever runs the step"),
-			kit.StringArg("group", &a.Group, "Group that the unpacked files belong to."),
+			kit.OwnerArg("owner", &a.Owner, "User that the unpacked files belong to, by name or number.").With("whoever runs the step"),
+			kit.OwnerArg("group", &a.Group, "Group that the unpacked files belong to, by name or number."),
 			kit.HeadersArg("headers", &a.Headers, "Fields of the request for url. They may be sensitive."),
 			kit.SecondsArg("timeout", &a.Timeout, "How long the download may take."),
 		}

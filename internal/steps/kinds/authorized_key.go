@@ -163,7 +163,14 @@ func (a *authorizedKey) Probe() string {
 	if len(want) == 0 || a.State == "absent" {
 		empty = "same"
 	}
-	fmt.Fprintf(&b, "n=%s\nnothing() { say directory absent; say file absent; say keys %s; }\n", shell.Quote(a.User), empty)
+	fmt.Fprintf(&b, `n=%s
+nothing() { say directory absent; say file absent; say keys %s; }
+# Several names may have the number of the user.
+owned() {
+	attributes "$1" || return
+	[ "$A_owner" = "$n" ] || ! id_of passwd "$n" || [ "$A_uid" != "$ID" ] || A_owner=$n
+}
+`, shell.Quote(a.User), empty)
 	b.WriteString(`h=$(home_of "$n")
 case $? in 0) ;; 2)
 	nothing
@@ -182,7 +189,10 @@ absent)
 	[ -d "$h" ] || need directory "$h"
 	exit 0
 	;;
-directory) t=$(stat -c '%U %a' -- "$d") || exit 1 ;;
+directory)
+	owned "$d" || exit 1
+	t="$A_owner $A_mode"
+	;;
 esac
 say directory "$t"
 path_type "$p" || fail "$refused"; k=$TYPE
@@ -191,7 +201,7 @@ absent)
 	say file absent
 `)
 	fmt.Fprintf(&b, "\tsay keys %s\n\texit 0\n\t;;\n", empty)
-	b.WriteString("file) k=$(stat -c '%U %a' -- \"$p\") || exit 1 ;;\n*)\n\tsay file \"$k\"\n\texit 0\n\t;;\nesac\nsay file \"$k\"\n")
+	b.WriteString("file)\n\towned \"$p\" || exit 1\n\tk=\"$A_owner $A_mode\"\n\t;;\n*)\n\tsay file \"$k\"\n\texit 0\n\t;;\nesac\nsay file \"$k\"\n")
 	fmt.Fprintf(&b, "r=$(KEYS=%s MODE=%s awk %s <\"$p\") || fail \"$refused\"\nsay keys \"$r\"\n",
 		shell.Quote(strings.Join(want, "\n")), a.mode(), shell.Quote(keysAwk))
 	b.WriteString("[ \"$t/$k/$r\" = \"$n 700/$n 600/same\" ] && exit 0\n" + kit.ProbeEdit())
@@ -294,9 +304,10 @@ func (a *authorizedKey) edit(change *steps.Change, before string) string {
 const writeKeys = `umask 077
 cd "$KEYS_HOME" || exit 1
 [ -d .ssh ] || mkdir .ssh || exit 1
-cd .ssh && chmod 700 . || exit 1
+# What it inherits of a home with the bit of setgid, or with a default access list, goes.
+cd .ssh && { [ ! -g . ] || chmod ug-s .; } && chmod 700 . || exit 1
 n=authorized_keys.new.$$
-cat >"$n" && mv -f "$n" authorized_keys && exit 0
+cat >"$n" && chmod 600 "$n" && mv -f "$n" authorized_keys && exit 0
 rm -f "$n"
 exit 1`
 

@@ -171,7 +171,9 @@ func (g *git) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) 
 	case repository == "no":
 		return steps.Change{}, fmt.Errorf("%s holds files that are no checkout; move them away, or name another path", g.Dest)
 	}
-	if owner, other := obs.Get("owner"); other {
+	if owner, other := obs.Get("owner"); kit.IsNumber(owner) {
+		return steps.Change{}, fmt.Errorf("%s belongs to number %s, which is no user; give it to one with chown -R, and set run_as to that user", g.Dest, owner)
+	} else if other {
 		return steps.Change{}, fmt.Errorf("%s belongs to %s: set run_as = %q on the step", g.Dest, owner, owner)
 	}
 	return g.planCheckout(obs)

@@ -56,8 +56,8 @@ esac
 	b.WriteString(`[ "$t" = directory ] || exit 0
 [ -e "$dest/.git" ] || { say repository no; exit 0; }
 for o in "$dest" "$dest/.git"; do
-	o=$(stat -c '%u %U' "$o") || exit 1
-	[ "${o%% *}" = "$F_UID" ] || { say owner "${o#* }"; exit 0; }
+	attributes "$o" || exit 1
+	[ "$A_uid" = "$F_UID" ] || { say owner "$A_owner"; exit 0; }
 done
 `)
 	b.WriteString(g.setup(false))

@@ -42,8 +42,8 @@ func (t *remoteTree) setup() string {
 			secrets.WriteString(f.Path + "\n")
 		}
 	}
-	return syncScript + fmt.Sprintf("dest=%s\nowner_format=%s owner=%s\nlinks=%s\nsecrets=%s\nmanifest=%s\n",
-		shell.Quote(t.dest), shell.Quote(t.ownerFormat()), shell.Quote(t.ownerWanted()),
+	return syncScript + t.ownerWanted() + fmt.Sprintf("dest=%s\nowner_format=%s\nlinks=%s\nsecrets=%s\nmanifest=%s\n",
+		shell.Quote(t.dest), shell.Quote(t.ownerFormat()),
 		shell.Quote(strings.TrimSuffix(links.String(), "\n")), shell.Quote(strings.TrimSuffix(secrets.String(), "\n")),
 		shell.Quote(strings.TrimSuffix(manifest, "\n")))
 }
@@ -62,26 +62,37 @@ func (t *remoteTree) manifest() string {
 	return b.String()
 }
 
-// ownerFormat is the format of stat for the owner and group, as far as they matter.
+// ownerFormat is the format of stat for the numbers of the owner and the group, as far as they matter.
 func (t *remoteTree) ownerFormat() string {
-	var parts []string
-	for _, part := range []struct{ wanted, name, number string }{{t.owner.Owner, "%U", "%u"}, {t.owner.Group, "%G", "%g"}} {
-		switch {
-		case part.wanted == "":
-		case kit.IsNumber(part.wanted):
-			parts = append(parts, part.number)
-		default:
-			parts = append(parts, part.name)
-		}
+	switch {
+	case t.owner.Owner != "" && t.owner.Group != "":
+		return "%u:%g"
+	case t.owner.Owner != "":
+		return "%u"
+	case t.owner.Group != "":
+		return "%g"
 	}
-	return strings.Join(parts, ":")
+	return ""
 }
 
+// ownerWanted is sh that sets owner to what stat should print by that format. Of a name that nobody has it is no number.
 func (t *remoteTree) ownerWanted() string {
-	if t.owner.Owner != "" && t.owner.Group != "" {
-		return t.owner.Owner + ":" + t.owner.Group
+	script, owner := "", ""
+	for _, part := range []struct{ database, wanted string }{{"passwd", t.owner.Owner}, {"group", t.owner.Group}} {
+		if part.wanted == "" {
+			continue
+		}
+		if owner != "" {
+			owner += ":"
+		}
+		if kit.IsNumber(part.wanted) {
+			owner += part.wanted
+			continue
+		}
+		script += fmt.Sprintf("id_of %[1]s %[2]s; id_%[1]s=$ID\n", part.database, shell.Quote(part.wanted))
+		owner += "$id_" + part.database
 	}
-	return t.owner.Owner + t.owner.Group
+	return script + "owner=" + owner + "\n"
 }
 
 func (t *remoteTree) probe() string {
@@ -238,7 +249,8 @@ func (t *remoteTree) plan(f *steps.Facts, obs steps.Observation) (steps.Change, 
 // empty is the state of a directory that is there and empty, such as an earlier step makes.
 func (t *remoteTree) empty() steps.Observation {
 	lines := []string{"dest directory"}
-	if t.ownerFormat() != "" && t.ownerWanted() != "root" && t.ownerWanted() != "root:root" {
+	root := func(name string) bool { return name == "" || name == "root" || name == "0" }
+	if !root(t.owner.Owner) || !root(t.owner.Group) {
 		lines = append(lines, "owner .")
 	}
 	for _, f := range t.Files {

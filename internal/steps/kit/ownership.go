@@ -3,6 +3,7 @@ package kit
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"provision/internal/shell"
@@ -23,10 +24,25 @@ func (o *Ownership) Args(thing string) steps.Args {
 
 func (o *Ownership) args(thing, when string) steps.Args {
 	return steps.Args{
-		NameArg("owner", &o.Owner, "Name or number of the user that owns the "+thing+". "+when),
-		NameArg("group", &o.Group, "Name or number of its group. "+when),
+		OwnerArg("owner", &o.Owner, "Name or number of the user that owns the "+thing+"; digits alone are a number. "+when),
+		OwnerArg("group", &o.Group, "Name or number of its group; digits alone are a number. "+when),
 		ModeArg("mode", &o.Mode, "Its mode in octal. "+when),
 	}
+}
+
+// OwnerArg is the name of a user or a group, or its number in decimal, stored without leading zeros.
+func OwnerArg(name string, to *string, doc string) steps.Arg {
+	return ParsedArg(name, to, doc, func(owner string) (string, error) {
+		if !IsNumber(owner) {
+			return accountName(owner)
+		}
+		const most = 1<<32 - 2 // chown(2): the next one is "no change"
+		n, err := strconv.ParseUint(owner, 10, 64)
+		if err != nil || n > most {
+			return "", fmt.Errorf("%q is no number of a user or group: the largest is %d", owner, most)
+		}
+		return strconv.FormatUint(n, 10), nil
+	})
 }
 
 var onlyDigits = regexp.MustCompile(`^[0-9]+$`)
@@ -53,10 +69,13 @@ func (o *Ownership) ProbeAttributes() string {
 	for _, part := range o.parts() {
 		switch {
 		case part.wanted == "":
-		case IsNumber(part.wanted):
+		case part.what == "" || IsNumber(part.wanted):
 			fmt.Fprintf(&b, "say %s \"%s\"\n", part.key, part.number)
 		default:
-			fmt.Fprintf(&b, "say %s \"%s\"\n", part.key, part.name)
+			// Several names may have one number.
+			wanted := shell.Quote(part.wanted)
+			fmt.Fprintf(&b, "[ \"%[1]s\" = %[2]s ] || ! id_of %[3]s %[2]s || [ \"$ID\" != \"%[4]s\" ] || %[5]s=%[2]s\nsay %[6]s \"%[1]s\"\n",
+				part.name, wanted, part.database, part.number, part.name[1:], part.key)
 		}
 	}
 	if b.Len() == 0 {
@@ -70,7 +89,11 @@ func (o *Ownership) ProbeAttributes() string {
 func (o *Ownership) ProbeNames(found bool) string {
 	var b strings.Builder
 	for _, part := range o.parts() {
-		if part.wanted == "" || part.what == "" || IsNumber(part.wanted) {
+		if part.wanted == "" || part.what == "" {
+			continue
+		}
+		if IsNumber(part.wanted) {
+			fmt.Fprintf(&b, "number_only %s %s\n", part.database, part.wanted)
 			continue
 		}
 		name := shell.Quote(part.wanted)
@@ -121,13 +144,25 @@ func (o *Ownership) Differences(change *steps.Change, obs steps.Observation, quo
 		commands = append(commands, "chown -h -- "+shell.Quote(chown)+" "+quoted)
 	}
 	if o.Mode != "" && (mode != o.Mode || chown != "" && len(o.Mode) == 4) {
-		if len(mode) == 4 && len(o.Mode) < 4 {
-			// chmod(1): a numeric mode does not clear these bits of a directory.
+		// chmod(1): a numeric mode does not clear these bits of a directory. A new one may have them of the directory above it.
+		switch set := octal(mode) &^ octal(o.Mode); {
+		case mode == "" && octal(o.Mode)&0o2000 == 0:
+			commands = append(commands, "{ [ ! -g "+quoted+" ] || chmod ug-s -- "+quoted+"; }")
+		case set&0o6000 != 0:
 			commands = append(commands, "chmod ug-s -- "+quoted)
 		}
 		commands = append(commands, "chmod "+o.Mode+" -- "+quoted)
 	}
 	return commands
+}
+
+// octal is the number of a canonical mode; 0 for what is none.
+func octal(mode string) uint64 {
+	n, err := strconv.ParseUint("0"+mode, 8, 16)
+	if err != nil {
+		return 0 // no mode that stat(1) prints
+	}
+	return n
 }
 
 // Accounts lists the names that must exist.
