@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,9 +28,9 @@ func (e *BecomeError) Error() string {
 	return fmt.Sprintf("%s failed: %s; %s", e.Method, e.Cause, e.Hint)
 }
 
-// lastLines returns the last n lines of s, without final line breaks.
+// lastLines returns the last n lines of s that are not empty, without the final line break.
 func lastLines(s string, n int) string {
-	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	lines := slices.DeleteFunc(strings.Split(s, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
 	if len(lines) > n {
 		lines = lines[len(lines)-n:]
 	}

@@ -66,7 +66,7 @@ fragment() {
 		)
 		return
 	fi
-	account passwd "$1" >/dev/null || return 119
+	account passwd "$1" >/dev/null || { printf 'there is no user %s to run as\n' "$1" >&2; return 119; }
 	case $1 in *"'"*) return 119 ;; esac
 	if have runuser; then fragment_switch=runuser; else fragment_switch=su; fi
 	{

@@ -134,12 +134,12 @@ func (h *hostPlanner) blind(p *Planned) {
 		h.needs(p)
 		return
 	}
-	why := lastLines(strings.TrimSpace(p.obs.Stderr), 3)
+	why := lastLines(p.obs.Stderr, 5)
 	if why == "" {
 		why = fmt.Sprintf("the probe ended with status %d", p.obs.Exit)
 	}
 	if by := h.turns(p); by != "" {
-		p.Change = steps.Change{Action: steps.Unknown, Reason: oneLine(why)}
+		p.Change = steps.Change{Action: steps.Unknown, Reason: reason(why)}
 		p.After = []string{by}
 		return
 	}

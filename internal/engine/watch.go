@@ -294,12 +294,12 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 		e.Hint = "raise timeout in the step, or find out why it hangs"
 	case "blind":
 		e.Message = "its state could not be told"
-		if r.status == statusNoUser {
-			e.Message = "there is no user " + p.RunAs + " to run as"
-			e.Hint = "let an earlier step make the user"
-		}
 	default:
 		e.Message = fmt.Sprintf("failed with status %d", r.status)
+	}
+	if why := "there is no user " + p.RunAs + " to run as"; r.status == statusNoUser && p.RunAs != "" && lastLines(stderr, 1) == why {
+		e.Message, e.Hint = why, "correct run_as, or let an earlier step make the user"
+		return e
 	}
 	if r.verdict != "timeout" && r.status == 127 {
 		e.Hint = "name a command that the host has, or install it in an earlier step"
@@ -319,9 +319,28 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 // when somebody reads this.
 var ofProgram = regexp.MustCompile(`^(E: )?\S*/run-[^/\s]+/program(\[[0-9]+\])?: ((eval|exec|[a-z_]+\[[0-9]+\]|([a-z_]+: )?line [0-9]+|[0-9]+): )*`)
 
-// reason is the last line that a failed operation wrote to stderr.
+// marked is how a line begins that tells why its program failed, such as those of git and apt.
+var marked = regexp.MustCompile(`^([a-z][a-z0-9_.+-]*: )?(fatal|FATAL|error|Error|ERROR|E): `)
+
+// reason is the line of what a failed operation wrote to stderr that tells why: the last one, unless that goes on a line before it, or
+// is advice after a line that is marked as an error.
 func reason(stderr string) string {
-	return ofProgram.ReplaceAllString(lastLines(strings.TrimSpace(stderr), 1), "")
+	const near = 6
+	lines := strings.Split(lastLines(stderr, near), "\n")
+	for i, line := range lines {
+		lines[i] = ofProgram.ReplaceAllString(line, "")
+	}
+	at := len(lines) - 1
+	for at > 0 && strings.TrimLeft(lines[at], " \t") != lines[at] {
+		at--
+	}
+	for i := at; i >= 0; i-- {
+		if marked.MatchString(lines[i]) {
+			at = i
+			break
+		}
+	}
+	return strings.TrimSpace(lines[at])
 }
 
 // command shows what a step ran, as far as it can be one line.

@@ -15,6 +15,22 @@ say() { printf '%s %s\n' "$1" "$2"; }
 # need KIND NAME: a probe lacks something that an earlier step may bring; the kinds are those of steps.Thing.
 need() { printf 'missing %s %s\n' "$1" "$2"; }
 
+# above PATH: fails if what is nearest above it is no directory, so that nothing can be made there.
+above() {
+	above_up=${1%/*}
+	while [ -n "$above_up" ] && [ ! -e "$above_up" ] && [ ! -h "$above_up" ]; do above_up=${above_up%/*}; done
+	[ -n "$above_up" ] && [ ! -d "$above_up" ] || return 0
+	[ ! -h "$above_up" ] || [ -e "$above_up" ] ||
+		fail "$above_up is a symbolic link to $(readlink "$above_up"), which does not exist; make that first, or remove the link"
+	fail "$above_up is not a directory; move it away, or name another path"
+}
+
+# need_parent PATH: the directory of a path is needed.
+need_parent() {
+	need_up=${1%/*}
+	[ -d "${need_up:-/}" ] || { above "$1" && need directory "${need_up:-/}"; }
+}
+
 # fail MESSAGE: end the fragment as "could not tell" (a probe) or as failed (an operation).
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 

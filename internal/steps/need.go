@@ -88,6 +88,9 @@ func (t Thing) Fix() string {
 	case RunningThing:
 		return `start it with a step "service" before this one`
 	case FreeThing:
+		if strings.HasPrefix(t.Name, "primary group ") {
+			return `let a step "user" before this one remove whose group it is, or give that user another group`
+		}
 		return "give another number, or let a step \"user\" before this one remove or change whoever has it"
 	case ModuleThing:
 		return `add a step "package" that installs it before this one, such as python3-` + t.Name

@@ -149,7 +149,7 @@ say stamp "$s"
 
 // probeDest is sh that tells what is at the destination. A link to a directory is as good as one.
 func (a *archive) probeDest() string {
-	return fmt.Sprintf("p=%s\npath_type \"$p\" || exit 1; t=$TYPE\n[ ! -d \"$p\" ] || t=directory\nsay dest \"$t\"\n", shell.Quote(a.Dest))
+	return fmt.Sprintf("p=%s\npath_type \"$p\" || exit 1; t=$TYPE\n[ ! -d \"$p\" ] || t=directory\n[ \"$t\" != absent ] || above \"$p\"\nsay dest \"$t\"\n", shell.Quote(a.Dest))
 }
 
 // probeFile is sh that looks at an archive on the host.
@@ -260,7 +260,11 @@ func (a *archive) script(sum, file string, uploaded bool) string {
 		}
 	}
 	b.WriteString(mergeScript)
-	fmt.Fprintf(&b, "dest=%s\n", shell.Quote(a.Dest))
+	upload := ""
+	if uploaded {
+		upload = file
+	}
+	fmt.Fprintf(&b, "dest=%s upload=%s\ntrap 'rm -rf -- ${t:+\"$t\"} ${upload:+\"$upload\"} ${FETCH_HEADERS:+\"$FETCH_HEADERS\"}' EXIT\ntrap 'exit 143' HUP INT TERM\n", shell.Quote(a.Dest), shell.Quote(upload))
 	// Inside the destination where it exists: its owner may not write beside it.
 	b.WriteString(`if [ -d "$dest" ]; then
 	up=$dest
@@ -271,7 +275,6 @@ fi
 # What an interrupted run left behind.
 rm -rf -- "$up"/.provision-unpack.??????
 t=$(mktemp -d "$up/.provision-unpack.XXXXXX") || exit 1
-trap 'rm -rf -- "$t" ${FETCH_HEADERS:+"$FETCH_HEADERS"}' EXIT
 mkdir "$t/0" || exit 1
 `)
 	if a.URL != "" {

@@ -89,9 +89,7 @@ func (d *directory) Probe() string {
 	}
 	// What is nearest above it has to be a directory, or nothing can be made below.
 	fmt.Fprintf(&b, `if [ "$t" = absent ]; then
-a=$p
-while a=${a%%/*} && [ -n "$a" ] && [ ! -e "$a" ] && [ ! -h "$a" ]; do :; done
-[ -z "$a" ] || [ -d "$a" ] || fail "$a is not a directory; move it away, or name another path"
+above "$p"
 %sexit 0
 fi
 `, d.ProbeNames(false))

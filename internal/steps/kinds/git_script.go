@@ -39,6 +39,7 @@ func (g *git) Probe() string {
 if [ "$t" = directory ] && [ ! -e "$dest/.git" ]; then
 	if e=$(ls -A "$dest") && [ -z "$e" ]; then t=empty; elif [ -z "$e" ]; then exit 1; fi
 fi
+[ "$t" != absent ] || above "$dest"
 have git || { need command git; exit 0; }
 say dest "$t"
 `)

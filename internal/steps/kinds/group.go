@@ -76,17 +76,24 @@ func (g *group) Brings(change steps.Change) steps.Supply {
 }
 
 func (g *group) Probe() string {
+	primary := ""
+	if g.State == "absent" {
+		primary = fmt.Sprintf(`
+	while IFS=: read -r u p i d r; do
+		[ "$d" != "${l%%%%:*}" ] || need free "primary group "%s" (of user $u)"
+	done </etc/passwd`, shell.Quote(g.Name))
+	}
 	return fmt.Sprintf(`l=$(account group %s)
 case $? in
 0)
 	say exists yes
 	l=${l#*:*:}
-	say gid "${l%%%%:*}"
+	say gid "${l%%%%:*}"%s
 	;;
 2) say exists no ;;
 *) fail "cannot look up the group" ;;
 esac
-`, shell.Quote(g.Name))
+`, shell.Quote(g.Name), primary)
 }
 
 func (g *group) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
@@ -97,12 +104,14 @@ func (g *group) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error
 	case g.State == "absent" && !exists:
 		return steps.Change{Action: steps.NoOp}, nil
 	case g.State == "absent":
-		return steps.Change{
+		change := steps.Change{
 			Action:  steps.Delete,
 			Diff:    []steps.Attr{{Name: "name", Before: g.Name, AfterMissing: true}},
 			Ops:     []steps.Op{steps.Run{Script: "if have groupdel; then groupdel " + name + "; else delgroup " + name + "; fi"}},
 			Dangers: []string{"deletes group " + g.Name},
-		}, nil
+		}
+		change.AddNeeds(obs)
+		return change, nil
 	case !exists:
 		change := steps.Change{Action: steps.Create, Diff: []steps.Attr{{Name: "name", BeforeMissing: true, After: g.Name}}}
 		if g.GID != nil {

@@ -246,9 +246,12 @@ done
 	if [ "$http_status" = 000 ]; then
 		printf 'no answer after %%s: %%s\n' %s "$http_error"
 	else
-		printf 'status %%s after %%s, wanted %%s%%s; the body begins:\n' "$http_status" %s %s %s
-		head -c 2000 "$body_file" | head -n 20
-		echo
+		if [ -s "$body_file" ]; then
+			printf 'the body begins:\n'
+			head -c 2000 "$body_file" | head -n 20 | sed 's|^|  |'
+			echo
+		fi
+		printf 'status %%s after %%s, wanted %%s%%s\n' "$http_status" %s %s %s
 	fi
 } >&2
 exit 1

@@ -9,6 +9,7 @@
 sync_state() {
 	path_type "$dest" || exit 1; t=$TYPE
 	say dest "$t"
+	[ "$t" != absent ] || above "$dest"
 	[ "$t" = directory ] || return 0
 	for sync_tool in awk sha256sum stat tr xargs; do
 		have "$sync_tool" || fail "$sync_tool is needed on the host; install it with a package step before this one"

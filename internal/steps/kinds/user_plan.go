@@ -49,9 +49,14 @@ func (u *user) Brings(change steps.Change) steps.Supply {
 	switch {
 	case change.Action == steps.Delete:
 		s.Lost = []steps.Thing{{Kind: steps.UserThing, Name: u.Name}}
-		s.Things = u.frees()
-	case u.State == "present" && change.Action == steps.Update && u.UID != nil:
-		s.Things = u.frees()
+		s.Things = append(u.frees(), u.freesGroup()...)
+	case u.State == "present" && change.Action == steps.Update && (u.UID != nil || u.Group != ""):
+		if u.UID != nil {
+			s.Things = u.frees()
+		}
+		if u.Group != "" {
+			s.Things = append(s.Things, u.freesGroup()...)
+		}
 	case u.State == "present" && (change.Action == steps.Create || change.Action == steps.Unknown):
 		s.Things = []steps.Thing{{Kind: steps.UserThing, Name: u.Name}}
 		if u.Group == "" {
@@ -78,6 +83,11 @@ func (u *user) Brings(change steps.Change) steps.Supply {
 // frees is the number that the user has now.
 func (u *user) frees() []steps.Thing {
 	return []steps.Thing{{Kind: steps.FreeThing, Name: "(" + u.Name + " has it)"}}
+}
+
+// freesGroup is the primary group that the user has now.
+func (u *user) freesGroup() []steps.Thing {
+	return []steps.Thing{{Kind: steps.FreeThing, Name: "(of user " + u.Name + ")"}}
 }
 
 // Requires implements steps.Requirer.

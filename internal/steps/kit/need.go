@@ -15,9 +15,7 @@ func ProbeType(path string) string {
 }
 
 // ProbeParent is sh that reports the directory of $p if it is missing.
-const ProbeParent = `d=${p%/*}
-[ -d "${d:-/}" ] || need directory "${d:-/}"
-`
+const ProbeParent = "need_parent \"$p\"\n"
 
 // FileSupply is that of a step which writes one file.
 func FileSupply(p string) steps.Supply {
