@@ -87,7 +87,7 @@ var (
 
 var (
 	gitSCP  = regexp.MustCompile(`^[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:[^ ]+$`)
-	gitRef  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./@+-]*$`)
+	gitRef  = regexp.MustCompile(`^[^-./\x00-\x20\x7f~^:?*[\\][^\x00-\x20\x7f~^:?*[\\]*$`) // git-check-ref-format(1)
 	gitHash = regexp.MustCompile(`^[0-9a-f]{40}$|^[0-9a-f]{64}$`)
 )
 
@@ -102,8 +102,11 @@ func gitURLArg(name string, to *string, doc string) steps.Arg {
 
 func gitRefArg(name string, to *string, doc string) steps.Arg {
 	return kit.ParsedArg(name, to, doc, func(s string) (string, error) {
-		if !gitRef.MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "@{") {
+		if !gitRef.MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "@{") || strings.Contains(s, "//") || strings.HasSuffix(s, "/") {
 			return "", fmt.Errorf("%q is no branch, tag or commit", s)
+		}
+		if hash := strings.ToLower(s); gitHash.MatchString(hash) {
+			return hash, nil
 		}
 		return s, nil
 	})
@@ -182,7 +185,7 @@ func (g *git) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) 
 // noRef is the error about a repository that does not have what is wanted.
 func (g *git) noRef() error {
 	if g.Ref == "" {
-		return fmt.Errorf("%s has no default branch; set ref", g.Repo)
+		return fmt.Errorf("%s has no default branch: it has no commits yet, or its HEAD names a branch that is not there; push to it, or set ref", g.Repo)
 	}
 	return fmt.Errorf("%s has no branch or tag %q; an abbreviated commit will not do", g.Repo, g.Ref)
 }

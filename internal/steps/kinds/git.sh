@@ -49,6 +49,7 @@ git_remote() {
 			else return 0
 			return 1
 		}
+		NF < 2 { next } # a repository without commits has no refs
 		$1 == "ref:" { if ($3 == "HEAD") head = $2; next }
 		{ sha[$2] = $1 }
 		ref == "" && head == "" && $2 != "HEAD" && $1 == sha["HEAD"] { guess = guess == "" || $2 == "refs/heads/main" || $2 == "refs/heads/master" ? $2 : guess }
