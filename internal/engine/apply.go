@@ -109,6 +109,9 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 			if from >= len(h.planned) {
 				return nil
 			}
+		case "unjudged":
+			// The link was away when the state of a step had to be judged.
+			from = end.at + 1
 		case "moved", "stale":
 			if end.verdict == "stale" {
 				from = end.at
@@ -318,7 +321,7 @@ func (h *hostRun) subscriptions() map[string][]string {
 func (h *hostRun) entry(i int, raises []string) entry {
 	p := &h.planned[i]
 	e := entry{
-		number: i + 1, addr: p.Addr, runAs: h.runAs(&p.Instance), probe: p.Step.Probe(), cases: p.cases(h.facts),
+		number: i + 1, addr: p.Addr, runAs: h.runAs(&p.Instance), probe: p.Step.Probe(), cases: p.cases(h.facts), settled: p.settled(h.facts),
 		raises: raises, timeout: p.Timeout, retries: p.Retries, proceed: p.Proceed || p.Check,
 	}
 	slices.Sort(e.raises)

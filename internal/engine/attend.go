@@ -28,6 +28,11 @@ func (h *hostRun) follow(ctx context.Context, prog *program, text string, w *wat
 		telling.Go(func() { h.tell(following, prog.id, wishStop) })
 	}
 	telling.Go(func() { h.interrupts(ctx, following, cancel, prog.id, done) })
+	w.answer = func(number int, verdict string) (taken func()) {
+		ctx, cancel := context.WithCancel(following)
+		telling.Go(func() { h.answerProgram(ctx, prog.id, number, verdict) })
+		return cancel
+	}
 	defer telling.Wait() // the link is closed after this, and nothing is told of the program after its end
 	defer cancel()
 	defer close(done)
@@ -131,6 +136,29 @@ func (h *hostRun) tell(ctx context.Context, id string, w wish) {
 		Message: "the program on the host could not be told to stop: " + err.Error(),
 		Hint:    "it ends after the steps that it was sent",
 	}})
+}
+
+// answerProgram gives the program the client's verdict on a state, over a session of its own, and again over the next link if this one
+// drops. It ends when the program has gone on.
+func (h *hostRun) answerProgram(ctx context.Context, id string, number int, verdict string) {
+	for {
+		conn, err := h.link.await(ctx)
+		if err == nil {
+			var session *Session
+			if session, err = OpenSession(ctx, conn, h.privilege(), h.password); err == nil {
+				err = session.answerProgram(ctx, id, number, verdict)
+				session.Close()
+			}
+		}
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (h *hostRun) stopProgram(ctx context.Context, conn Conn, id string, w wish) error {

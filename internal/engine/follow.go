@@ -312,3 +312,13 @@ func (s *Session) stopProgram(ctx context.Context, id string, w wish) error {
 	_, err := s.Ask(ctx, "", []Fragment{{Text: text}})
 	return err
 }
+
+// answerProgram gives a program the client's verdict on the state of a step.
+func (s *Session) answerProgram(ctx context.Context, id string, number int, verdict string) error {
+	text := fmt.Sprintf(`d=$RUN/run-%s; [ ! -d "$d" ] || printf '%%s\n' %s >"$d/answer.%d"`, id, verdict, number)
+	answers, err := s.Ask(ctx, "", []Fragment{{Text: text}})
+	if err == nil && answers[0].Exit != 0 {
+		err = fmt.Errorf("the answer could not be written: %s", lastLines(answers[0].Stderr, 1))
+	}
+	return err
+}

@@ -10,7 +10,7 @@ import (
 
 // A record is one entry of a program's journal, as program.sh writes it.
 type record struct {
-	kind    string // run, between, begin, end or done
+	kind    string // run, between, begin, ask, end or done
 	text    string // of run and between: the rest of the line
 	number  int    // of the step
 	verdict string
@@ -76,6 +76,19 @@ func parseRecord(b []byte) (record, int, error) {
 		}
 	case "done":
 		r.verdict = fields[1]
+	case "ask":
+		if len(fields) != 3 {
+			return bad()
+		}
+		length, lerr := strconv.Atoi(fields[2])
+		if r.number, err = strconv.Atoi(fields[1]); err != nil || lerr != nil || length < 0 || length > fragmentLimit {
+			return bad()
+		}
+		if len(b) < n+length+1 {
+			return record{}, 0, nil
+		}
+		r.state = string(b[n : n+length])
+		n += length + 1
 	case "end":
 		if len(fields) != 8 {
 			return bad()

@@ -290,6 +290,22 @@ func (p *Planned) cases(f *steps.Facts) []stateCase {
 	return list
 }
 
+// settled returns the states that the step says to be the wanted ones.
+func (p *Planned) settled(f *steps.Facts) []string {
+	settler, ok := p.Step.(steps.Settler)
+	if !ok {
+		return nil
+	}
+	var list []string
+	for _, obs := range settler.Settled(f) {
+		change, err := p.Step.Plan(f, obs)
+		if err == nil && len(change.Needs) == 0 && !unsettles(&change) {
+			list = append(list, obs.State())
+		}
+	}
+	return list
+}
+
 func (p *Planned) stateCase(f *steps.Facts, obs steps.Observation, change steps.Change) stateCase {
 	c := stateCase{state: obs.State(), change: change}
 	handler, ok := p.Step.(steps.Handler)

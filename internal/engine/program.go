@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"provision/internal/shell"
@@ -14,6 +16,9 @@ const inlineLimit = 48 << 10
 // roomOfStep is about what one step takes in the journal, in bytes, for the look whether there is room.
 const roomOfStep = 512
 
+// patience is how many seconds a program waits for the verdict of its client on a state. A link that is back later finds it ended.
+const patience = 120
+
 // A program is what one host is to do, in order.
 type program struct {
 	id      string // safe for a file name; of programs with the same one, one runs
@@ -24,6 +29,8 @@ type program struct {
 	salt    string
 	stage   string // directory on the host that the login user filled; "" if nothing was staged
 	entries []entry
+
+	patience int // seconds; 0 is the usual one
 }
 
 // An entry is one step of a program.
@@ -33,6 +40,7 @@ type entry struct {
 	runAs   string
 	probe   string
 	cases   []stateCase
+	settled []string    // states that are known to be the wanted ones, beside those of cases
 	gate    string      // name of a notification; "" if the step does not wait for one
 	events  []eventCase // of on_change = { EVENT = … }, in the order of the kind
 	raises  []string    // notifications owed to others once this step changes something
@@ -61,9 +69,9 @@ type staged struct {
 func (p *program) text() (string, []staged) {
 	w := &programWriter{}
 	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
-	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s ROOM=%d\nDIR=$RUN/run-$ID\n",
+	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s ROOM=%d PATIENCE=%d\nDIR=$RUN/run-$ID\n",
 		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), shell.Quote(p.login), shell.Quote(p.boot), shell.Quote(p.after),
-		4096+roomOfStep*len(p.entries))
+		4096+roomOfStep*len(p.entries), cmp.Or(p.patience, patience))
 	w.WriteString(programText)
 	w.WriteString("start\n")
 	for i := range p.entries {
@@ -100,7 +108,7 @@ func (w *programWriter) entry(e *entry) {
 		fmt.Fprintf(w, "if ! owed %s; then end skipped 0 ''; return; fi\n", e.gate)
 	}
 	w.look(e)
-	fmt.Fprintf(w, "CHANGED=0 LEFT=%d PAUSE=1\n", e.retries)
+	fmt.Fprintf(w, "CHANGED=0 ANSWER=go LEFT=%d PAUSE=1\n", e.retries)
 	unsettled := e.unsettled()
 	retried := e.retries > 0 && len(unsettled) > 0
 	if retried {
@@ -130,7 +138,11 @@ func (w *programWriter) entry(e *entry) {
 	if e.gate != "" {
 		fmt.Fprintf(w, "paid %s\n", e.gate)
 	}
-	w.WriteString("if [ \"$CHANGED\" = 1 ]; then end changed 0 \"$STATEMENT\"; else end unchanged 0 \"$STATEMENT\"; fi\n}\n")
+	w.WriteString("if [ \"$CHANGED\" = 1 ]; then end changed 0 \"$STATEMENT\"; else end unchanged 0 \"$STATEMENT\"; fi\n")
+	if e.judged() {
+		w.WriteString("judged\n")
+	}
+	w.WriteString("}\n")
 	w.WriteString("step\n")
 }
 
@@ -146,20 +158,34 @@ func (w *programWriter) look(e *entry) {
 	w.WriteString("fi\n")
 }
 
-// converge ends the step if its operations left it in a state that is known to ask for more: the one that they were planned for, or
-// another that the program has a case for. No later step may build on it. Whether a state that was never thought of is the wanted
-// one, the client finds out when it reads the journal.
+// converge ends the step if its operations left it in a state that is known to ask for more: no later step may build on it. What was
+// thought of neither as that nor as the wanted state, the client judges.
 func (w *programWriter) converge(e *entry, unsettled []string) {
-	if len(unsettled) == 0 {
+	if len(unsettled) == 0 && !e.judged() {
 		return
 	}
-	fmt.Fprintf(w, "case $STATEMENT in %s)\n", strings.Join(unsettled, "|"))
-	if e.retries > 0 {
-		w.WriteString("if again 'ran, and its state is not as wanted'; then continue; fi\n")
+	w.WriteString("case $STATEMENT in\n")
+	if len(unsettled) > 0 {
+		fmt.Fprintf(w, "%s)\n", strings.Join(unsettled, "|"))
+		if e.retries > 0 {
+			w.WriteString("if again 'ran, and its state is not as wanted'; then continue; fi\n")
+		}
+		w.WriteString("ANSWER=stop\n;;\n")
 	}
-	w.WriteString("end unsettled 0 \"$STATEMENT\"; ")
+	if e.judged() {
+		if settled := e.wanted(); len(settled) > 0 {
+			fmt.Fprintf(w, "%s) ;;\n", strings.Join(settled, "|"))
+		}
+		w.WriteString("*) judge ;;\n")
+	}
+	w.WriteString("esac\nif [ \"$ANSWER\" = stop ]; then end unsettled 0 \"$STATEMENT\"; ")
 	w.giveUp(e)
-	w.WriteString(";; esac\n")
+	w.WriteString("fi\n")
+}
+
+// judged tells whether the operations of the step bring about a state, and have not proved themselves by their status.
+func (e *entry) judged() bool {
+	return e.probe != "" && slices.ContainsFunc(e.cases, func(c stateCase) bool { return len(c.change.Ops) > 0 && unsettles(&c.change) })
 }
 
 // unsettled are the states in which the step is known to ask for more, as patterns of sh.
@@ -172,6 +198,20 @@ func (e *entry) unsettled() []string {
 		if c := &e.cases[i]; len(c.change.Needs) > 0 || unsettles(&c.change) {
 			list = append(list, quotePattern(c.state))
 		}
+	}
+	return list
+}
+
+// wanted are the states that are known to be the wanted ones, as patterns of sh.
+func (e *entry) wanted() []string {
+	var list []string
+	for i := range e.cases {
+		if c := &e.cases[i]; len(c.change.Needs) == 0 && !unsettles(&c.change) {
+			list = append(list, quotePattern(c.state))
+		}
+	}
+	for _, state := range e.settled {
+		list = append(list, quotePattern(state))
 	}
 	return list
 }

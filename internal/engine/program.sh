@@ -1,7 +1,7 @@
 # The program: what changes a host. The client writes it to a private directory and starts it
 # detached; everything below runs without a client. Variables set before this text: ID, DIR (the
 # private directory), OWNER (who runs it, for others to read), LOGIN (the user who logs in), AFTER (the program of the same run before this
-# one), BOOTED (the boot that it was planned in), STAGE (staging for it), LIBRARY, SALT.
+# one), BOOTED (the boot that it was planned in), STAGE (staging for it), LIBRARY, SALT, ROOM, PATIENCE.
 #
 # The journal is one record a line:
 #   run ID BOOT OWNER
@@ -9,10 +9,12 @@
 #   begin NUMBER ADDRESS          (an address may hold spaces: it is the rest of the line)
 #   end NUMBER VERDICT STATUS SECONDS STDOUT STDERR BYTES, a line break, that many bytes of state, a line break
 #       (STDOUT and STDERR are how many bytes the step has printed: nobody judges it who does not have them)
+#   ask NUMBER BYTES, a line break, that many bytes of state, a line break: the client is to judge a state (answer.NUMBER in DIR: go or stop)
 #   done VERDICT
 # Verdicts of a step: changed, unchanged, unsettled (its state still asks for something), skipped, stale, failed, timeout, blind (its state could not
 # be told), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, reboot, unstaged (what was staged for it is
-# gone; nothing was done), moved (the host has restarted since it was planned; nothing was done).
+# gone; nothing was done), moved (the host has restarted since it was planned; nothing was done), unjudged (nobody judged the state of the last
+# step).
 
 DETAIL=0
 NONCE=
@@ -185,6 +187,30 @@ run_here() {
 	if [ -n "$1" ]; then . "$1" || exit 1; fi
 	if [ -n "$2" ]; then exec <"$2" || exit 1; fi
 	eval "$3"
+}
+
+# judge: nothing here knows whether STATEMENT, the state after the operations, is the wanted one. The client does, and its answer, go or
+# stop, becomes ANSWER; it stays empty if none comes: then the program ends after this step.
+judge() {
+	ANSWER=
+	printf 'ask %s %s\n%s\n' "$NUMBER" "${#STATEMENT}" "$STATEMENT" >>"$JOURNAL" || fault "$STATE"
+	clock
+	judge_end=$((${NOW%.*} + PATIENCE))
+	while [ ! -f "$DIR/stop" ] && [ "${NOW%.*}" -lt "$judge_end" ]; do
+		if [ -s "$DIR/answer.$NUMBER" ]; then
+			IFS= read -r ANSWER <"$DIR/answer.$NUMBER"
+			return
+		fi
+		sleep 0.05 2>/dev/null || sleep 1
+		clock
+	done
+}
+
+# judged: end the program where no answer came.
+judged() {
+	[ -z "$ANSWER" ] || return 0
+	if [ -f "$DIR/stop" ]; then finish stopped; fi
+	finish unjudged
 }
 
 # owe NAME…: notifications that steps are owed if this one changes something. OWED_NEW: those that nobody was owed before.

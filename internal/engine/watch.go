@@ -35,6 +35,8 @@ type watcher struct {
 	early   []early            // output that came before the record that its step began
 	end     ending
 	stop    func() // asks the program to end after its current step
+	answer  func(number int, verdict string) (taken func())
+	taken   func() // to be called when the program has an answer that it asked for; nil if it has not asked
 
 	open    int // number of the step that has begun and not ended
 	failure bool
@@ -85,7 +87,21 @@ func (w *watcher) record(r record) error {
 			Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Number: w.begun, Of: w.total,
 		}})
 		w.release(r.number)
+	case "ask":
+		p, err := w.step(r.number)
+		if err != nil {
+			return err
+		}
+		verdict := "go"
+		if w.differs(p, steps.Observation{Stdout: r.state}, &StepEnd{}) {
+			verdict = "stop"
+		}
+		w.taken = w.answer(r.number, verdict)
 	case "end":
+		if w.taken != nil {
+			w.taken()
+			w.taken = nil
+		}
 		p, err := w.step(r.number)
 		if err != nil {
 			return err
@@ -257,8 +273,19 @@ func (w *watcher) printed(number int) (stdout, stderr string) {
 // find nothing to change. What a step waits for or runs (action run) has proved itself by its status, unless it says that
 // more is to be seen.
 func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
-	if p.Step.Probe() == "" {
+	if !w.differs(p, obs, e) {
 		return
+	}
+	e.Status = StepNotConverged
+	if !p.Proceed && !p.Check {
+		w.stop()
+	}
+}
+
+// differs tells whether the state after the operations is not the wanted one, and notes why.
+func (w *watcher) differs(p *Planned, obs steps.Observation, e *StepEnd) bool {
+	if p.Step.Probe() == "" {
+		return false
 	}
 	change, err := p.Step.Plan(w.host.facts, obs)
 	switch {
@@ -277,12 +304,9 @@ func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
 			e.Error.Hint = "look at its creates and unless: is that what it makes?"
 		}
 	default:
-		return
+		return false
 	}
-	e.Status = StepNotConverged
-	if !p.Proceed && !p.Check {
-		w.stop()
-	}
+	return true
 }
 
 // failure describes a failed operation to its reader.

@@ -107,6 +107,13 @@ type (
 		Outputs(*Facts, Observation, Result) map[string]cty.Value
 	}
 
+	// A Settler lists states in which the step asks for nothing once its operations have succeeded. The program goes on from them by
+	// itself; from a state that is neither here nor predicted it goes on once the client has judged it, which takes an exchange. It only
+	// saves time: the engine asks Plan about each.
+	Settler interface {
+		Settled(*Facts) []Observation
+	}
+
 	// A Repeater says whether the operations may run again when nobody knows if they ran
 	// already (the host died between begin and end). Steps without the method may.
 	Repeater interface {

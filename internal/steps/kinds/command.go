@@ -76,6 +76,7 @@ type command struct {
 }
 
 var (
+	_ steps.Settler   = (*command)(nil)
 	_ steps.Bringer   = (*command)(nil)
 	_ steps.Outputter = (*command)(nil)
 	_ steps.Repeater  = (*command)(nil)
@@ -202,6 +203,9 @@ func (c *command) skips() []steps.Observation {
 	}
 	return states
 }
+
+// Settled implements steps.Settler.
+func (c *command) Settled(*steps.Facts) []steps.Observation { return c.skips() }
 
 func (c *command) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
 	if skip, yes := obs.Get("skip"); yes {

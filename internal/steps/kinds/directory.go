@@ -42,6 +42,7 @@ type directory struct {
 }
 
 var (
+	_ steps.Settler  = (*directory)(nil)
 	_ steps.Bringer  = (*directory)(nil)
 	_ steps.Requirer = (*directory)(nil)
 	_ steps.Batcher  = (*directory)(nil)
@@ -128,6 +129,18 @@ func (d *directory) othersOwn() string {
 		tests = append(tests, "! -group "+shell.Quote(d.Group))
 	}
 	return strings.Join(tests, " -o ")
+}
+
+// Settled implements steps.Settler.
+func (d *directory) Settled(*steps.Facts) []steps.Observation {
+	if d.State == "absent" {
+		return []steps.Observation{steps.Observe("type absent")}
+	}
+	lines := append([]string{"type directory"}, d.Ownership.WantedLines()...)
+	if d.Recurse {
+		lines = append(lines, "below same")
+	}
+	return []steps.Observation{steps.Observe(lines...)}
 }
 
 func (d *directory) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {

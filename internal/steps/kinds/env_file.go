@@ -54,6 +54,7 @@ type envFile struct {
 }
 
 var (
+	_ steps.Settler  = (*envFile)(nil)
 	_ steps.Bringer  = (*envFile)(nil)
 	_ steps.Requirer = (*envFile)(nil)
 	_ steps.Batcher  = (*envFile)(nil)
@@ -82,6 +83,9 @@ func (e *envFile) Validate() []steps.Problem {
 
 // Batch implements steps.Batcher.
 func (e *envFile) Batch() (attributes, sums []string) { return e.whole().Batch() }
+
+// Settled implements steps.Settler.
+func (e *envFile) Settled(f *steps.Facts) []steps.Observation { return e.whole().Settled(f) }
 
 // whole is the file with its content.
 func (e *envFile) whole() *kit.File {

@@ -72,6 +72,7 @@ type file struct {
 }
 
 var (
+	_ steps.Settler  = (*file)(nil)
 	_ steps.Bringer  = (*file)(nil)
 	_ steps.Requirer = (*file)(nil)
 	_ steps.Batcher  = (*file)(nil)
@@ -95,6 +96,9 @@ func (s *file) whole() *kit.File {
 
 // Batch implements steps.Batcher.
 func (s *file) Batch() (attributes, sums []string) { return s.whole().Batch() }
+
+// Settled implements steps.Settler.
+func (s *file) Settled(f *steps.Facts) []steps.Observation { return s.whole().Settled(f) }
 
 func (s *file) Probe() string { return s.whole().Probe() }
 

@@ -10,7 +10,7 @@ import (
 
 // powers are the methods of the optional interfaces of package steps.
 var powers = map[string]string{
-	"Events": "Handler", "Handle": "Handler", "Batch": "Batcher", "Brings": "Bringer", "Requires": "Requirer", "Asks": "Asker",
+	"Events": "Handler", "Handle": "Handler", "Batch": "Batcher", "Brings": "Bringer", "Requires": "Requirer", "Asks": "Asker", "Settled": "Settler",
 	"Outputs": "Outputter", "Repeatable": "Repeater", "Load": "Loader",
 }
 

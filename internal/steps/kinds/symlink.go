@@ -47,6 +47,7 @@ type symlink struct {
 var (
 	_ steps.Bringer  = (*symlink)(nil)
 	_ steps.Requirer = (*symlink)(nil)
+	_ steps.Settler  = (*symlink)(nil)
 )
 
 func (s *symlink) Validate() []steps.Problem {
@@ -85,6 +86,14 @@ func (s *symlink) Probe() string {
 	say target "$l"
 elif [ "$t" = absent ]; then
 ` + kit.ProbeParent + "fi\n"
+}
+
+// Settled implements steps.Settler.
+func (s *symlink) Settled(*steps.Facts) []steps.Observation {
+	if s.State == "absent" {
+		return []steps.Observation{steps.Observe("type absent")}
+	}
+	return []steps.Observation{steps.Observe("type symlink", "target "+s.Target)}
 }
 
 func (s *symlink) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, error) {

@@ -41,6 +41,7 @@ func (e *Edit) Problems() []steps.Problem {
 var (
 	_ steps.Bringer  = (*Edit)(nil)
 	_ steps.Requirer = (*Edit)(nil)
+	_ steps.Settler  = (*Edit)(nil)
 )
 
 // Brings implements steps.Bringer.
@@ -55,6 +56,11 @@ func (e *Edit) Requires() []steps.Thing {
 		return append(e.Accounts(), ParentOf(e.Path)...)
 	}
 	return []steps.Thing{{Kind: steps.FileThing, Name: e.Path}}
+}
+
+// Settled implements steps.Settler.
+func (e *Edit) Settled(*steps.Facts) []steps.Observation {
+	return []steps.Observation{steps.Observe("type file", "text same")}
 }
 
 // Probe is sh that looks at the file. judge is sh that sets $r to "same" if the file $p, which is regular and can be read, is as

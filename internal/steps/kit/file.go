@@ -81,6 +81,20 @@ func (c *File) Batch() (attributes, sums []string) {
 	return attributes, sums
 }
 
+var _ steps.Settler = (*File)(nil)
+
+// Settled implements steps.Settler.
+func (c *File) Settled(f *steps.Facts) []steps.Observation {
+	if c.Absent() {
+		return []steps.Observation{steps.Observe("type absent")}
+	}
+	lines := append([]string{"type file"}, c.Ownership.WantedLines()...)
+	if c.Content != nil {
+		lines = append(lines, "sum "+c.Content.Sum(f))
+	}
+	return []steps.Observation{steps.Observe(lines...)}
+}
+
 // secret tells whether the content must not be seen.
 func (c *File) secret() bool {
 	return c.Content != nil && c.Content.Local == nil && c.Content.Text.Sensitive()

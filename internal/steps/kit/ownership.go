@@ -84,6 +84,17 @@ func (o *Ownership) ProbeAttributes() string {
 	return "attributes \"$p\" || exit 1\n" + b.String() + o.ProbeNames(true)
 }
 
+// WantedLines are the lines of ProbeAttributes for what is wanted.
+func (o *Ownership) WantedLines() []string {
+	var lines []string
+	for _, part := range o.parts() {
+		if part.wanted != "" {
+			lines = append(lines, part.key+" "+part.wanted)
+		}
+	}
+	return lines
+}
+
 // ProbeNames is sh that reports wanted names that do not exist; found tells whether attributes has looked
 // at the file, so that names which it has need no look.
 func (o *Ownership) ProbeNames(found bool) string {
