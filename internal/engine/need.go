@@ -91,7 +91,7 @@ func (h *hostPlanner) required(p *Planned) []steps.Thing {
 // source returns the latest earlier step that brings a thing, or the one that takes it away for good.
 func (h *hostPlanner) source(t steps.Thing) (by, gone string) {
 	for _, p := range slices.Backward(h.order) {
-		supply := p.supply()
+		supply := p.supply
 		if supply.Brings(t, h.path) {
 			return p.Addr, ""
 		}
@@ -165,8 +165,8 @@ func (h *hostPlanner) looks(p *Planned) []steps.Thing {
 }
 
 // changing lists the earlier steps that will or may change the host, the latest first.
-func (h *hostPlanner) changing() iter.Seq[*Planned] {
-	return func(yield func(*Planned) bool) {
+func (h *hostPlanner) changing() iter.Seq[earlier] {
+	return func(yield func(earlier) bool) {
 		for _, before := range slices.Backward(h.order) {
 			if before.Pending() && before.Err == nil && !before.Change.Quiet() && !yield(before) {
 				return
@@ -184,7 +184,7 @@ func (h *hostPlanner) altered(p *Planned) string {
 				return ""
 			}
 		}
-		supply := before.supply()
+		supply := before.supply
 		if slices.ContainsFunc(looks, func(t steps.Thing) bool { return supply.Alters(t, h.path) }) {
 			return before.Addr
 		}
@@ -203,7 +203,7 @@ func (h *hostPlanner) disturbed(p *Planned) string {
 		if n++; n == 1 {
 			looks = h.looks(p)
 		}
-		supply := before.supply()
+		supply := before.supply
 		if n > touchLimit || len(looks) == 0 || supply.Anything() || supply.Silent() || slices.ContainsFunc(looks, func(t steps.Thing) bool {
 			return t.Kind == steps.OpaqueThing || supply.Touches(t, h.path)
 		}) {
@@ -217,7 +217,7 @@ func (h *hostPlanner) disturbed(p *Planned) string {
 func (h *hostPlanner) turns(p *Planned) string {
 	looks := append(h.required(p), h.looks(p)...)
 	for _, before := range slices.Backward(h.order) {
-		supply := before.supply()
+		supply := before.supply
 		if supply.Anything() || slices.ContainsFunc(looks, func(t steps.Thing) bool { return supply.Touches(t, h.path) }) {
 			return before.Addr
 		}

@@ -76,7 +76,7 @@ func notification(in *steps.Instance, event string) string {
 // planHost is the pure heart of a plan: from what was observed to what each step would change.
 // real are the paths of the host without symbolic links, as far as they were asked for.
 func planHost(f *steps.Facts, instances []steps.Instance, observations map[string]steps.Observation, state HostState, borrowed map[string]*loan, real map[string]string) []Planned {
-	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}, waking: map[string]bool{}, real: real}
+	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}, waking: map[string]bool{}, unknown: map[string]bool{}, real: real}
 	planned := make([]Planned, len(instances))
 	for i := range instances {
 		if l := borrowed[instances[i].Addr]; l != nil && !instances[i].Skip {
@@ -88,9 +88,9 @@ func planHost(f *steps.Facts, instances []steps.Instance, observations map[strin
 		*p = h.plan(instances[i])
 		if p.Pending() {
 			h.pending[p.Addr] = !p.Change.Quiet()
-			h.order = append(h.order, p)
+			h.append(p)
 		} else if p.Err != nil && !p.Proceed || len(h.order) > 0 && p.mayWake() {
-			h.order = append(h.order, p)
+			h.append(p)
 			h.waking[p.Addr] = p.mayWake()
 		}
 	}
@@ -103,7 +103,8 @@ type hostPlanner struct {
 	observations map[string]steps.Observation
 	pending      map[string]bool // addresses of earlier steps that will or may change something
 	waking       map[string]bool // addresses of earlier steps that have nothing to do now and may wake
-	order        []*Planned      // the pending ones, in order, with those that may wake and those that would if they could be planned
+	order        []earlier       // the pending ones, in order, with those that may wake and those that would if they could be planned
+	unknown      map[string]bool // addresses of those whose change is not known yet
 	real         map[string]string
 }
 
@@ -197,7 +198,7 @@ func (h *hostPlanner) gate(p *Planned) {
 	case by == "":
 		// It will not even be looked at, so that nothing which it lacks matters.
 		p.Change, p.Err, p.After = steps.Change{Action: steps.NoOp, Reason: "nothing that it watches changes"}, nil, nil
-	case h.unknown(by):
+	case h.unknown[by]:
 		p.Change.Action, p.After = steps.Unknown, []string{by}
 	default:
 		p.Change.Reason = "because " + by + " changes"
@@ -243,13 +244,17 @@ func (h *hostPlanner) raised(sources []string) string {
 	return ""
 }
 
-func (h *hostPlanner) unknown(addr string) bool {
-	for _, p := range h.order {
-		if p.Addr == addr {
-			return p.Change.Action == steps.Unknown
-		}
+// An earlier step with what it brings, which is asked once and not for each later step.
+type earlier struct {
+	*Planned
+	supply steps.Supply
+}
+
+func (h *hostPlanner) append(p *Planned) {
+	h.order = append(h.order, earlier{p, p.supply()})
+	if p.Change.Action == steps.Unknown {
+		h.unknown[p.Addr] = true
 	}
-	return false
 }
 
 // cases returns what the program does in each state that the step may be in when its turn comes: the
