@@ -350,8 +350,9 @@ type ending struct {
 	failed  string // the step that failed, with its place; "" if none did
 }
 
-// restageLimit is how often contents are staged for one program that are gone when it begins.
-const restageLimit = 3
+// restageLimit is how often contents are staged for one program that are gone when it begins, over links that hold; with a link that
+// is lost in between, what was staged over it may be swept rightly, and it is tried relinkLimit times.
+const restageLimit, relinkLimit = 3, 20
 
 // execute sends one program and follows it to its end.
 func (h *hostRun) execute(ctx, gentle context.Context, seg segment) (end ending, err error) {
@@ -361,12 +362,16 @@ func (h *hostRun) execute(ctx, gentle context.Context, seg segment) (end ending,
 			h.repay(p, StepUnchanged)
 		}
 	}
-	for range restageLimit {
+	for gone, tries := 0, 0; gone < restageLimit && tries < relinkLimit; tries++ {
+		links := len(h.earlier)
 		if end, err = h.send(ctx, gentle, seg); err != nil || end.verdict != "unstaged" {
 			return end, err
 		}
+		if links == len(h.earlier) {
+			gone++
+		}
 	}
-	return end, fmt.Errorf("what was staged for the program was removed %d times before it began; what removes files named .provision-stage on the host?", restageLimit)
+	return end, errors.New("what was staged for the program was removed again and again before it began; what removes files named .provision-stage on the host?")
 }
 
 // errNotSent means that an interrupt came before the program was sent.

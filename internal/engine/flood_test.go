@@ -6,21 +6,22 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 // A flood is a host that prints one text for ever; it counts what was taken.
 type flood struct {
 	text  string
-	taken int
+	taken atomic.Int64
 }
 
 func (f *flood) Read(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
-		n += copy(p[n:], f.text[(f.taken+n)%len(f.text):])
+		n += copy(p[n:], f.text[(int(f.taken.Load())+n)%len(f.text):])
 	}
-	f.taken += n
+	f.taken.Add(int64(n))
 	return n, nil
 }
 
@@ -45,8 +46,8 @@ func TestProbeThatPrintsWithoutEnd(t *testing.T) {
 		if err == nil || errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "longer than 4 MiB") {
 			t.Errorf("%s: error %v", name, err)
 		}
-		if host.taken > fragmentLimit+1<<20 {
-			t.Errorf("%s: %d bytes were taken", name, host.taken)
+		if host.taken.Load() > fragmentLimit+1<<20 {
+			t.Errorf("%s: %d bytes were taken", name, host.taken.Load())
 		}
 	}
 }
@@ -147,7 +148,7 @@ func TestStepThatPrintsWithoutEnd(t *testing.T) {
 			return
 		}
 		seen += len(e.StepOutput.Text)
-		if ahead := host.taken - seen; ahead > 1<<20 {
+		if ahead := int(host.taken.Load()) - seen; ahead > 1<<20 {
 			t.Errorf("%d bytes were taken that nobody has seen", ahead)
 		}
 	})

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,8 +37,9 @@ type loginLab struct {
 	keys      []labKey
 	authority ssh.Signer
 	port      int
-	log       string         // of the sshds that start now
-	running   sync.WaitGroup // sshds
+	log       atomic.Value // string: of the sshds that start now
+	mu        sync.Mutex
+	running   []chan struct{} // each closed at the end of an sshd
 }
 
 type labKey struct {
@@ -131,11 +133,18 @@ func (lab *loginLab) serve(nc *net.TCPConn) {
 		return
 	}
 	defer socket.Close()
-	args := append(slices.Clone(lab.enter[1:]), "/usr/sbin/sshd", "-i", "-f", lab.path("case/sshd_config"), "-E", lab.path(lab.log))
+	args := append(slices.Clone(lab.enter[1:]), "/usr/sbin/sshd", "-i", "-f", lab.path("case/sshd_config"), "-E", lab.path(lab.log.Load().(string)))
 	cmd := exec.Command(lab.enter[0], args...)
 	cmd.Stdin, cmd.Stdout = socket, socket
 	if cmd.Start() == nil {
-		lab.running.Go(func() { _ = cmd.Wait() }) // it ends with its client, and with a status that says nothing
+		ended := make(chan struct{})
+		lab.mu.Lock()
+		lab.running = append(lab.running, ended)
+		lab.mu.Unlock()
+		go func() {
+			defer close(ended)
+			_ = cmd.Wait() // it ends with its client, and with a status that says nothing
+		}()
 	}
 }
 
@@ -231,7 +240,13 @@ var attemptLine = regexp.MustCompile(`(Accepted|Failed|Partial|Postponed) (\S+) 
 // attempts reads a log of sshd.
 func (lab *loginLab) attempts(t rapid.TB, log string) ([]attempt, string) {
 	t.Helper()
-	lab.running.Wait()
+	lab.mu.Lock()
+	running := lab.running
+	lab.running = nil
+	lab.mu.Unlock()
+	for _, ended := range running {
+		<-ended
+	}
 	text, err := os.ReadFile(lab.path(log))
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +271,7 @@ func (lab *loginLab) attempts(t rapid.TB, log string) ([]attempt, string) {
 // byOpenSSH logs in with a real client.
 func (lab *loginLab) byOpenSSH(t rapid.TB, binary string) (in bool, said string, attempts []attempt, log string) {
 	t.Helper()
-	lab.log = "case/log-ssh"
+	lab.log.Store("case/log-ssh")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	args := append(append([]string{}, lab.enter...), "setsid", "-w", binary, "-F", lab.path("case/config"), "h", "echo entered")
@@ -282,7 +297,7 @@ func (lab *loginLab) byProvision(t rapid.TB, given Target) (attempts []attempt, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	lab.log = "case/log-provision"
+	lab.log.Store("case/log-provision")
 	client, err := Dial(context.Background(), target)
 	if err == nil {
 		client.Close()

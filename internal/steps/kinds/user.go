@@ -167,7 +167,7 @@ func (u *user) Probe() string {
 		b.WriteString("say comment \"$comment\"\n")
 	}
 	if u.Group != "" {
-		look := "g=$(id -gn -- \"$n\") || exit 1"
+		look := namedPrimary("g")
 		if kit.IsNumber(u.Group) {
 			look = "g=$gid"
 		}
@@ -237,11 +237,17 @@ func probeGroup(name string) string {
 	return fmt.Sprintf("account group %[1]s >/dev/null\ncase $? in 0) ;; 2) need group %[1]s ;; *) fail 'cannot look up a group' ;; esac\n", shell.Quote(name))
 }
 
+// namedPrimary is sh that reads the name of the primary group. A group that is not there, since somebody removed it or useradd was
+// killed, has a number only.
+func namedPrimary(variable string) string {
+	return variable + "=$(id -gn -- \"$n\" 2>/dev/null) || " + variable + "=$(id -g -- \"$n\") || exit 1"
+}
+
 // probeGroups is sh that prints "in GROUP" and "not_in GROUP" for the wanted groups and, if the list is
 // exclusive, "extra GROUP" for others. Primary membership counts.
 func (u *user) probeGroups() string {
 	var b strings.Builder
-	b.WriteString("primary=$(id -gn -- \"$n\") && all=$(id -Gn -- \"$n\") || exit 1\n")
+	b.WriteString(namedPrimary("primary") + "\nall=$(id -Gn -- \"$n\" 2>/dev/null) || [ -n \"$all\" ] || exit 1\n")
 	fmt.Fprintf(&b, "for g in %s; do\n", shell.Words(u.Groups...))
 	b.WriteString(`	case " $all " in
 	*" $g "*) say in "$g" ;;

@@ -6,7 +6,7 @@
 // with Opt, and those that take a pointer to a pointer, leave nil where the argument is left out.
 //
 //   - text: StringArg, OptStringArg, LineArg, TextArg (may be secret), ScriptArg (sh), EnumArg, PatternArg (a Pattern: a regular expression)
-//   - names and places: NameArg, PathArg (on the host), PathWithinArg, URLArg, SHA256Arg, ModeArg
+//   - names and places: NameArg, OwnerArg (or a number), PathArg (on the host), PathWithinArg, URLArg, SHA256Arg, ModeArg
 //   - numbers: IntArg, OptIntArg, SecondsArg, BoolArg, OptBoolArg
 //   - several: StringsArg, NamesArg, WordsArg (a command), StringMapArg, VariablesArg, HeadersArg (the last two may be secret)
 //   - local files: FileArg (what travels), FileTextArg (a secret text), TemplateArg, DirArg
