@@ -50,6 +50,8 @@ type position struct {
 	// output that it announces has come, and what follows it waits, too.
 	held []record
 	got  map[int][2]int64 // by step: bytes of its output that have come
+
+	ended bool // the record of its end has come
 }
 
 // progress is how far a position is.
@@ -173,13 +175,13 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 	defer stop()
 	// Should this fail, so does what is read.
 	go func() { _ = s.send(script) }()
-	ended, absent := false, false
+	absent := false
 	var locked *LockedError
 	var fault *faultError
 	judge := func(all bool) error {
 		for _, r := range pos.ready(all) {
-			// Nothing else tells that it came to its end.
-			ended = ended || r.kind == "done"
+			// Nothing else tells that it came to its end. It may have been said over an earlier link.
+			pos.ended = pos.ended || r.kind == "done"
 			if err := to.record(r); err != nil {
 				return err
 			}
@@ -207,7 +209,7 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 				return fault
 			case locked != nil:
 				return locked
-			case !ended:
+			case !pos.ended:
 				return errProgramDied
 			}
 			return nil

@@ -145,6 +145,25 @@ func TestAnEndWaitsForItsOutput(t *testing.T) {
 	}
 }
 
+// The end of a program that was told over one link is not forgotten on the next.
+func TestAnEndThatCameBeforeTheLinkWasLost(t *testing.T) {
+	pos, l := &position{}, &ledger{}
+	journal := "begin 1 a\nend 1 changed 0 1-2 0 0 0\n\ndone ok\n"
+	for i, text := range []string{
+		fmt.Sprintf("provision-0123 journal 0 0 0 %d\n%s", len(journal), journal), // and nothing more
+		"provision-0123 0 0\n",
+	} {
+		s := floodSession(strings.NewReader(text))
+		s.nonce = "provision-0123"
+		if err := s.followed(t.Context(), "", pos, l); (err == nil) != (i == 1) {
+			t.Errorf("link %d: %v", i+1, err)
+		}
+	}
+	if want := `[1 changed "" "" false]`; fmt.Sprint(l.ends) != want {
+		t.Errorf("%s, want %s", l.ends, want)
+	}
+}
+
 // joined is a source of commands whose output a later file joins.
 type joined struct {
 	t    *testing.T
