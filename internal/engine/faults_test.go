@@ -491,7 +491,7 @@ func TestAKilledProgramLeavesNothing(t *testing.T) {
 				host := newLocalHost(t, sh...)
 				kill := killProgram
 				if !watched { // its watcher goes, too: the next run has to see to it
-					kill = `kill -9 $(ps -o pid= --ppid $(cut -d' ' -f1 "$HOME"/.provision/run/run-*/pid) | grep -vw $PPID | grep -vw $$) 2>/dev/null; ` + killProgram
+					kill = `kill -9 $(grep -lsx "PPid:[[:space:]]*$(cut -d' ' -f1 "$HOME"/.provision/run/run-*/pid)" /proc/[0-9]*/status | cut -d/ -f3 | grep -vw $PPID | grep -vw $$) 2>/dev/null; ` + killProgram
 				}
 				list := stepList{
 					step(t, "file", "secret", map[string]cty.Value{"path": str(host.path("secret")), "content": str("hush").Mark(steps.Sensitive)}),
@@ -780,7 +780,7 @@ func TestAHalfWrittenFileIsSwept(t *testing.T) {
 			host.directory("etc")
 			list := stepList{step(t, "file", "secret", map[string]cty.Value{
 				"path": str(host.path("etc/secret")), "content": str("hush\n").Mark(steps.Sensitive),
-				"validate": str("true %s; pid=$(cut -d' ' -f1 " + host.path(".provision/run") + "/run-*/pid); kill -9 $(ps -o pid= --ppid $pid) $pid"),
+				"validate": str("true %s; pid=$(cut -d' ' -f1 " + host.path(".provision/run") + "/run-*/pid); kill -9 $(grep -lsx \"PPid:[[:space:]]*$pid\" /proc/[0-9]*/status | cut -d/ -f3) $pid"),
 			})}
 			exit, rec := applied(t, host, list)
 			left, _ := filepath.Glob(host.path("etc/.provision.*"))

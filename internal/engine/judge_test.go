@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -79,10 +80,14 @@ func TestStatesThatAreKnownTakeNoExchange(t *testing.T) {
 	for name, shell := range shells(t) {
 		t.Run(name, func(t *testing.T) {
 			host := newLocalHost(t, shell...)
+			owner := os.Getuid()
+			if owner == 0 {
+				owner = testUID
+			}
 			at := func(name string) cty.Value { return str(host.path(name)) }
 			list := stepList{
 				step(t, "directory", "d", map[string]cty.Value{"path": at("d"), "mode": str("0750")}),
-				step(t, "file", "f", map[string]cty.Value{"path": at("d/f"), "content": str("text\n"), "mode": str("0640"), "owner": str(fmt.Sprint(testUID))}),
+				step(t, "file", "f", map[string]cty.Value{"path": at("d/f"), "content": str("text\n"), "mode": str("0640"), "owner": str(fmt.Sprint(owner))}),
 				step(t, "file", "secret", map[string]cty.Value{"path": at("secret"), "content": str("pa$$").Mark(steps.Sensitive)}),
 				step(t, "file", "empty", map[string]cty.Value{"path": at("empty")}),
 				step(t, "symlink", "l", map[string]cty.Value{"path": at("l"), "target": str("d/f")}),
