@@ -28,10 +28,11 @@ func TestArrowsRunOneWay(t *testing.T) {
 		"internal/ssh/sshconfig":   {},
 		"internal/ssh/sshd":        {},
 		"internal/ssh/sshtest":     {"internal/ssh", "internal/ssh/sshd"},
-		"internal/sandbox":         {"internal/ssh/sshd"},
+		"internal/seccomp":         {},
+		"internal/sandbox":         {"internal/seccomp", "internal/ssh/sshd"},
 		"internal/container":       {"internal/ssh/sshd"},
 		"internal/testhost":        {},
-		"internal/sim":             {"internal/engine", "internal/inventory", "internal/playbook", "internal/redact", "internal/steps", "internal/truth"},
+		"internal/sim":             {"internal/engine", "internal/inventory", "internal/playbook", "internal/redact", "internal/seccomp", "internal/steps", "internal/truth"},
 		"internal/truth":           {"internal/engine", "internal/steps"},
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "provision/...").Output()

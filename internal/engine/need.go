@@ -175,15 +175,10 @@ func (h *hostPlanner) changing() iter.Seq[earlier] {
 	}
 }
 
-// altered returns the latest earlier step that surely changes what a step is about, so that its state of now says nothing; "" if none does.
-func (h *hostPlanner) altered(p *Planned) string {
-	var looks []steps.Thing
+// altered returns the latest earlier step that surely changes what a step is about (see looks), so that its state of now says nothing;
+// "" if none does.
+func (h *hostPlanner) altered(looks []steps.Thing) string {
 	for before := range h.changing() {
-		if looks == nil {
-			if looks = h.looks(p); len(looks) == 0 {
-				return ""
-			}
-		}
 		supply := before.supply
 		if slices.ContainsFunc(looks, func(t steps.Thing) bool { return supply.Alters(t, h.path) }) {
 			return before.Addr
@@ -196,13 +191,10 @@ func (h *hostPlanner) altered(p *Planned) string {
 const touchLimit = 64
 
 // disturbed returns an earlier step that may change the state of a step which is as wanted now; "" if none can.
-func (h *hostPlanner) disturbed(p *Planned) string {
-	var looks []steps.Thing
+func (h *hostPlanner) disturbed(looks []steps.Thing) string {
 	n := 0
 	for before := range h.changing() {
-		if n++; n == 1 {
-			looks = h.looks(p)
-		}
+		n++
 		supply := before.supply
 		if n > touchLimit || len(looks) == 0 || supply.Anything() || supply.Silent() || slices.ContainsFunc(looks, func(t steps.Thing) bool {
 			return t.Kind == steps.OpaqueThing || supply.Touches(t, h.path)

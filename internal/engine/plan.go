@@ -157,7 +157,7 @@ func (h *hostPlanner) observe(p *Planned) {
 	}
 	change, err := p.Step.Plan(h.facts, p.obs)
 	if err != nil {
-		if by := h.altered(p); by != "" {
+		if by := h.altered(h.looks(p)); by != "" {
 			p.Change = steps.Change{Action: steps.Unknown, Reason: oneLine(err.Error())}
 			p.After = []string{by}
 			return
@@ -172,12 +172,13 @@ func (h *hostPlanner) observe(p *Planned) {
 
 // shake finds the earlier steps that may change the state of a step which is as wanted now.
 func (h *hostPlanner) shake(p *Planned) {
-	if p.Err != nil || p.Check || p.Change.Action != steps.NoOp || p.Step.Probe() == "" {
+	if len(h.order) == 0 || p.Err != nil || p.Check || p.Change.Action != steps.NoOp || !p.observed {
 		return
 	}
-	if by := h.altered(p); by != "" {
+	looks := h.looks(p)
+	if by := h.altered(looks); by != "" {
 		p.Change.Action, p.After = steps.Unknown, []string{by}
-	} else if by := h.disturbed(p); by != "" {
+	} else if by := h.disturbed(looks); by != "" {
 		p.After = []string{by}
 	}
 }

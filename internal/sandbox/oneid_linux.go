@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"provision/internal/seccomp"
 )
 
 // Without subordinate ids a user namespace has one id, and the kernel lets no file belong to another. What useradd, chown and stat
@@ -36,111 +38,60 @@ type ids struct{ uid, gid uint32 }
 
 // ownership answers the calls of the processes that are under its filter.
 type ownership struct {
-	listener int
+	listener seccomp.Listener
 	links    map[fileID]ids
 }
-
-// What seccomp_unotify(2) calls seccomp_notif and seccomp_notif_resp.
-type notification struct {
-	id    uint64
-	pid   uint32
-	flags uint32
-	nr    int32
-	arch  uint32
-	ip    uint64
-	args  [6]uint64
-}
-
-type response struct {
-	id    uint64
-	val   int64
-	errno int32
-	flags uint32
-}
-
-const (
-	ioctlReceive = 0xc0502100 // SECCOMP_IOCTL_NOTIF_RECV
-	ioctlSend    = 0xc0182101 // SECCOMP_IOCTL_NOTIF_SEND
-	ioctlValid   = 0x40082102 // SECCOMP_IOCTL_NOTIF_ID_VALID
-	letGoOn      = 1          // SECCOMP_USER_NOTIF_FLAG_CONTINUE
-	waitKillable = 1 << 5     // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, from Linux 5.19 on
-)
 
 // errUntouched leaves a call to the kernel.
 var errUntouched = errors.New("the kernel's own")
 
 // fakeOwnership puts the calling thread, and what it will start, under the filter. The thread must be locked to its goroutine.
 func fakeOwnership() (*ownership, error) {
-	if auditArch == 0 {
+	if seccomp.Arch == 0 {
 		return nil, fmt.Errorf("not on %s", runtime.GOARCH)
 	}
-	program := filter()
-	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	for _, flags := range []uintptr{unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | waitKillable, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER} {
-		fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&fprog)))
-		if errno == 0 {
-			unix.CloseOnExec(int(fd))
-			return &ownership{listener: int(fd), links: map[fileID]ids{}}, nil
-		}
-		if errno != unix.EINVAL {
-			return nil, os.NewSyscallError("seccomp", errno)
-		}
+	listener, err := seccomp.Listen(filter(), seccomp.WaitKillable, 0)
+	if err != nil {
+		return nil, err
 	}
-	return nil, os.NewSyscallError("seccomp", unix.EINVAL)
+	return &ownership{listener: listener, links: map[fileID]ids{}}, nil
 }
 
 // filter is the program of BPF that sorts the calls.
 func filter() []unix.SockFilter {
-	load := func(offset uint32) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
-	}
-	give := func(value uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: value} }
-	equal := func(value uint32, yes, no uint8) unix.SockFilter {
-		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: value, Jt: yes, Jf: no}
-	}
-	allow := give(unix.SECCOMP_RET_ALLOW)
-	out := []unix.SockFilter{load(4), equal(auditArch, 1, 0), allow, load(0)}
+	out := seccomp.Begin()
 	for nr := range ownershipCalls() {
-		out = append(out, equal(uint32(nr), 0, 1), give(unix.SECCOMP_RET_USER_NOTIF))
+		out = append(out, seccomp.Equal(uint32(nr), 0, 1), seccomp.Give(unix.SECCOMP_RET_USER_NOTIF))
 	}
 	for _, nr := range identityCalls() {
-		out = append(out, equal(uint32(nr), 0, 1), give(unix.SECCOMP_RET_ERRNO)) // error 0: it succeeds
+		out = append(out, seccomp.Equal(uint32(nr), 0, 1), seccomp.Give(unix.SECCOMP_RET_ERRNO)) // error 0: it succeeds
 	}
-	return append(out, allow)
+	return append(out, seccomp.Give(unix.SECCOMP_RET_ALLOW))
 }
 
 // serve answers until the listener is of no use any more.
 func (o *ownership) serve() {
 	calls := ownershipCalls()
 	for {
-		n := notification{}
-		switch errno := o.ioctl(ioctlReceive, unsafe.Pointer(&n)); {
-		case errno == unix.EINTR || errno == unix.ENOENT: // the second: who called has been killed
+		n, errno := o.listener.Receive()
+		switch {
+		case errno == unix.ENOENT: // who called has been killed
 			continue
 		case errno != 0:
 			return
 		}
-		r := response{id: n.id}
-		err := calls[int(n.nr)](o, &n)
-		var errno unix.Errno
+		err := calls[int(n.Nr)](o, n)
 		switch {
-		case err == nil:
-		case errors.As(err, &errno):
-			r.errno = -int32(errno)
+		case err == nil, errors.As(err, &errno):
+			o.listener.Answer(n, errno)
 		default:
-			r.flags = letGoOn
+			o.listener.LetGoOn(n)
 		}
-		_ = o.ioctl(ioctlSend, unsafe.Pointer(&r))
 	}
 }
 
-func (o *ownership) ioctl(request uintptr, p unsafe.Pointer) unix.Errno {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(o.listener), request, uintptr(p))
-	return errno
-}
-
 // A call does what one system call asks for: nil is success, a unix.Errno its error.
-type call func(*ownership, *notification) error
+type call func(*ownership, *seccomp.Notification) error
 
 // A named says where in the arguments of a call the file stands. -1: not there.
 type named struct {
@@ -149,18 +100,18 @@ type named struct {
 }
 
 // open opens what a call names, only to look at it.
-func (n *notification) open(w named) (fd int, err error) {
-	proc := "/proc/" + strconv.Itoa(int(n.pid)) + "/"
+func open(n *seccomp.Notification, w named) (fd int, err error) {
+	proc := "/proc/" + strconv.Itoa(int(n.PID)) + "/"
 	flags, dir, path := 0, int32(unix.AT_FDCWD), ""
 	if w.flags >= 0 {
-		flags = int(n.args[w.flags])
+		flags = int(n.Args[w.flags])
 	}
 	if w.dir >= 0 {
-		dir = int32(n.args[w.dir])
+		dir = int32(n.Args[w.dir])
 	}
 	if w.path >= 0 {
-		if path, err = n.text(n.args[w.path]); err != nil {
-			return -1, err
+		if path, err = n.Text(n.Args[w.path]); err != nil {
+			return -1, errUntouched
 		}
 	}
 	base := proc + "fd/" + strconv.Itoa(int(dir))
@@ -188,55 +139,23 @@ func (n *notification) open(w named) (fd int, err error) {
 	return unix.Open(base+"/"+path, mode, 0)
 }
 
-// text reads a string of the calling process. A page that is not there must not be read along with one that is.
-func (n *notification) text(address uint64) (string, error) {
-	const page = 4096
-	var text []byte
-	for len(text) < unix.PathMax {
-		part := make([]byte, page-address%page)
-		remote := []unix.RemoteIovec{{Base: uintptr(address), Len: len(part)}}
-		got, err := unix.ProcessVMReadv(int(n.pid), []unix.Iovec{iovec(part)}, remote, 0)
-		if err != nil {
-			return "", errUntouched
-		}
-		for i, b := range part[:got] {
-			if b == 0 {
-				return string(append(text, part[:i]...)), nil
-			}
-		}
-		text = append(text, part[:got]...)
-		address += uint64(got)
-	}
-	return "", errUntouched
-}
-
 // put writes into the memory of the calling process.
-func (o *ownership) put(n *notification, address uint64, data []byte) error {
-	if o.ioctl(ioctlValid, unsafe.Pointer(&n.id)) != 0 {
-		return errUntouched // it has gone, and its number may be another's
-	}
-	remote := []unix.RemoteIovec{{Base: uintptr(address), Len: len(data)}}
-	if _, err := unix.ProcessVMWritev(int(n.pid), []unix.Iovec{iovec(data)}, remote, 0); err != nil {
-		return errUntouched
+func (o *ownership) put(n *seccomp.Notification, address uint64, data []byte) error {
+	if !o.listener.Valid(n) || n.Write(address, data) != nil {
+		return errUntouched // it may have gone, and its number be another's
 	}
 	return nil
 }
 
-func iovec(data []byte) unix.Iovec {
-	v := unix.Iovec{Base: &data[0]}
-	v.SetLen(len(data))
-	return v
-}
-
 // chown notes the owner that a call gives.
 func chown(w named, owner int) call {
-	return func(o *ownership, n *notification) error {
-		fd, err := n.open(w)
+	return func(o *ownership, n *seccomp.Notification) error {
+		fd, err := open(n, w)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(fd)
-		uid, gid := uint32(n.args[owner]), uint32(n.args[owner+1])
+		uid, gid := uint32(n.Args[owner]), uint32(n.Args[owner+1])
 		const keep = ^uint32(0)
 		have, noted := o.owner(fd)
 		// The kernel's part of it: may the file be given away at all, and what becomes of its mode. An overlay copies it now.
@@ -264,8 +183,8 @@ func chown(w named, owner int) call {
 
 // stat answers with the owner that was noted, if one was.
 func stat(w named, buffer int) call {
-	return func(o *ownership, n *notification) error {
-		fd, err := n.open(w)
+	return func(o *ownership, n *seccomp.Notification) error {
+		fd, err := open(n, w)
 		if err != nil {
 			return errUntouched
 		}
@@ -279,13 +198,13 @@ func stat(w named, buffer int) call {
 			return errUntouched
 		}
 		st.Uid, st.Gid = owner.uid, owner.gid
-		return o.put(n, n.args[buffer], unsafe.Slice((*byte)(unsafe.Pointer(&st)), unsafe.Sizeof(st)))
+		return o.put(n, n.Args[buffer], unsafe.Slice((*byte)(unsafe.Pointer(&st)), unsafe.Sizeof(st)))
 	}
 }
 
 // statx is stat for statx(2).
-func statx(o *ownership, n *notification) error {
-	fd, err := n.open(named{dir: 0, path: 1, flags: 2})
+func statx(o *ownership, n *seccomp.Notification) error {
+	fd, err := open(n, named{dir: 0, path: 1, flags: 2})
 	if err != nil {
 		return errUntouched
 	}
@@ -295,11 +214,11 @@ func statx(o *ownership, n *notification) error {
 		return errUntouched
 	}
 	var st unix.Statx_t
-	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, int(n.args[3]), &st); err != nil {
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, int(n.Args[3]), &st); err != nil {
 		return errUntouched
 	}
 	st.Uid, st.Gid = owner.uid, owner.gid
-	return o.put(n, n.args[4], unsafe.Slice((*byte)(unsafe.Pointer(&st)), unsafe.Sizeof(st)))
+	return o.put(n, n.Args[4], unsafe.Slice((*byte)(unsafe.Pointer(&st)), unsafe.Sizeof(st)))
 }
 
 // owner returns what was noted for a file, or for the nearest directory above it.

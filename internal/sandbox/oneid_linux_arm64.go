@@ -2,8 +2,6 @@ package sandbox
 
 import "golang.org/x/sys/unix"
 
-const auditArch = unix.AUDIT_ARCH_AARCH64
-
 // ownershipCalls are the calls that give files away, or ask whose they are.
 func ownershipCalls() map[int]call {
 	return map[int]call{

@@ -10,6 +10,8 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+
+	"provision/internal/seccomp"
 )
 
 // idMaps are the user and group ids that a sandbox without root has: the caller becomes its root, and the subordinate
@@ -60,7 +62,7 @@ func findIDMaps() (*idMaps, error) {
 	if m.subGID, err = readSubIDs("/etc/subgid", name, m.uid); err != nil {
 		missing = append(missing, err.Error())
 	}
-	if len(missing) > 0 && auditArch != 0 {
+	if len(missing) > 0 && seccomp.Arch != 0 {
 		m.newuidmap, m.newgidmap, m.missing = "", "", strings.Join(missing, "; ")
 		m.subUID, m.subGID = idRange{count: enoughIDs}, idRange{count: enoughIDs}
 		return m, nil

@@ -2,8 +2,6 @@ package sim
 
 import "golang.org/x/sys/unix"
 
-const auditArch = unix.AUDIT_ARCH_X86_64
-
 // legacyCalls are those that only old architectures have.
 func legacyCalls() []call {
 	return []call{

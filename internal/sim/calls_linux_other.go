@@ -2,6 +2,4 @@
 
 package sim
 
-const auditArch = 0
-
 func legacyCalls() []call { return nil }

@@ -196,7 +196,7 @@ func (p *play) observe(op *Op) Answer {
 	}
 	if t.Room > 0 && under(op.Path, t.RoomIn) && op.What != removes {
 		if t.Room--; t.Room == 0 {
-			p.note("no space for %s (call %d)", op.Path, op.n.nr)
+			p.note("no space for %s (call %d)", op.Path, op.n.Nr)
 			p.room = t.RoomForGood
 			return Answer{Errno: unix.ENOSPC}
 		}

@@ -12,10 +12,10 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"provision/internal/seccomp"
 	"provision/internal/truth"
 )
 
@@ -91,7 +91,7 @@ type Op struct {
 	PID, SID  int
 	Program   bool // it is a process of a program: one that was detached from its session
 	Operation string
-	n         *notification
+	n         *seccomp.Notification
 }
 
 // An Answer is what becomes of an Op.
@@ -306,33 +306,33 @@ func (w *World) answerAll() bool {
 		} else if n <= 0 || err != nil || fds[0].Revents&unix.POLLIN == 0 {
 			return moved
 		}
-		n := notification{}
-		if w.lab.starter.ioctl(ioctlReceive, unsafe.Pointer(&n)) != 0 {
+		n, errno := w.lab.starter.listener.Receive()
+		if errno != 0 {
 			continue // who called has been killed
 		}
 		moved = true
-		w.answer(&n)
+		w.answer(n)
 	}
 }
 
-func (w *World) answer(n *notification) {
-	c := w.lab.calls[n.nr]
-	if _, err := os.Stat("/proc/1/task/" + strconv.Itoa(int(n.pid))); err == nil {
-		w.reply(n, 0, 0, letGoOn) // the thread that starts processes
+func (w *World) answer(n *seccomp.Notification) {
+	c := w.lab.calls[n.Nr]
+	if _, err := os.Stat("/proc/1/task/" + strconv.Itoa(int(n.PID))); err == nil {
+		w.lab.starter.listener.LetGoOn(n) // the thread that starts processes
 		return
 	}
 	if c.what == sleeps {
 		w.sleep(n, c)
 		return
 	}
-	op := &Op{What: c.what, n: n, PID: int(n.pid)}
-	op.Path = n.file(c, strings.TrimSuffix(w.dir, "/"), c.path)
+	op := &Op{What: c.what, n: n, PID: int(n.PID)}
+	op.Path = named(n, c, strings.TrimSuffix(w.dir, "/"), c.path)
 	if c.to >= 0 {
-		op.To = n.file(c, strings.TrimSuffix(w.dir, "/"), c.to)
+		op.To = named(n, c, strings.TrimSuffix(w.dir, "/"), c.to)
 	}
 	if c.what == syncs {
 		w.synced(op)
-		w.reply(n, 0, 0, 0)
+		w.lab.starter.listener.Answer(n, 0)
 		return
 	}
 	if real(op.Path) && w.Observe != nil {
@@ -340,14 +340,14 @@ func (w *World) answer(n *notification) {
 		op.Program = w.detached(op.SID)
 		switch a := w.Observe(op); {
 		case a.Dead:
-			w.reply(n, 0, unix.EINTR, 0)
+			w.lab.starter.listener.Answer(n, unix.EINTR)
 			return
 		case a.Errno != 0:
-			w.reply(n, 0, a.Errno, 0)
+			w.lab.starter.listener.Answer(n, a.Errno)
 			return
 		}
 	}
-	w.reply(n, 0, 0, letGoOn)
+	w.lab.starter.listener.LetGoOn(n)
 }
 
 // real tells of a path whether it is a file that somebody may miss.
@@ -356,32 +356,27 @@ func real(name string) bool {
 		!strings.HasPrefix(name, "/sim/") && !strings.HasPrefix(name, "/dev/fd") && !strings.HasPrefix(name, "/dev/std")
 }
 
-func (w *World) reply(n *notification, val int64, errno unix.Errno, flags uint32) {
-	r := response{id: n.id, val: val, errno: -int32(errno), flags: flags}
-	_ = w.lab.starter.ioctl(ioctlSend, unsafe.Pointer(&r))
-}
-
 // sleep lets a process sleep in the time of the bubble.
-func (w *World) sleep(n *notification, c *call) {
+func (w *World) sleep(n *seccomp.Notification, c *call) {
 	var ts [16]byte
-	if c.flags >= 0 && n.args[c.flags] != 0 {
-		w.reply(n, 0, 0, letGoOn)
+	if c.flags >= 0 && n.Args[c.flags] != 0 {
+		w.lab.starter.listener.LetGoOn(n)
 		return
 	}
-	if _, err := n.read(n.args[c.path], ts[:]); err != nil {
-		w.reply(n, 0, unix.EFAULT, 0)
+	if _, err := n.Read(n.Args[c.path], ts[:]); err != nil {
+		w.lab.starter.listener.Answer(n, unix.EFAULT)
 		return
 	}
 	d := time.Duration(binary.NativeEndian.Uint64(ts[:8]))*time.Second + time.Duration(binary.NativeEndian.Uint64(ts[8:]))
-	w.asleep[n.id] = &sleeper{pid: int(n.pid), timer: time.AfterFunc(d, func() {
+	w.asleep[n.ID] = &sleeper{pid: int(n.PID), timer: time.AfterFunc(d, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.ended {
 			return
 		}
-		delete(w.asleep, n.id)
+		delete(w.asleep, n.ID)
 		w.tick()
-		w.reply(n, 0, 0, 0)
+		w.lab.starter.listener.Answer(n, 0)
 		w.wake()
 	})}
 }
