@@ -179,7 +179,8 @@ taken() {
 	DIR=$RUN/run-$1
 	[ -d "$DIR" ] || return 0
 	[ -f "$DIR/done" ] || bury "$DIR"
-	rm -rf "$DIR"
+	# Once more, should a wish that it ends have been written there meanwhile.
+	rm -rf "$DIR" 2>/dev/null || rm -rf "$DIR"
 	rmdir "$RUN" 2>/dev/null
 }
 
