@@ -83,16 +83,17 @@ func (a Accounts) userName(uid uint32) string {
 			return name
 		}
 	}
-	return "UNKNOWN"
+	return fmt.Sprint(uid)
 }
 
+// groupName is the name of a number, or the number.
 func (a Accounts) groupName(gid uint32) string {
 	for _, name := range sorted(a.Groups) {
 		if a.Groups[name].GID == fmt.Sprint(gid) {
 			return name
 		}
 	}
-	return "UNKNOWN"
+	return fmt.Sprint(gid)
 }
 
 // diffAccounts lists how users and groups differ: paths are "user NAME" and "group NAME".
