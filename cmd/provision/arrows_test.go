@@ -10,7 +10,7 @@ import (
 // TestArrowsRunOneWay pins the picture of docs/architecture.md: which package may import which.
 func TestArrowsRunOneWay(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/provision":            {"examples", "internal/container", "internal/engine", "internal/inventory", "internal/playbook", "internal/redact", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/steps/kinds", "internal/suggest", "internal/ui", "playbooks"},
+		"cmd/provision":            {"examples", "internal/container", "internal/engine", "internal/inventory", "internal/playbook", "internal/record", "internal/redact", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/steps/kinds", "internal/suggest", "internal/ui", "playbooks"},
 		"examples":                 {},
 		"playbooks":                {},
 		"internal/shell":           {},
@@ -23,7 +23,8 @@ func TestArrowsRunOneWay(t *testing.T) {
 		"internal/inventory":       {"internal/steps", "internal/suggest"},
 		"internal/playbook":        {"internal/inventory", "internal/redact", "internal/shell", "internal/steps", "internal/steps/kinds", "internal/suggest"},
 		"internal/engine":          {"internal/redact", "internal/shell", "internal/steps"},
-		"internal/ui":              {"internal/engine", "internal/redact", "internal/steps"},
+		"internal/record":          {"internal/engine"},
+		"internal/ui":              {"internal/engine", "internal/record", "internal/redact", "internal/steps"},
 		"internal/ssh":             {"internal/ssh/sshconfig"},
 		"internal/ssh/sshconfig":   {},
 		"internal/ssh/sshd":        {},

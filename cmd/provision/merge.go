@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/internal/engine"
+	"provision/internal/record"
 	"provision/internal/shell"
 	"provision/internal/ui"
 )
@@ -45,9 +46,9 @@ and so on.`,
 
 func (c *cli) merge(out string, dirs []string, force bool) error {
 	now := time.Now()
-	m := ui.Merge{Owner: ownerOf(now), Force: force}
+	m := record.Merge{Owner: ownerOf(now), Force: force}
 	for _, dir := range dirs {
-		run, err := ui.ReadRun(dir)
+		run, err := record.Read(dir)
 		if err != nil {
 			return fmt.Errorf("%s is not the directory of a run, such as .provision/runs/ID: %w", dir, err)
 		}
@@ -64,7 +65,7 @@ func (c *cli) merge(out string, dirs []string, force bool) error {
 	}
 	m.ID = engine.NewID(first)
 	// The parts are bounded already, and none of what else lies in the directory is ours to remove.
-	log := ui.NewLog(out, ui.LogOptions{MaxOutput: math.MaxInt64, MaxTotal: math.MaxInt64, Keep: math.MaxInt, KeepBytes: math.MaxInt64})
+	log := record.NewLog(out, record.Options{Lines: ui.HostLines, MaxOutput: math.MaxInt64, MaxTotal: math.MaxInt64, Keep: math.MaxInt, KeepBytes: math.MaxInt64})
 	status, err := m.Write(engine.Tee(log, ui.NewSummary(c.stdout, c.out.Style)))
 	if err != nil {
 		return errors.Join(err, log.Discard())
@@ -72,7 +73,7 @@ func (c *cli) merge(out string, dirs []string, force bool) error {
 	if err := log.Close(); err != nil {
 		return err
 	}
-	for _, note := range m.Notes() {
+	for _, note := range ui.MergeNotes(&m) {
 		fmt.Fprintln(c.stderr, "Note:", note)
 	}
 	fmt.Fprintf(c.stderr, "Merged %s into %s, which provision runs last --dir %s shows.\n", count(len(m.Runs), "run"), c.clean(log.Dir()), c.clean(shell.Quote(out)))

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"provision/internal/engine"
+	"provision/internal/record"
 	"provision/internal/shell"
-	"provision/internal/ui"
 )
 
 // selection is what the record of a run says of what was chosen: enough to resume it.
@@ -123,7 +123,7 @@ func runsIn(dir string) (string, error) {
 
 // playbookBeside returns the playbook whose runs are kept in root, as a path from the current directory; "" if root is not
 // beside a playbook.
-func playbookBeside(root string, run *ui.RunSummary) string {
+func playbookBeside(root string, run *record.Run) string {
 	if filepath.Base(root) != "runs" || filepath.Base(filepath.Dir(root)) != ".provision" {
 		return ""
 	}
@@ -139,16 +139,16 @@ func playbookBeside(root string, run *ui.RunSummary) string {
 }
 
 // findRun finds a run by its ID, with advice if there is none.
-func findRun(root, id string) (ui.RunSummary, []ui.RunSummary, error) {
-	runs, err := ui.Runs(root)
+func findRun(root, id string) (record.Run, []record.Run, error) {
+	runs, err := record.List(root)
 	if err != nil {
-		return ui.RunSummary{}, nil, err
+		return record.Run{}, nil, err
 	}
 	if len(runs) == 0 {
-		return ui.RunSummary{}, nil, fmt.Errorf("there are no runs in %s; --playbook PATH or --dir DIR says where else to look", root)
+		return record.Run{}, nil, fmt.Errorf("there are no runs in %s; --playbook PATH or --dir DIR says where else to look", root)
 	}
-	run, err := ui.Find(runs, root, id)
-	var missing *ui.MissingRunError
+	run, err := record.Find(runs, root, id)
+	var missing *record.MissingError
 	if errors.As(err, &missing) && len(missing.Near) == 0 {
 		if _, serr := os.Stat(id); !errors.Is(serr, fs.ErrNotExist) {
 			return run, runs, fmt.Errorf("%w; for the runs of a playbook: provision runs --playbook %s", err, shell.Quote(id))

@@ -14,13 +14,13 @@ import (
 	"provision/internal/engine"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
+	"provision/internal/record"
 	"provision/internal/redact"
-	"provision/internal/ui"
 )
 
 // A resumption is a run that goes on with an earlier one.
 type resumption struct {
-	run  ui.RunSummary
+	run  record.Run
 	left []string // names of the hosts that are not done
 	root string   // where the earlier run is kept
 }
@@ -112,7 +112,7 @@ func findResumable(root, id string) (*resumption, error) {
 		return nil, err
 	}
 	if id == "last" {
-		if i := slices.IndexFunc(runs, func(r ui.RunSummary) bool { return r.Command == engine.CommandApply }); i >= 0 {
+		if i := slices.IndexFunc(runs, func(r record.Run) bool { return r.Command == engine.CommandApply }); i >= 0 {
 			run = runs[i]
 		}
 	}
@@ -122,7 +122,7 @@ func findResumable(root, id string) (*resumption, error) {
 		return nil, fmt.Errorf("the record of run %s in %s does not even say what was run: apply again", run.ID, run.Dir)
 	case run.Command != engine.CommandApply:
 		return nil, fmt.Errorf("run %s was a provision %s: only runs of apply can be resumed", run.ID, run.Command)
-	case run.Status == ui.RunGoesOn:
+	case run.Status == record.Running:
 		return nil, fmt.Errorf("run %s is still going on (%s): wait for its end, or interrupt it", run.ID, who)
 	case run.Selection == nil:
 		return nil, fmt.Errorf("the record of run %s does not say what was chosen: apply again, with --limit for the hosts that are left", run.ID)
@@ -131,8 +131,8 @@ func findResumable(root, id string) (*resumption, error) {
 }
 
 // leftOf returns the hosts that are not done after a run, the runs that it resumed, and those that resumed these.
-func leftOf(runs []ui.RunSummary, run *ui.RunSummary) []string {
-	byID := map[string]*ui.RunSummary{run.ID: run}
+func leftOf(runs []record.Run, run *record.Run) []string {
+	byID := map[string]*record.Run{run.ID: run}
 	for i := range runs {
 		byID[runs[i].ID] = &runs[i]
 	}

@@ -5,13 +5,13 @@ import (
 	"testing"
 
 	"provision/internal/engine"
-	"provision/internal/ui"
+	"provision/internal/record"
 )
 
 // What is left of a run counts the runs that resumed it, whichever of them is named.
 func TestWhatIsLeft(t *testing.T) {
-	record := func(id, resumes string, ends map[string]engine.HostStatus) ui.RunSummary {
-		r := ui.RunSummary{ID: id, Resumes: resumes, Selection: &engine.Selection{}, Hosts: map[string]engine.HostEnd{}}
+	ended := func(id, resumes string, ends map[string]engine.HostStatus) record.Run {
+		r := record.Run{ID: id, Resumes: resumes, Selection: &engine.Selection{}, Hosts: map[string]engine.HostEnd{}}
 		for host, status := range ends {
 			r.Selection.Names = append(r.Selection.Names, host)
 			if status != "" {
@@ -20,12 +20,12 @@ func TestWhatIsLeft(t *testing.T) {
 		}
 		return r
 	}
-	runs := []ui.RunSummary{ // the latest first
-		record("5", "3", map[string]engine.HostStatus{"died": engine.HostOK, "locked": engine.HostFailed}),
-		record("4", "", map[string]engine.HostStatus{"failed": engine.HostFailed}), // has nothing to do with it
-		record("3", "1", map[string]engine.HostStatus{"failed": engine.HostOK, "unreachable": engine.HostOK, "died": "", "locked": engine.HostIsLocked}),
-		record("2", "missing", map[string]engine.HostStatus{"ok": engine.HostFailed, "more": ""}), // what it resumed is not kept any more
-		record("1", "", map[string]engine.HostStatus{
+	runs := []record.Run{ // the latest first
+		ended("5", "3", map[string]engine.HostStatus{"died": engine.HostOK, "locked": engine.HostFailed}),
+		ended("4", "", map[string]engine.HostStatus{"failed": engine.HostFailed}), // has nothing to do with it
+		ended("3", "1", map[string]engine.HostStatus{"failed": engine.HostOK, "unreachable": engine.HostOK, "died": "", "locked": engine.HostIsLocked}),
+		ended("2", "missing", map[string]engine.HostStatus{"ok": engine.HostFailed, "more": ""}), // what it resumed is not kept any more
+		ended("1", "", map[string]engine.HostStatus{
 			"ok": engine.HostOK, "failed": engine.HostFailed, "unreachable": engine.HostUnreached, "interrupted": engine.HostInterrupted, "locked": engine.HostIsLocked,
 			"not-reached": engine.HostNotReached, "stale": engine.HostStale, "skipped": engine.HostSkipped, "died": "",
 		}),
@@ -38,7 +38,7 @@ func TestWhatIsLeft(t *testing.T) {
 		}
 	}
 	// Records that name each other are nobody's work but a liar's, and end all the same.
-	liars := []ui.RunSummary{record("b", "a", map[string]engine.HostStatus{"x": ""}), record("a", "b", map[string]engine.HostStatus{"y": ""})}
+	liars := []record.Run{ended("b", "a", map[string]engine.HostStatus{"x": ""}), ended("a", "b", map[string]engine.HostStatus{"y": ""})}
 	if left := leftOf(liars, &liars[0]); len(left) == 0 {
 		t.Error("nothing is left of runs that resume each other")
 	}

@@ -13,6 +13,7 @@ import (
 	"provision/internal/engine"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
+	"provision/internal/record"
 	"provision/internal/redact"
 	"provision/internal/ui"
 )
@@ -29,7 +30,7 @@ type rollout struct {
 	sinks    *sinks
 	plan     *ui.Plan
 	progress *ui.Progress // while it is shown
-	log      *ui.Log
+	log      *record.Log
 }
 
 // prepare reads the playbook, chooses the hosts and makes a run of them. With --sandbox it starts one: closeSandbox ends
@@ -104,7 +105,7 @@ func (r *rollout) start(ctx context.Context, command string) error {
 		r.sinks.list = append(r.sinks.list, sink)
 	}
 	if command != engine.CommandPlan && r.box == nil {
-		r.log = ui.NewLog(runsDir(r.path), ui.LogOptions{})
+		r.log = record.NewLog(runsDir(r.path), record.Options{Lines: ui.HostLines})
 		r.sinks.list = append(r.sinks.list, r.log)
 	}
 	r.run.Sink, r.run.Secrets = r.sinks, redact.New(ui.Clean, ui.Line)
@@ -134,8 +135,8 @@ func (r *rollout) orphan(owner string) bool {
 	if !ok || r.box != nil {
 		return false
 	}
-	runs, err := ui.Runs(runsDir(r.path))
-	return err == nil && slices.ContainsFunc(runs, func(run ui.RunSummary) bool { return run.ID == id && run.Status != ui.RunGoesOn })
+	runs, err := record.List(runsDir(r.path))
+	return err == nil && slices.ContainsFunc(runs, func(run record.Run) bool { return run.ID == id && run.Status != record.Running })
 }
 
 // closeSandbox ends the sandbox, if there is one.

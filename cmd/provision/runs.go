@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/internal/engine"
+	"provision/internal/record"
 	"provision/internal/suggest"
 	"provision/internal/ui"
 )
@@ -84,7 +85,7 @@ func completeRuns(playbook, dir string, args []string) []string {
 	if err != nil || len(args) > 0 {
 		return nil
 	}
-	runs, _ := ui.Runs(root)
+	runs, _ := record.List(root)
 	ids := []string{"last"}
 	for i := range runs {
 		ids = append(ids, runs[i].ID)
@@ -93,7 +94,7 @@ func completeRuns(playbook, dir string, args []string) []string {
 }
 
 func (c *cli) listRuns(root string, o *runsOptions) error {
-	runs, err := ui.Runs(root)
+	runs, err := record.List(root)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (c *cli) listRuns(root string, o *runsOptions) error {
 		encoder := json.NewEncoder(c.stdout)
 		encoder.SetIndent("", "  ")
 		if runs == nil {
-			runs = []ui.RunSummary{}
+			runs = []record.Run{}
 		}
 		return encoder.Encode(runs)
 	}
@@ -136,13 +137,13 @@ func (c *cli) showRun(root, id string, o *runsOptions) error {
 	}
 	if o.json {
 		sink := ui.NewJSON(c.stdout)
-		if err := ui.ReplayRun(run.Dir, ofHost{o.host, sink}); err != nil {
+		if err := record.Replay(run.Dir, ofHost{o.host, sink}); err != nil {
 			return err
 		}
 		return sink.Err()
 	}
 	show := ui.ShowOptions{Verbose: o.verbose, Host: o.host}
-	if run.Command == engine.CommandApply && run.Status != ui.RunGoesOn && len(leftOf(runs, &run)) > 0 {
+	if run.Command == engine.CommandApply && run.Status != record.Running && len(leftOf(runs, &run)) > 0 {
 		show.Next = resumeCommand(run.ID, root, playbookBeside(root, &run))
 	}
 	return ui.ShowRun(c.stdout, run, c.out.Style, show)
@@ -152,11 +153,11 @@ func (c *cli) showRun(root, id string, o *runsOptions) error {
 func (r *reports) asked() bool { return r.html != "" || r.junit != "" }
 
 // replay writes the reports of a run that is kept.
-func (r *reports) replay(run *ui.RunSummary) error {
+func (r *reports) replay(run *record.Run) error {
 	if err := r.open(); err != nil || r.sink == nil {
 		return err
 	}
-	if err := ui.ReplayRun(run.Dir, r.sink); err != nil {
+	if err := record.Replay(run.Dir, r.sink); err != nil {
 		return err
 	}
 	return r.write()

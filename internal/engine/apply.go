@@ -294,9 +294,9 @@ func (h *hostRun) passedOver(p *Planned) {
 		h.repay(p, status)
 	}
 	h.count(status)
-	h.emit(Event{Type: EventStepEnd, StepEnd: &StepEnd{
+	h.emit(&StepEnd{
 		Addr: p.Addr, Kind: p.Kind.Name, Action: action, Source: eventSource(p.Source), Status: status, Reason: p.Change.Reason, Error: failed,
-	}})
+	})
 }
 
 func (h *hostRun) count(s StepStatus) { h.counts[string(s)]++ }

@@ -132,10 +132,10 @@ func (h *hostRun) tell(ctx context.Context, id string, w wish) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrUnreachable) || h.link.get() != conn {
 		return
 	}
-	h.emit(Event{Type: EventWarning, Warning: &Warning{
+	h.emit(&Warning{
 		Message: "the program on the host could not be told to stop: " + err.Error(),
 		Hint:    "it ends after the steps that it was sent",
-	}})
+	})
 }
 
 // answerProgram gives the program the client's verdict on a state, over a session of its own, and again over the next link if this one

@@ -107,7 +107,7 @@ func (h *hostRun) pause(ctx context.Context, err error) error {
 		return &lostError{error: err, after: h.run.Reconnect}
 	}
 	h.close()
-	h.emit(Event{Type: EventHostRetry, HostRetry: &HostRetry{Attempt: o.attempts, Delay: Millis(delay), Why: err.Error()}})
+	h.emit(&HostRetry{Attempt: o.attempts, Delay: Millis(delay), Why: err.Error()})
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

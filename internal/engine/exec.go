@@ -29,10 +29,10 @@ const (
 func (r *Run) Exec(ctx context.Context, c *Command) {
 	r.began = time.Now()
 	r.keepHosts()
-	r.emit(Event{Type: EventRunStart, RunStart: &RunStart{
+	r.emit(&RunStart{
 		Schema: EventSchema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
 		Owner: r.Owner, Selection: r.Selection, Argv: c.Argv,
-	}})
+	})
 	r.hosts = make([]*hostRun, len(r.Hosts))
 	for i := range r.Hosts {
 		r.hosts[i] = &hostRun{Host: r.Hosts[i], run: r}
@@ -56,7 +56,7 @@ func (h *hostRun) exec(ctx context.Context, c *Command) error {
 	runAs, root := c.user(&h.Host)
 	// As the only step of the host, it decides whether the session becomes root.
 	h.instances = []steps.Instance{{Addr: execAddr, Become: root, RunAs: runAs}}
-	h.emit(Event{Type: EventHostConnecting})
+	h.emit(HostConnecting{})
 	if err := h.connect(ctx); err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func (x *execution) begin(ctx context.Context, script string, usePassword bool) 
 func (x *execution) tellBegin() {
 	h := x.host
 	x.since = time.Now()
-	h.emit(Event{Type: EventHostConnected, HostConnected: &HostConnected{Address: h.Address, User: h.User}})
-	h.emit(Event{Type: EventStepStart, StepStart: &StepStart{Addr: execAddr, Kind: "command", Action: steps.Execute, Source: x.source()}})
+	h.emit(&HostConnected{Address: h.Address, User: h.User})
+	h.emit(&StepStart{Addr: execAddr, Kind: "command", Action: steps.Execute, Source: x.source()})
 }
 
 func (x *execution) source() Source { return Source{Text: x.line} }
@@ -124,7 +124,7 @@ func (x *execution) print(stream string, p []byte) {
 		x.tail = slices.Clone(x.tail[extra:])
 	}
 	x.mu.Unlock()
-	x.host.emit(Event{Type: EventStepOutput, StepOutput: &StepOutput{Addr: execAddr, Stream: stream, Text: string(p)}})
+	x.host.emit(&StepOutput{Addr: execAddr, Stream: stream, Text: string(p)})
 }
 
 // attend waits for the command, kills it if it must, and tells how it ended.
@@ -246,6 +246,6 @@ func (x *execution) tell(step StepStatus, host HostStatus, f *Failure) {
 		message, end.Reason = f.Message, f.Message
 		f.Command, f.Output = x.line, strings.TrimRight(string(x.tail), "\n")
 	}
-	x.host.emit(Event{Type: EventStepEnd, StepEnd: end})
+	x.host.emit(end)
 	x.host.end(host, message)
 }

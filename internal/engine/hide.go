@@ -11,8 +11,11 @@ import (
 // Secrets are hidden here, in everything that leaves the engine. Which fields of an event are identifiers, which are values
 // and which are messages is said below, once; identifiers are left as they are, since sinks and saved plans find things by them.
 
-// emit passes an event on, without secrets.
-func (r *Run) emit(e Event) {
+// emit tells what happened to the whole run.
+func (r *Run) emit(p Payload) { r.pass(Event{}.With(p)) }
+
+// pass gives an event to the sink, without secrets.
+func (r *Run) pass(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.Time, e.Run = time.Now(), r.ID
@@ -52,7 +55,7 @@ func (r *Run) keepNames(instances []steps.Instance) {
 }
 
 // Warn tells everybody of something that stops nothing.
-func (r *Run) Warn(w Warning) { r.emit(Event{Type: EventWarning, Warning: &w}) }
+func (r *Run) Warn(w Warning) { r.emit(&w) }
 
 // emitOutput passes on output that is clean already.
 func (r *Run) emitOutput(e Event, text string) {
@@ -68,7 +71,7 @@ func (r *Run) emitOutput(e Event, text string) {
 // flush passes on what is held of the streams that end with an event.
 func (r *Run) flush(e Event, ends func(outputKey) bool) {
 	for _, key := range r.outputs.take(ends) {
-		out := Event{Type: EventStepOutput, Time: e.Time, Run: e.Run, Host: key.host, StepOutput: &StepOutput{Addr: key.addr, Stream: key.stream}}
+		out := Event{Time: e.Time, Run: e.Run, Host: key.host}.With(&StepOutput{Addr: key.addr, Stream: key.stream})
 		r.emitOutput(out, r.outputs.streams[key].Rest())
 		delete(r.outputs.streams, key)
 	}

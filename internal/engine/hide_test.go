@@ -78,11 +78,11 @@ func TestEveryTextOfAnEventIsHiddenOrAnIdentifier(t *testing.T) {
 	run := &Run{ID: "of " + secret, Sink: rec, Secrets: redact.Of(secret)}
 	output := e.StepOutput
 	e.StepOutput = nil
-	run.emit(e)
+	run.pass(e)
 	got := rec.events[len(rec.events)-1]
 	got.Run = "of " + secret
-	run.emit(Event{Type: EventStepOutput, StepOutput: output})
-	run.emit(Event{Type: EventRunEnd, RunEnd: &RunEnd{}})
+	run.emit(output)
+	run.emit(&RunEnd{})
 	got.StepOutput = &StepOutput{Addr: output.Addr, Stream: output.Stream}
 	for _, e := range rec.events {
 		if e.StepOutput != nil {

@@ -65,10 +65,7 @@ type hostRun struct {
 	outcome      HostStatus
 }
 
-func (h *hostRun) emit(e Event) {
-	e.Host = h.Name
-	h.run.emit(e)
-}
+func (h *hostRun) emit(p Payload) { h.run.pass(Event{Host: h.Name}.With(p)) }
 
 // runAs is the user that a step's fragments run as; "" is the session's own.
 func (h *hostRun) runAs(in *steps.Instance) string {
@@ -139,7 +136,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 	if err := h.evaluate(); err != nil {
 		return err
 	}
-	h.emit(Event{Type: EventHostConnecting})
+	h.emit(HostConnecting{})
 	fragments := []Fragment{{Text: "print_facts"}, {Text: "print_state"}}
 	if h.run.Command != CommandPlan {
 		fragments[1].Text += "\n" + sweepText + "LOGIN=" + shell.Quote(h.User) + "\nsweep >/dev/null 2>&1"
@@ -157,7 +154,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 	h.facts.Salt = h.run.Salt
 	h.state = h.tookState(answers[1].Stdout)
 	h.boot = h.state.boot()
-	h.emit(Event{Type: EventHostConnected, HostConnected: &HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName}})
+	h.emit(&HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName})
 	return h.settle(ctx, 0)
 }
 

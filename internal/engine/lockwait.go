@@ -49,7 +49,7 @@ func (h *hostRun) awaitLock(ctx context.Context, locked *LockedError) error {
 		pause = min(pause, left)
 		if told != locked.Owner {
 			told = locked.Owner
-			h.emit(Event{Type: EventHostLocked, HostLocked: &HostLocked{Owner: told, Waits: true, Limit: Millis(left), Orphan: orphan}})
+			h.emit(&HostLocked{Owner: told, Waits: true, Limit: Millis(left), Orphan: orphan})
 		}
 		select {
 		case <-ctx.Done():

@@ -19,7 +19,7 @@ const (
 func (h *hostRun) awaitBoot(ctx context.Context) error {
 	before := h.facts.BootID
 	deadline := time.Now().Add(bootLimit)
-	h.emit(Event{Type: EventHostRetry, HostRetry: &HostRetry{Attempt: 1, Delay: Millis(bootPause), Why: "reboot"}})
+	h.emit(&HostRetry{Attempt: 1, Delay: Millis(bootPause), Why: "reboot"})
 	for {
 		select {
 		case <-ctx.Done():

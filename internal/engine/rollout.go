@@ -149,7 +149,7 @@ func (r *Run) phase(ctx context.Context, p *Phase, last func(*hostRun) bool) str
 			return why
 		}
 		if p.Rollout != nil {
-			r.emit(Event{Type: EventBatchStart, BatchStart: start})
+			r.emit(start)
 		}
 		r.each(ctx, batch, func() string { return r.spent(p.Rollout) }, func(h *hostRun) { h.turn(ctx, p, last(h)) })
 		if p.Rollout != nil {
@@ -194,7 +194,7 @@ func (r *Run) after(o *Rollout, batch *BatchStart) string {
 	} else if batch.Number < batch.Of {
 		e.Pause = Millis(o.Pause)
 	}
-	r.emit(Event{Type: EventBatchEnd, BatchEnd: e})
+	r.emit(e)
 	return e.Message
 }
 

@@ -102,10 +102,10 @@ type Summary struct {
 // Plan connects to every host and plans it. Hosts that fail are told by events and take no part in Apply.
 func (r *Run) Plan(ctx context.Context) Summary {
 	r.began = time.Now()
-	r.emit(Event{Type: EventRunStart, RunStart: &RunStart{
+	r.emit(&RunStart{
 		Schema: EventSchema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
 		Owner: r.Owner, Selection: r.Selection, Resumes: r.Resumes, Plan: r.Approved.run(),
-	}})
+	})
 	r.keepHosts()
 	r.hosts = make([]*hostRun, len(r.Hosts))
 	for i := range r.Hosts {
@@ -275,7 +275,7 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 	case errors.Is(err, context.Canceled), ctx.Err() != nil:
 		h.end(HostInterrupted, "interrupted: the steps told above are done, nothing is running there")
 	case errors.As(err, &locked):
-		h.emit(Event{Type: EventHostLocked, HostLocked: &HostLocked{Owner: locked.Owner}})
+		h.emit(&HostLocked{Owner: locked.Owner})
 		h.end(HostIsLocked, err.Error())
 	case errors.As(err, &told):
 		h.endBySteps(err.Error())
@@ -296,7 +296,7 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 		if errors.As(err, &lost) && errors.As(err, &detailed) {
 			unreachable.Message += lost.suffix()
 		}
-		h.emit(Event{Type: EventHostUnreachable, HostUnreachable: unreachable})
+		h.emit(unreachable)
 		h.end(HostUnreached, unreachable.Message)
 	default:
 		h.end(HostFailed, err.Error())
@@ -318,7 +318,7 @@ func (h *hostRun) conclude(e *HostEnd) {
 	h.run.bereave(h)
 	h.close()
 	e.Counts, e.Duration, e.Planning = h.counts, Millis(h.workedFor()), h.run.planning && e.Status != HostSkipped
-	h.emit(Event{Type: EventHostEnd, HostEnd: e})
+	h.emit(e)
 }
 
 // workedFor is how long the host has had its turns; waiting for them does not count.
@@ -369,6 +369,6 @@ func (r *Run) Close() int {
 	if r.Next != nil {
 		end.Next = r.Next(end)
 	}
-	r.emit(Event{Type: EventRunEnd, RunEnd: end})
+	r.emit(end)
 	return end.Exit
 }

@@ -171,13 +171,10 @@ func (p *SavedPlan) Changes() bool {
 
 // Replay gives a Sink the events of the plan as they were, as far as the file has them: what shows a plan shows a saved one.
 func (p *SavedPlan) Replay(sink Sink) {
-	tell := func(e Event) {
-		e.Time, e.Run = p.Made, p.Run
-		sink.Event(e)
-	}
-	tell(Event{Type: EventRunStart, RunStart: &RunStart{
+	tell := func(host string, what Payload) { sink.Event(Event{Time: p.Made, Run: p.Run, Host: host}.With(what)) }
+	tell("", &RunStart{
 		Schema: EventSchema, Command: CommandPlan, Playbook: p.Typed, Hosts: len(p.Hosts), Version: p.Version, Owner: p.By, Selection: p.Selection,
-	}})
+	})
 	totals := map[HostStatus]int{}
 	for i := range p.Hosts {
 		h := &p.Hosts[i]
@@ -188,12 +185,12 @@ func (p *SavedPlan) Replay(sink Sink) {
 			counts := Counts{}
 			for _, s := range p.Steps(h) {
 				counts[string(s.Action)]++
-				tell(Event{Type: EventPlanStep, Host: h.Name, PlanStep: &s})
+				tell(h.Name, &s)
 			}
-			tell(Event{Type: EventHostPlanned, Host: h.Name, HostPlanned: &HostPlanned{Counts: counts}})
+			tell(h.Name, &HostPlanned{Counts: counts})
 		}
 		totals[end.Status]++
-		tell(Event{Type: EventHostEnd, Host: h.Name, HostEnd: end})
+		tell(h.Name, end)
 	}
-	tell(Event{Type: EventRunEnd, RunEnd: &RunEnd{Status: "ok", Totals: totals}})
+	tell("", &RunEnd{Status: "ok", Totals: totals})
 }

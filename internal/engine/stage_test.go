@@ -28,6 +28,7 @@ func TestStagePlaces(t *testing.T) {
 	plain := staged{name: "0.put", content: steps.Content{Text: steps.Plain("hello")}}
 	small := staged{name: "2.put", content: steps.Content{Local: &steps.Local{Path: "/x", Size: 2}}}
 	huge := staged{name: "3.put", content: steps.Content{Local: &steps.Local{Path: "/y", Size: 40 << 20}}}
+	dir := fmt.Sprintf(".provision-stage.1.2.b.%d", os.Getpid()) // nobody else's
 	for name, test := range map[string]struct {
 		setup, home string
 		files       []staged
@@ -72,12 +73,13 @@ printf '%s %s\n' "${main%/.prov*}" "${disk%%/.prov*}"
 [ ! -e "$main/1.put" ] || printf '%s %s\n' "$(cat "$main/1.put")" "$(stat -c %a "$main/1.put")"
 for f in 2.put 3.put; do [ ! -h "$main/$f" ] || : >"$main/$f" || echo "no $f"; done
 unstage "$main"
-find /dev/shm /tmp /var/tmp /home /run/user -name '.provision-stage.*' 2>/dev/null || :`
-				outer := test.setup + `switch="setpriv --reuid=65533 --regid=65533 --clear-groups"
+find /dev/shm /tmp /var/tmp /home /run/user -name '` + dir + `*' 2>/dev/null || :`
+				// The machine's own /dev/shm has what other programs stage there.
+				outer := "mount -t tmpfs -o mode=1777 tmpfs /dev/shm\n" + test.setup + `switch="setpriv --reuid=65533 --regid=65533 --clear-groups"
 HOME=$1 $switch "$2" $3 | $switch sh -c "$4"`
 				shell := append(sh, "")
 				cmd := exec.Command("unshare", "-m", "sh", "-c", outer, "sh", test.home, shell[0], shell[1], look)
-				cmd.Stdin = strings.NewReader(stageScript("n", ".provision-stage.1.2.b.n", nil, test.files, need))
+				cmd.Stdin = strings.NewReader(stageScript("n", dir, nil, test.files, need))
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
 				out, err := cmd.Output()

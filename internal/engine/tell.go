@@ -23,7 +23,7 @@ func (h *hostRun) tellPlan(from int) {
 // tellStep emits what one step would change.
 func (h *hostRun) tellStep(p *Planned) {
 	told := h.told(p)
-	h.emit(Event{Type: EventPlanStep, PlanStep: &told})
+	h.emit(&told)
 }
 
 // told is what a person is told of the step, without secrets.
@@ -62,7 +62,7 @@ func (h *hostRun) tellPlanned() {
 			counts[string(p.Change.Action)]++
 		}
 	}
-	h.emit(Event{Type: EventHostPlanned, HostPlanned: &HostPlanned{Counts: counts, Exchanges: h.exchanges, Duration: Millis(time.Since(h.began))}})
+	h.emit(&HostPlanned{Counts: counts, Exchanges: h.exchanges, Duration: Millis(time.Since(h.began))})
 }
 
 func eventSource(s steps.Source) Source { return Source{File: s.File, Line: s.Line, Text: s.Text} }

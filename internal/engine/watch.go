@@ -60,10 +60,10 @@ func (w *watcher) fault(f *faultError) error {
 		return fmt.Errorf("stopped before %s: %w", placed(p), f)
 	}
 	w.host.count(StepFailed)
-	w.host.emit(Event{Type: EventStepEnd, StepEnd: &StepEnd{
+	w.host.emit(&StepEnd{
 		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: StepFailed,
 		Error: &Failure{Message: "how it ended could not be kept: " + f.why, Hint: "make room there and run again"},
-	}})
+	})
 	return fmt.Errorf("%w: %s: %w", errStepFailed, placed(p), f)
 }
 
@@ -72,10 +72,10 @@ func (w *watcher) record(r record) error {
 	case "run":
 		w.host.last, _, _ = strings.Cut(r.text, " ")
 	case "between":
-		w.host.emit(Event{Type: EventWarning, Warning: &Warning{
+		w.host.emit(&Warning{
 			Message: "another run had its turn on the host between two programs of this one: " + w.host.run.Secrets.Text(oneLine(r.text)),
 			Hint:    "what it has changed is noticed where a step of this run looks at it",
-		}})
+		})
 	case "begin":
 		w.begun++
 		p, err := w.step(r.number)
@@ -83,9 +83,9 @@ func (w *watcher) record(r record) error {
 			return err
 		}
 		w.current, w.open, w.end.at = r.number, r.number, r.number-1
-		w.host.emit(Event{Type: EventStepStart, StepStart: &StepStart{
+		w.host.emit(&StepStart{
 			Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Number: w.begun, Of: w.total,
-		}})
+		})
 		w.release(r.number)
 	case "ask":
 		p, err := w.step(r.number)
@@ -146,7 +146,7 @@ func (w *watcher) output(number, stream int, text []byte) {
 	if stream == 2 {
 		name = StreamStderr
 	}
-	w.host.emit(Event{Type: EventStepOutput, StepOutput: &StepOutput{Addr: p.Addr, Stream: name, Text: string(text)}})
+	w.host.emit(&StepOutput{Addr: p.Addr, Stream: name, Text: string(text)})
 }
 
 func (w *watcher) hold(number, stream int, text []byte) {
@@ -204,7 +204,7 @@ func (w *watcher) ended(p *Planned, r record) {
 	if p.Loan != nil {
 		e.Status, e.Reason = StepSkipped, p.Change.Reason
 		h.count(e.Status)
-		h.emit(Event{Type: EventStepEnd, StepEnd: e})
+		h.emit(e)
 		return
 	}
 	switch e.Status {
@@ -231,7 +231,7 @@ func (w *watcher) ended(p *Planned, r record) {
 	if e.Status != StepStale {
 		h.count(e.Status)
 	}
-	h.emit(Event{Type: EventStepEnd, StepEnd: e})
+	h.emit(e)
 }
 
 // passed are the outputs of a step that failed and may: what it printed and its exit status are known. Its state is known only if it
@@ -258,7 +258,7 @@ func (w *watcher) cutShort(p *Planned, e *StepEnd) {
 		e.Error = &Failure{Message: lost + ", and a later step needs it", Hint: "run again; the step itself has run"}
 		w.stop()
 	case e.Status != StepInterrupted:
-		w.host.emit(Event{Type: EventWarning, Warning: &Warning{Addr: p.Addr, Message: lost}})
+		w.host.emit(&Warning{Addr: p.Addr, Message: lost})
 	}
 }
 
@@ -390,5 +390,5 @@ func (h *hostRun) check(p *Planned, e *StepEnd) {
 	if !ok {
 		h.checksFailed++
 	}
-	h.emit(Event{Type: EventCheckEnd, CheckEnd: c})
+	h.emit(c)
 }

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/maruel/natural"
 
 	"provision/internal/engine"
 )
@@ -170,7 +173,7 @@ func (a *Answers) ordered() []*answerGroup {
 	}
 	list := make([]*answerGroup, 0, len(a.groups))
 	for _, g := range a.groups {
-		natural(g.hosts)
+		slices.SortStableFunc(g.hosts, natural.Compare)
 		list = append(list, g)
 	}
 	sort.Slice(list, func(i, j int) bool {
@@ -181,7 +184,7 @@ func (a *Answers) ordered() []*answerGroup {
 		case len(x.hosts) != len(y.hosts):
 			return len(x.hosts) > len(y.hosts)
 		}
-		return naturalLess(x.hosts[0], y.hosts[0])
+		return natural.Less(x.hosts[0], y.hosts[0])
 	})
 	return list
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/maruel/natural"
 	"github.com/schollz/progressbar/v3"
 
 	"provision/internal/engine"
@@ -108,7 +109,7 @@ func (f *fleet) running() []*hostState {
 		if a, b := list[i], list[j]; !a.since.Equal(b.since) {
 			return a.since.Before(b.since)
 		}
-		return naturalLess(list[i].name, list[j].name)
+		return natural.Less(list[i].name, list[j].name)
 	})
 	return list
 }

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"provision/internal/engine"
+	"provision/internal/record"
 	"provision/internal/redact"
 	"provision/internal/steps"
 )
@@ -206,7 +207,7 @@ func (g *generated) run() *shown {
 	style := Style{Unicode: true}
 	plan, pages := NewPlan(), newReported()
 	live := NewProgress(Terminal{Out: &progress, Style: style}, ProgressOptions{})
-	log := NewLog(filepath.Join(g.dir, "runs"), LogOptions{})
+	log := record.NewLog(filepath.Join(g.dir, "runs"), record.Options{Lines: HostLines})
 	late := &lateSummary{Summary: NewSummary(&summary, style)}
 	run := &engine.Run{
 		ID: engine.NewID(epoch), Owner: "test@here", Command: g.command, Playbook: "generated.hcl", Salt: engine.NewSalt(), Parallel: 2, Dialer: g.hosts,
@@ -234,7 +235,7 @@ func (g *generated) run() *shown {
 	g.must(pages.html(&page))
 	g.must(pages.junit(&junit))
 	s.page, s.junit = html.UnescapeString(page.String()), html.UnescapeString(junit.String())
-	kept, err := ReadRun(log.Dir())
+	kept, err := record.Read(log.Dir())
 	g.must(err)
 	g.must(ShowRun(&again, kept, style, ShowOptions{}))
 	s.replayed = again.String()

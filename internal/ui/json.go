@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"encoding/json"
 	"io"
 	"sync"
 
@@ -23,7 +22,7 @@ func (j *JSON) Event(e engine.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err == nil {
-		_, j.err = j.w.Write(eventLine(e))
+		_, j.err = j.w.Write(e.Line())
 	}
 }
 
@@ -32,12 +31,4 @@ func (j *JSON) Err() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.err
-}
-
-func eventLine(e engine.Event) []byte {
-	data, err := json.Marshal(e)
-	if err != nil {
-		panic(err) // an Event holds nothing that JSON cannot
-	}
-	return append(data, '\n')
 }

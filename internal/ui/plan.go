@@ -2,10 +2,13 @@ package ui
 
 import (
 	"encoding/json"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/maruel/natural"
 
 	"provision/internal/engine"
 	"provision/internal/steps"
@@ -158,7 +161,7 @@ func (p *Plan) groups(all bool) []*group {
 			names = append(names, name)
 		}
 	}
-	natural(names)
+	slices.SortStableFunc(names, natural.Compare)
 	forms := map[string]map[string]int{}
 	if !all {
 		forms = p.forms(names)
@@ -339,7 +342,7 @@ func (p *Plan) counts() planCounts {
 		}
 	}
 	for _, names := range [][]string{c.planned, c.clean, c.faulty, c.without, c.leftOut, c.skipped} {
-		natural(names)
+		slices.SortStableFunc(names, natural.Compare)
 	}
 	return c
 }
@@ -352,7 +355,7 @@ func (p *Plan) troubled() []string {
 			names = append(names, name)
 		}
 	}
-	natural(names)
+	slices.SortStableFunc(names, natural.Compare)
 	return names
 }
 

@@ -53,18 +53,18 @@ func applyOf(hosts int) []engine.Event {
 	name := func(i int) string { return fmt.Sprintf("web%02d", i+1) }
 	for i := range hosts {
 		events = append(
-			events, event(name(i), engine.EventHostConnecting),
-			event(name(i), engine.HostConnected{Address: "203.0.113.10:22", User: "root", OS: "CentOS Linux 7"}),
-			event(name(i), engine.HostPlanned{Counts: engine.Counts{"create": 1, "run": 1, "no-op": 3}}),
+			events, event(name(i), engine.HostConnecting{}),
+			event(name(i), &engine.HostConnected{Address: "203.0.113.10:22", User: "root", OS: "CentOS Linux 7"}),
+			event(name(i), &engine.HostPlanned{Counts: engine.Counts{"create": 1, "run": 1, "no-op": 3}}),
 		)
 	}
 	for i := range hosts {
 		events = append(
 			events,
-			event(name(i), engine.StepStart{Addr: "step.file.motd", Action: steps.Create, Number: 1, Of: 2}),
-			event(name(i), engine.StepEnd{Addr: "step.file.motd", Action: steps.Create, Status: engine.StepChanged, Duration: ms(100)}),
-			event(name(i), engine.StepEnd{Addr: "step.user.app", Action: steps.NoOp, Status: engine.StepUnchanged}),
-			event(name(i), engine.StepStart{Addr: "step.source_build.python", Action: steps.Execute, Number: 2, Of: 2}),
+			event(name(i), &engine.StepStart{Addr: "step.file.motd", Action: steps.Create, Number: 1, Of: 2}),
+			event(name(i), &engine.StepEnd{Addr: "step.file.motd", Action: steps.Create, Status: engine.StepChanged, Duration: ms(100)}),
+			event(name(i), &engine.StepEnd{Addr: "step.user.app", Action: steps.NoOp, Status: engine.StepUnchanged}),
+			event(name(i), &engine.StepStart{Addr: "step.source_build.python", Action: steps.Execute, Number: 2, Of: 2}),
 			printed(name(i), "step.source_build.python", "stdout", "gcc -c a.c\ngcc -c "),
 			printed(name(i), "step.source_build.python", "stdout", "b.c\n10%\r20%\r100%\n\x1b[31mwarning\x1b[0m with a rather long line of text that goes on\n"),
 		)
@@ -82,7 +82,7 @@ func applyOf(hosts int) []engine.Event {
 		}
 		events = append(
 			events, event(name(i), end),
-			event(name(i), engine.HostEnd{Status: status, Counts: engine.Counts{"changed": 2, "unchanged": 3}, Duration: ms(62000)}),
+			event(name(i), &engine.HostEnd{Status: status, Counts: engine.Counts{"changed": 2, "unchanged": 3}, Duration: ms(62000)}),
 		)
 	}
 	return append(events, event("", engine.RunEnd{Status: "ok", Duration: ms(62000)}))

@@ -28,7 +28,7 @@ func serverFleet(hosts int) []engine.Event {
 	totals := map[engine.HostStatus]int{}
 	for i := range hosts {
 		host := fmt.Sprintf("web%02d", i+1)
-		tell(1, host, engine.EventHostConnecting)
+		tell(1, host, engine.HostConnecting{})
 		if i == 2 {
 			tell(5, host, engine.HostUnreachable{Phase: "connect", Message: "203.0.113.12:22: connection refused", Hint: "start sshd there, or mend its address"})
 			tell(0, host, engine.HostEnd{Status: engine.HostUnreached, Message: "connection refused", Duration: ms(5)})

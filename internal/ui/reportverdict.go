@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/maruel/natural"
+
 	"provision/internal/engine"
 	"provision/internal/steps"
 )
@@ -157,7 +159,7 @@ func (r *reported) names() []string {
 	for name := range r.hosts {
 		names = append(names, name)
 	}
-	natural(names)
+	slices.SortStableFunc(names, natural.Compare)
 	return names
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"provision/internal/engine"
+	"provision/internal/record"
 )
 
 // startOf is the start of an apply on hosts.
@@ -45,9 +46,27 @@ func failedRun() []engine.Event {
 	)
 }
 
+// keptRun leaves the record of a run that ended a number of hours after epoch.
+func keptRun(t *testing.T, root, id string, hours int, events ...engine.Event) string {
+	t.Helper()
+	l := record.NewLog(root, record.Options{Lines: HostLines})
+	when := epoch.Add(time.Duration(hours) * time.Hour)
+	for _, e := range events {
+		e.Run, e.Time = id, when
+		l.Event(e)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(filepath.Join(l.Dir(), "events.jsonl"), when, when); err != nil {
+		t.Fatal(err)
+	}
+	return l.Dir()
+}
+
 func showRun(t *testing.T, dir string, o ShowOptions) string {
 	t.Helper()
-	run, err := ReadRun(dir)
+	run, err := record.Read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +96,7 @@ func TestShowRun(t *testing.T) {
 func TestShowRunThatDied(t *testing.T) {
 	events := failedRun()
 	dir := keptRun(t, t.TempDir(), "20240517-093000-ab12", 0, events[:len(events)-3]...)
-	if err := os.Remove(filepath.Join(dir, summaryFile)); err != nil {
+	if err := os.Remove(filepath.Join(dir, "summary.json")); err != nil {
 		t.Fatal(err)
 	}
 	text := showRun(t, dir, ShowOptions{Next: "provision resume X"})
@@ -91,11 +110,11 @@ func TestShowRunThatDied(t *testing.T) {
 // While a run goes on, others see that it does, from its lock and not from its age.
 func TestShowRunThatGoesOn(t *testing.T) {
 	root := t.TempDir()
-	l := NewLog(root, LogOptions{})
+	l := record.NewLog(root, record.Options{Lines: HostLines})
 	events := failedRun()
 	feed(l, events[:len(events)-2]...)
-	run, err := ReadRun(l.Dir())
-	if err != nil || run.Status != RunGoesOn {
+	run, err := record.Read(l.Dir())
+	if err != nil || run.Status != record.Running {
 		t.Fatalf("status %q, %v", run.Status, err)
 	}
 	if text := showRun(t, l.Dir(), ShowOptions{}); !strings.Contains(text, "still going on: 1 of 2 hosts have ended") || strings.Contains(text, "interrupted") {
@@ -105,7 +124,7 @@ func TestShowRunThatGoesOn(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if run, err = ReadRun(l.Dir()); err != nil || run.Status != "failed" {
+	if run, err = record.Read(l.Dir()); err != nil || run.Status != "failed" {
 		t.Errorf("status %q, %v", run.Status, err)
 	}
 }
@@ -118,10 +137,10 @@ func TestRunsTable(t *testing.T) {
 	again.Resumes = "20240517-093000-ab12"
 	keptRun(t, root, "20240517-103000-cd34", 1, event("", again), endOf("ok", 0, map[engine.HostStatus]int{engine.HostOK: 1}))
 	died := keptRun(t, root, "20240517-113000-ef56", 2, events[:3]...)
-	if err := os.WriteFile(filepath.Join(died, summaryFile), []byte("{\"id\":\"../../x\",\"sta"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(died, "summary.json"), []byte("{\"id\":\"../../x\",\"sta"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runs, err := Runs(root)
+	runs, err := record.List(root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,95 +155,4 @@ func TestRunsTable(t *testing.T) {
 		}
 		golden(t, fmt.Sprintf("runs_table_%d.txt", s.Width), text)
 	}
-}
-
-// Whatever lies in the directory, the list of runs is made, and names of files come from nothing that a record says.
-func TestRunsOfDamagedRecords(t *testing.T) {
-	root := t.TempDir()
-	good := keptRun(t, root, "good", 5, failedRun()...)
-	for name, summary := range map[string]string{
-		"cut": `{"id":"cut","start":"2024-05-17T09:3`, "garbage": "\x00\xff\x1b[2J", "types": `{"hosts":[1,2],"exit":"x"}`, "null": "null", "empty": "", "liar": `{"id":"../../etc","status":"ok","start":"2020-01-01T00:00:00Z"}`,
-	} {
-		dir := keptRun(t, root, name, 1, failedRun()...)
-		if err := os.WriteFile(filepath.Join(dir, summaryFile), []byte(summary), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cut := keptRun(t, root, "cut-events", 1, failedRun()[:4]...)
-	f, err := os.OpenFile(filepath.Join(cut, eventsFile), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteString("not json\n{\"type\":\"run_e"); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, bad := range []string{"dir-for-events", "link-for-events"} {
-		if err := os.Mkdir(filepath.Join(root, bad), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Mkdir(filepath.Join(root, "dir-for-events", eventsFile), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(filepath.Join(good, eventsFile), filepath.Join(root, "link-for-events", eventsFile)); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(good, filepath.Join(root, "link")); err != nil {
-		t.Fatal(err)
-	}
-	runs, err := Runs(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]string{}
-	for _, r := range runs {
-		got[r.ID] = r.Status
-		if filepath.Dir(r.Dir) != root {
-			t.Errorf("%s lies in %s", r.ID, r.Dir)
-		}
-	}
-	want := map[string]string{
-		"good": "failed", "cut": "failed", "garbage": "failed", "types": "failed", "null": "failed", "empty": "failed", "liar": "ok", "cut-events": RunDied,
-	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("runs %v, want %v", got, want)
-	}
-}
-
-func TestFindRun(t *testing.T) {
-	runs := []RunSummary{{ID: "20240518-1"}, {ID: "20240517-12"}, {ID: "20240517-1"}}
-	for id, want := range map[string]string{
-		"last": "20240518-1", "20240518": "20240518-1", "20240517-1": "20240517-1", "20240517-12": "20240517-12",
-	} {
-		if run, err := Find(runs, "root", id); err != nil || run.ID != want {
-			t.Errorf("%s: %s, %v", id, run.ID, err)
-		}
-	}
-	for id, want := range map[string]string{
-		"20240517": `2 runs have an ID that begins with "20240517", such as 20240517-12 and 20240517-1`, "2025": `there is no run "2025" in root`, "": "there is no run",
-	} {
-		if _, err := Find(runs, "root", id); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v, want %s", id, err, want)
-		}
-	}
-}
-
-// A line without an end costs a bounded amount of memory.
-func TestReplayOfAnEndlessLine(t *testing.T) {
-	err := Replay(&endless{n: maxEvent + 1<<20}, &record{})
-	if err == nil || !strings.Contains(err.Error(), "line 1 is not an event: it is longer than") {
-		t.Errorf("error %v", err)
-	}
-}
-
-type endless struct{ n int }
-
-func (e *endless) Read(p []byte) (int, error) {
-	if e.n -= len(p); e.n < 0 {
-		return 0, fmt.Errorf("it was read to its end")
-	}
-	return len(p), nil
 }

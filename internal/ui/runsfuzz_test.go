@@ -5,14 +5,16 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"provision/internal/record"
 )
 
 // Whatever lies in a record, showing, listing and merging it ends, without a panic and without controls on the screen.
 func FuzzRecord(f *testing.F) {
 	var whole bytes.Buffer
 	for _, e := range append(failedRun(), sampleStream("x\x1b[2J\u202e")...) {
-		whole.Write(eventLine(e))
-		f.Add(eventLine(e), []byte("{}"))
+		whole.Write(e.Line())
+		f.Add(e.Line(), []byte("{}"))
 		f.Add([]byte(`{"type":"`+string(e.Type)+`","host":"web1"}`+"\n"), []byte(`{"status":"ok"}`))
 	}
 	f.Add(whole.Bytes(), []byte(nil))
@@ -23,12 +25,12 @@ func FuzzRecord(f *testing.F) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		for name, data := range map[string][]byte{eventsFile: events, summaryFile: summary} {
+		for name, data := range map[string][]byte{"events.jsonl": events, "summary.json": summary} {
 			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		run, err := ReadRun(dir)
+		run, err := record.Read(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,11 +39,11 @@ func FuzzRecord(f *testing.F) {
 		_ = ShowRun(&out, run, unicodeStyle, ShowOptions{})
 		_ = ShowRun(&out, run, unicodeStyle, ShowOptions{Verbose: true})
 		_ = ShowRun(&out, run, unicodeStyle, ShowOptions{Host: "web1"})
-		if err := RunsTable(&out, []RunSummary{run}, Style{Width: 80}); err != nil {
+		if err := RunsTable(&out, []record.Run{run}, Style{Width: 80}); err != nil {
 			t.Fatal(err)
 		}
-		m := &Merge{Runs: []RunSummary{run}, ID: "merged", Force: true}
-		for _, note := range append(m.Notes(), "") {
+		m := &record.Merge{Runs: []record.Run{run}, ID: "merged", Force: true}
+		for _, note := range append(MergeNotes(m), "") {
 			out.WriteString(note + "\n")
 		}
 		if _, err := m.Write(NewSummary(&out, unicodeStyle)); err != nil {

@@ -1,164 +1,29 @@
 package ui
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"provision/internal/engine"
+	"provision/internal/record"
 )
 
-// A shard is the record of a run of some hosts, each of which ends as said, a second apart.
-func shard(t *testing.T, id, of string, hour int, change func(*engine.RunStart), ends map[string]engine.HostStatus, cut bool) RunSummary {
-	t.Helper()
-	l := NewLog(t.TempDir(), LogOptions{})
-	when := epoch.Add(time.Duration(hour) * time.Hour)
-	tell := func(e engine.Event) {
-		e.Run, e.Time = id, when
-		when = when.Add(time.Second)
-		l.Event(e)
-	}
-	var names []string
-	for name := range ends {
-		names = append(names, name)
-	}
-	natural(names)
-	start := engine.RunStart{
-		Schema: 1, Command: engine.CommandApply, Playbook: "site.hcl", Hosts: len(names), Owner: "job@pod-" + of[:1],
-		Selection: &engine.Selection{Shard: of, Names: names, Tags: []string{"deploy"}, Digest: "d1"},
-	}
-	if change != nil {
-		change(&start)
-	}
-	tell(event("", start))
-	for _, name := range names {
-		tell(printed(name, "step.a.b", "stdout", "output of "+name+" in "+id+"\n"))
-		if ends[name] != "" {
-			tell(event(name, engine.HostEnd{Status: ends[name]}))
+func TestMergeNotes(t *testing.T) {
+	hosts := func(names ...string) map[string]engine.HostEnd {
+		ends := map[string]engine.HostEnd{}
+		for _, name := range names {
+			ends[name] = engine.HostEnd{Status: engine.HostOK}
 		}
+		return ends
 	}
-	if !cut {
-		tell(event("", engine.RunEnd{Status: "whatever"}))
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	run, err := ReadRun(l.Dir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run
-}
-
-// The shards of a fleet become one record: each host once, events by time with the ids of their runs, one start and one
-// end with the worst that happened.
-func TestMerge(t *testing.T) {
-	one := shard(t, "run-1", "1/4", 0, nil, map[string]engine.HostStatus{"web1": engine.HostOK, "web3": engine.HostFailed}, false)
-	two := shard(t, "run-2", "2/4", 0, nil, map[string]engine.HostStatus{"web2": engine.HostUnreached, "web4": ""}, true)
-	retried := shard(t, "run-3", "1/4", 1, nil, map[string]engine.HostStatus{"web3": engine.HostOK}, false)
-	m := &Merge{Runs: []RunSummary{retried, one, two}, ID: "merged", Owner: "ann@laptop since now"}
-	if err := m.Check(); err != nil {
-		t.Fatal(err)
-	}
-	told := &record{}
-	log := NewLog(t.TempDir(), LogOptions{})
-	status, err := m.Write(engine.Tee(told, log))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if status != 130 {
-		t.Errorf("exit status %d, want 130: a run did not end", status)
-	}
-	first, last := told.events[0], told.events[len(told.events)-1]
-	if first.RunStart == nil || first.Run != "merged" || first.RunStart.Hosts != 4 || !first.Time.Equal(epoch) {
-		t.Errorf("it begins with %+v", first)
-	}
-	if s := first.RunStart; strings.Join(s.Merges, " ") != "run-3 run-1 run-2" || strings.Join(s.Selection.Names, " ") != "web1 web2 web3 web4" || s.Selection.Shard != "" {
-		t.Errorf("it begins with %+v, %+v", s, s.Selection)
-	}
-	if last.RunEnd == nil || last.RunEnd.Exit != 130 || last.RunEnd.Status != "interrupted" {
-		t.Errorf("it ends with %+v", last.RunEnd)
-	}
-	ends, runs := map[string]engine.HostStatus{}, map[string]bool{}
-	for i, e := range told.events {
-		if i > 0 && e.Time.Before(told.events[i-1].Time) {
-			t.Errorf("event %d is earlier than the one before it", i)
-		}
-		if (e.RunStart != nil) != (i == 0) || (e.RunEnd != nil) != (i == len(told.events)-1) {
-			t.Errorf("event %d of %d is %s", i, len(told.events), e.Type)
-		}
-		runs[e.Run] = true
-		if e.HostEnd == nil {
-			continue
-		}
-		if ends[e.Host] != "" {
-			t.Errorf("%s ends twice", e.Host)
-		}
-		ends[e.Host] = e.HostEnd.Status
-	}
-	if ends["web1"] != engine.HostOK || ends["web2"] != engine.HostUnreached || ends["web3"] != engine.HostOK || ends["web4"] != engine.HostInterrupted {
-		t.Errorf("the hosts end as %v", ends)
-	}
-	if len(runs) != 4 {
-		t.Errorf("ids of runs: %v", runs)
-	}
-	notes := strings.Join(m.Notes(), "\n")
-	for _, want := range []string{"1 host in more than one run (web3)", "did not end", "of 4 shards these are missing, or had no hosts: 3, 4"} {
-		if !strings.Contains(notes, want) {
-			t.Errorf("no %q in the notes:\n%s", want, notes)
-		}
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if text := readFile(t, filepath.Join(log.Dir(), "web3.log")); !strings.Contains(text, "output of web3 in run-3") || strings.Contains(text, "run-1") {
-		t.Errorf("the log of web3:\n%s", text)
-	}
-	kept, err := ReadRun(log.Dir())
-	if err != nil || kept.Exit != 130 || len(kept.Hosts) != 4 || len(kept.Merges) != 3 {
-		t.Errorf("kept as %+v, %v", kept, err)
-	}
-}
-
-// What does not belong together is not mixed by mistake.
-func TestMergeRefuses(t *testing.T) {
-	ok := map[string]engine.HostStatus{"web1": engine.HostOK}
-	one := shard(t, "run-1", "1/2", 0, nil, ok, false)
-	for want, change := range map[string]func(*engine.RunStart){
-		"different playbooks":            func(s *engine.RunStart) { s.Selection.Digest = "d2" },
-		"a run of apply and":             func(s *engine.RunStart) { s.Command = engine.CommandRun },
-		"were given different --tags":    func(s *engine.RunStart) { s.Selection.Tags = nil },
-		"different versions of one (sit": func(s *engine.RunStart) { s.Selection.Digest, s.Playbook = "", "other.hcl" },
-	} {
-		m := &Merge{Runs: []RunSummary{one, shard(t, "run-2", "2/2", 0, change, ok, false)}}
-		if err := m.Check(); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--force") {
-			t.Errorf("error %v, want %q", err, want)
-		}
-		m.Force = true
-		if err := m.Check(); err != nil {
-			t.Errorf("with --force: %v", err)
-		}
-	}
-	if err := (&Merge{Runs: []RunSummary{one, one}, Force: true}).Check(); err == nil || !strings.Contains(err.Error(), "named twice") {
-		t.Errorf("the same run twice: %v", err)
-	}
-
-	f, err := os.OpenFile(filepath.Join(one.Dir, eventsFile), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteString("garbage\n"); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := (&Merge{Runs: []RunSummary{one}}).Write(&record{}); err == nil || !strings.Contains(err.Error(), "is not an event") {
-		t.Errorf("garbage: %v", err)
-	}
-	if status, err := (&Merge{Runs: []RunSummary{one}, Force: true}).Write(&record{}); err != nil || status != 0 {
-		t.Errorf("garbage, with --force: %d, %v", status, err)
+	got := strings.Join(MergeNotes(&record.Merge{Runs: []record.Run{
+		{Dir: "a", Status: "ok", Start: epoch, Selection: &engine.Selection{Shard: "1/4"}, Hosts: hosts("web1", "web2")},
+		{Dir: "b\x1b[2J", Status: record.Died, Start: epoch.Add(1), Selection: &engine.Selection{Shard: "2/4"}, Hosts: hosts("web2", "web3")},
+	}}), "\n")
+	want := "1 host in more than one run (web2): the run that began last has the word\n" +
+		`the run in b\x1b[2J did not end: its hosts without an end count as interrupted` + "\n" +
+		"of 4 shards these are missing, or had no hosts: 3, 4"
+	if got != want {
+		t.Errorf("notes:\n%s\nwant:\n%s", got, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"provision/internal/engine"
+	"provision/internal/record"
 	"provision/internal/redact"
 )
 
@@ -26,7 +27,7 @@ const maxFailures = 20
 
 // ShowRun writes a kept run for a person: what failed first, then its plan, then how it ended for each host. It goes
 // through the events twice where all of it is wanted.
-func ShowRun(w io.Writer, run RunSummary, s Style, o ShowOptions) error {
+func ShowRun(w io.Writer, run record.Run, s Style, o ShowOptions) error {
 	out := bufio.NewWriter(w)
 	s.runHeading(out, run)
 	if o.Host != "" {
@@ -42,7 +43,7 @@ func ShowRun(w io.Writer, run RunSummary, s Style, o ShowOptions) error {
 		fmt.Fprintln(&verdict)
 	}
 	shown := &shownRun{plan: NewPlan(), failures: &failureList{verdicts: &verdicts{style: s, output: newLineSplitter()}}, summary: summary, next: o.Next}
-	if err := ReplayRun(run.Dir, shown); err != nil {
+	if err := record.Replay(run.Dir, shown); err != nil {
 		return err
 	}
 	shown.conclude(run)
@@ -56,20 +57,20 @@ func ShowRun(w io.Writer, run RunSummary, s Style, o ShowOptions) error {
 	if o.Verbose {
 		fmt.Fprintln(out)
 		told := &lineSink{w: out, verdicts: &verdicts{style: s, verbose: true, output: newLineSplitter()}}
-		if err := ReplayRun(run.Dir, told); err != nil {
+		if err := record.Replay(run.Dir, told); err != nil {
 			return err
 		}
 	}
 	if _, err := out.Write(verdict.Bytes()); err != nil {
 		return err
 	}
-	if run.Status == RunGoesOn {
+	if run.Status == record.Running {
 		fmt.Fprintf(out, "\nThis run is still going on: %d of %s have ended.\n", len(run.Hosts), count(run.Selected, "host"))
 	}
 	return out.Flush()
 }
 
-func (s Style) runHeading(w io.Writer, r RunSummary) {
+func (s Style) runHeading(w io.Writer, r record.Run) {
 	field := func(name, text string) {
 		if text != "" {
 			fmt.Fprintln(w, s.paint(faint, pad(name, 9))+text)
@@ -136,8 +137,8 @@ func (r *shownRun) Event(e engine.Event) {
 }
 
 // conclude gives a run that died the end that it does not have.
-func (r *shownRun) conclude(run RunSummary) {
-	if r.ended || run.Status == RunGoesOn {
+func (r *shownRun) conclude(run record.Run) {
+	if r.ended || run.Status == record.Running {
 		return
 	}
 	totals := map[engine.HostStatus]int{}
@@ -204,7 +205,7 @@ func (l *lineSink) Event(e engine.Event) {
 	}
 	for _, text := range l.verdicts.lines(e) {
 		if l.host != "" {
-			fmt.Fprint(l.w, logLine(e, text))
+			fmt.Fprint(l.w, record.HostLine(e, text))
 			continue
 		}
 		fmt.Fprintln(l.w, text)
@@ -212,7 +213,7 @@ func (l *lineSink) Event(e engine.Event) {
 }
 
 // hostLog writes the log of one host from the events: what its file holds.
-func (s Style) hostLog(w io.Writer, run RunSummary, host string) error {
+func (s Style) hostLog(w io.Writer, run record.Run, host string) error {
 	fmt.Fprintln(w)
-	return ReplayRun(run.Dir, &lineSink{w: w, host: host, verdicts: &verdicts{style: s, verbose: true, early: true, output: newLineSplitter()}})
+	return record.Replay(run.Dir, &lineSink{w: w, host: host, verdicts: &verdicts{style: s, verbose: true, early: true, output: newLineSplitter()}})
 }

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"provision/internal/engine"
+	"provision/internal/record"
 )
 
 // RunsTable writes one line for each run.
-func RunsTable(w io.Writer, runs []RunSummary, s Style) error {
+func RunsTable(w io.Writer, runs []record.Run, s Style) error {
 	head := []string{"RUN", "WHEN", "COMMAND", "PLAYBOOK", "WHO", "HOSTS", "TOOK", "RESULT"}
 	const playbook, who, result = 3, 4, 7
 	rows := [][]string{head}
@@ -58,7 +59,7 @@ func RunsTable(w io.Writer, runs []RunSummary, s Style) error {
 	return out.Flush()
 }
 
-func runCommand(r *RunSummary) string {
+func runCommand(r *record.Run) string {
 	switch {
 	case len(r.Merges) > 0:
 		return fmt.Sprintf("%s (%d merged)", Line(r.Command), len(r.Merges))
@@ -69,25 +70,25 @@ func runCommand(r *RunSummary) string {
 }
 
 // runOwner is who ran it and where, without the moment.
-func runOwner(r *RunSummary) string {
+func runOwner(r *record.Run) string {
 	who, _, _ := strings.Cut(Line(r.Owner), " since ")
 	return who
 }
 
-func runResult(r *RunSummary) string {
+func runResult(r *record.Run) string {
 	if r.Exit == 0 {
 		return Line(r.Status)
 	}
 	return fmt.Sprintf("%s, exit %d", Line(r.Status), r.Exit)
 }
 
-func resultTone(r *RunSummary) tone {
+func resultTone(r *record.Run) tone {
 	switch r.Status {
 	case "ok":
 		return good
-	case RunGoesOn:
+	case record.Running:
 		return running
-	case "interrupted", RunDied:
+	case "interrupted", record.Died:
 		return unsure
 	}
 	return bad

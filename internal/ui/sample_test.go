@@ -3,9 +3,9 @@ package ui
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -42,48 +42,15 @@ var unicodeStyle = Style{Unicode: true}
 
 var epoch = time.Date(2024, 5, 17, 9, 30, 0, 0, time.UTC)
 
-// event makes an event of a payload.
+// event makes an event of a payload, or of the value of one.
 func event(host string, payload any) engine.Event {
-	e := engine.Event{Time: epoch, Run: "20240517-093000-ab12", Host: host}
-	switch p := payload.(type) {
-	case engine.EventType:
-		e.Type = p
-	case engine.RunStart:
-		e.Type, e.RunStart = engine.EventRunStart, &p
-	case engine.HostConnected:
-		e.Type, e.HostConnected = engine.EventHostConnected, &p
-	case engine.HostUnreachable:
-		e.Type, e.HostUnreachable = engine.EventHostUnreachable, &p
-	case engine.HostRetry:
-		e.Type, e.HostRetry = engine.EventHostRetry, &p
-	case engine.HostLocked:
-		e.Type, e.HostLocked = engine.EventHostLocked, &p
-	case engine.PlanStep:
-		e.Type, e.PlanStep = engine.EventPlanStep, &p
-	case engine.HostPlanned:
-		e.Type, e.HostPlanned = engine.EventHostPlanned, &p
-	case engine.BatchStart:
-		e.Type, e.BatchStart = engine.EventBatchStart, &p
-	case engine.BatchEnd:
-		e.Type, e.BatchEnd = engine.EventBatchEnd, &p
-	case engine.StepStart:
-		e.Type, e.StepStart = engine.EventStepStart, &p
-	case engine.StepOutput:
-		e.Type, e.StepOutput = engine.EventStepOutput, &p
-	case engine.StepEnd:
-		e.Type, e.StepEnd = engine.EventStepEnd, &p
-	case engine.CheckEnd:
-		e.Type, e.CheckEnd = engine.EventCheckEnd, &p
-	case engine.HostEnd:
-		e.Type, e.HostEnd = engine.EventHostEnd, &p
-	case engine.Warning:
-		e.Type, e.Warning = engine.EventWarning, &p
-	case engine.RunEnd:
-		e.Type, e.RunEnd = engine.EventRunEnd, &p
-	default:
-		panic(fmt.Sprintf("no event has a %T", payload))
+	p, ok := payload.(engine.Payload)
+	if !ok {
+		v := reflect.New(reflect.TypeOf(payload))
+		v.Elem().Set(reflect.ValueOf(payload))
+		p = v.Interface().(engine.Payload)
 	}
-	return e
+	return engine.Event{Time: epoch, Run: "20240517-093000-ab12", Host: host}.With(p)
 }
 
 func at(n int, text string) engine.Source {

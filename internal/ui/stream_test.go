@@ -27,7 +27,7 @@ func sampleStream(text string) []engine.Event {
 				Vars: map[string]string{"name": text}, Secret: []string{"token"}, Environ: []string{"name"}, Names: []string{text}, Directory: "/" + text, Digest: "d1",
 			},
 		}),
-		event(host, engine.EventHostConnecting),
+		event(host, engine.HostConnecting{}),
 		event(host, engine.HostConnected{Address: text + ":22", User: "u" + text, OS: "OS " + text}),
 		event("db-"+text, engine.HostUnreachable{Phase: "connect", Message: "no " + text, Hint: "ask " + text}),
 		event(host, engine.HostRetry{Attempt: 2, Delay: ms(1500), Why: "lost " + text}),
@@ -58,8 +58,3 @@ func sampleStream(text string) []engine.Event {
 func printed(host, addr, stream, text string) engine.Event {
 	return event(host, engine.StepOutput{Addr: addr, Stream: stream, Text: text})
 }
-
-// A record is a Sink that remembers.
-type record struct{ events []engine.Event }
-
-func (r *record) Event(e engine.Event) { r.events = append(r.events, e) }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/maruel/natural"
+
 	"provision/internal/engine"
 )
 
@@ -183,7 +185,7 @@ func (s *Summary) slowest() string {
 	if len(s.ends) < fewest || len(names) == 0 {
 		return ""
 	}
-	natural(names)
+	slices.SortStableFunc(names, natural.Compare)
 	sort.SliceStable(names, func(i, j int) bool { return s.ends[names[i]].Duration > s.ends[names[j]].Duration })
 	for i, name := range names {
 		names[i] = Line(name) + " " + short(time.Duration(s.ends[name].Duration))
@@ -222,7 +224,7 @@ func (s *Summary) groups() []*verdictGroup {
 	for name := range s.ends {
 		names = append(names, name)
 	}
-	natural(names)
+	slices.SortStableFunc(names, natural.Compare)
 	var groups []*verdictGroup
 	for _, status := range []engine.HostStatus{
 		engine.HostOK, engine.HostSkipped, engine.HostNotReached, engine.HostInterrupted, engine.HostIsLocked,

@@ -2,10 +2,12 @@ package ui
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/maruel/natural"
 )
 
 // short writes a duration for people: 0.4 s, 12 s, 3m05s, 2h07m.
@@ -32,51 +34,11 @@ func count(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
-// natural sorts names as people count: web2 before web10.
-func natural(names []string) {
-	sort.SliceStable(names, func(i, j int) bool { return naturalLess(names[i], names[j]) })
-}
-
-func naturalLess(a, b string) bool {
-	x, y := a, b
-	for x != "" && y != "" {
-		nx, ny := digits(x), digits(y)
-		if nx > 0 && ny > 0 {
-			dx, dy := strings.TrimLeft(x[:nx], "0"), strings.TrimLeft(y[:ny], "0")
-			if len(dx) != len(dy) {
-				return len(dx) < len(dy)
-			}
-			if dx != dy {
-				return dx < dy
-			}
-			x, y = x[nx:], y[ny:]
-			continue
-		}
-		if x[0] != y[0] {
-			return x[0] < y[0]
-		}
-		x, y = x[1:], y[1:]
-	}
-	if len(x) != len(y) {
-		return len(x) < len(y)
-	}
-	return a < b // web1 and web01
-}
-
-// digits returns the length of the number at the beginning of s.
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
-}
-
 // hostList names hosts in the order in which people count. Three or more in a row stand as
 // "web01 … web12"; of more than max entries (0 is all of them) the rest is counted.
 func (s Style) hostList(hosts []string, max int) string {
 	hosts = append([]string(nil), hosts...)
-	natural(hosts)
+	slices.SortStableFunc(hosts, natural.Compare)
 	var entries []string
 	var sizes []int
 	for i := 0; i < len(hosts); {

@@ -1,4 +1,4 @@
-package ui
+package record
 
 import (
 	"encoding/json"
@@ -14,11 +14,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/maruel/natural"
+
 	"provision/internal/engine"
 )
 
-// A RunSummary is what summary.json keeps of a run.
-type RunSummary struct {
+// A Run is what summary.json keeps of a run.
+type Run struct {
 	ID        string                    `json:"id"` // name of its directory
 	Start     time.Time                 `json:"start"`
 	Command   string                    `json:"command,omitempty"`
@@ -39,27 +41,27 @@ type RunSummary struct {
 	Dir string `json:"-"` // its directory
 }
 
-// What Runs says of a run that has no run_end.
+// What List says of a run that has no run_end.
 const (
-	RunGoesOn = "running"
-	RunDied   = "did not end" // the client died, or the log could not be written to the end
+	Running = "running"
+	Died    = "did not end" // the client died, or the log could not be written to the end
 )
 
-// A MissingRunError says that there is no run of that name.
-type MissingRunError struct {
+// A MissingError says that there is no run of that name.
+type MissingError struct {
 	ID   string
 	Root string   // where runs were looked for
 	Near []string // the IDs that begin so, if there are several; the latest first
 }
 
-func (e *MissingRunError) Error() string {
+func (e *MissingError) Error() string {
 	if len(e.Near) > 0 {
 		return fmt.Sprintf("%d runs have an ID that begins with %q, such as %s and %s: write more of it", len(e.Near), e.ID, e.Near[0], e.Near[1])
 	}
 	return fmt.Sprintf("there is no run %q in %s", e.ID, e.Root)
 }
 
-func (r *RunSummary) add(e engine.Event) {
+func (r *Run) add(e engine.Event) {
 	switch {
 	case e.RunStart != nil:
 		s := e.RunStart
@@ -77,7 +79,7 @@ func (r *RunSummary) add(e engine.Event) {
 }
 
 // Unended returns the hosts that the run was for and that have no end in it, as people count.
-func (r *RunSummary) Unended() []string {
+func (r *Run) Unended() []string {
 	if r.Selection == nil {
 		return nil
 	}
@@ -87,21 +89,21 @@ func (r *RunSummary) Unended() []string {
 			names = append(names, name)
 		}
 	}
-	natural(names)
+	slices.SortStableFunc(names, natural.Compare)
 	return names
 }
 
 // HostNames returns the hosts that the run was for, as people count.
-func (r *RunSummary) HostNames() []string {
+func (r *Run) HostNames() []string {
 	names := append(slices.Collect(maps.Keys(r.Hosts)), r.Unended()...)
-	natural(names)
+	slices.SortStableFunc(names, natural.Compare)
 	return names
 }
 
-// Runs returns the summaries of the runs kept under root, the latest first. One that has no end has the
-// status RunGoesOn or RunDied. Without the directory there are none. Links are not followed: a run is a
+// List returns the summaries of the runs kept under root, the latest first. One that has no end has the
+// status Running or Died. Without the directory there are none. Links are not followed: a run is a
 // directory of its own.
-func Runs(root string) ([]RunSummary, error) {
+func List(root string) ([]Run, error) {
 	entries, err := os.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -109,12 +111,12 @@ func Runs(root string) ([]RunSummary, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the past runs cannot be read: %w", err)
 	}
-	var runs []RunSummary
+	var runs []Run
 	for _, entry := range entries {
 		if !entry.IsDir() || strings.HasPrefix(entry.Name(), removedPrefix) {
 			continue
 		}
-		run, err := ReadRun(filepath.Join(root, entry.Name()))
+		run, err := Read(filepath.Join(root, entry.Name()))
 		if err != nil {
 			continue // not a run, or one that is just being removed
 		}
@@ -130,13 +132,13 @@ func Runs(root string) ([]RunSummary, error) {
 }
 
 // Find returns the run of runs (the latest first, of root) that an ID names: the whole of it, the beginning
-// of only one, or "last". The error is a MissingRunError.
-func Find(runs []RunSummary, root, id string) (RunSummary, error) {
+// of only one, or "last". The error is a MissingError.
+func Find(runs []Run, root, id string) (Run, error) {
 	if id == "last" && len(runs) > 0 {
 		return runs[0], nil
 	}
-	var found []RunSummary
-	missing := &MissingRunError{ID: id, Root: root}
+	var found []Run
+	missing := &MissingError{ID: id, Root: root}
 	for _, r := range runs {
 		if r.ID == id {
 			return r, nil
@@ -149,34 +151,34 @@ func Find(runs []RunSummary, root, id string) (RunSummary, error) {
 	if len(found) == 1 {
 		return found[0], nil
 	}
-	return RunSummary{}, missing
+	return Run{}, missing
 }
 
 // maxSummary is more than the summary of any fleet takes.
 const maxSummary = 64 << 20
 
-// ReadRun returns the summary of the run in a directory. Where summary.json is missing, cut short or
+// Read returns the summary of the run in a directory. Where summary.json is missing, cut short or
 // garbage, it comes from the events, as far as they go.
-func ReadRun(dir string) (RunSummary, error) {
+func Read(dir string) (Run, error) {
 	path := filepath.Join(dir, eventsFile)
 	info, err := os.Lstat(path)
 	if err != nil {
-		return RunSummary{}, err
+		return Run{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return RunSummary{}, fmt.Errorf("%s is not a file", path)
+		return Run{}, fmt.Errorf("%s is not a file", path)
 	}
 	run, err := readSummary(filepath.Join(dir, summaryFile))
 	if err != nil || run.Status == "" || run.Start.IsZero() {
-		run = RunSummary{Start: info.ModTime()}
+		run = Run{Start: info.ModTime()}
 		// What cannot be read any more ends the record as a crash does.
-		_ = ReplayRun(dir, &summing{run: &run})
+		_ = Replay(dir, &summing{run: &run})
 	}
 	run.ID, run.Dir = filepath.Base(dir), dir // whatever the files say
 	if run.Status == "" {
-		run.Status = RunDied
+		run.Status = Died
 		if goesOn(dir) {
-			run.Status = RunGoesOn
+			run.Status = Running
 		}
 		run.Duration = engine.Millis(max(0, info.ModTime().Sub(run.Start)))
 		run.Totals = map[engine.HostStatus]int{}
@@ -187,8 +189,8 @@ func ReadRun(dir string) (RunSummary, error) {
 	return run, nil
 }
 
-func readSummary(path string) (RunSummary, error) {
-	var run RunSummary
+func readSummary(path string) (Run, error) {
+	var run Run
 	info, err := os.Lstat(path)
 	if err != nil {
 		return run, err
@@ -210,7 +212,7 @@ func readSummary(path string) (RunSummary, error) {
 
 // summing is a Sink that makes the summary of a run that has none.
 type summing struct {
-	run  *RunSummary
+	run  *Run
 	seen bool
 }
 

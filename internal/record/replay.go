@@ -1,4 +1,4 @@
-package ui
+package record
 
 import (
 	"bufio"
@@ -16,8 +16,8 @@ import (
 // maxEvent bounds a line of events.jsonl: a file without line breaks is not one.
 const maxEvent = 64 << 20
 
-// ReplayRun gives the events of the run in a directory to a Sink: see Replay.
-func ReplayRun(dir string, to engine.Sink) error {
+// Replay gives the events of the run in a directory to a Sink: see ReplayFrom.
+func Replay(dir string, to engine.Sink) error {
 	path := filepath.Join(dir, eventsFile)
 	info, err := os.Lstat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -31,15 +31,15 @@ func ReplayRun(dir string, to engine.Sink) error {
 		return err
 	}
 	defer f.Close()
-	if err := Replay(f, to); err != nil {
+	if err := ReplayFrom(f, to); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }
 
-// Replay gives the events of a kept run to a Sink, as they were. A last line cut short by a
+// ReplayFrom gives the events of a kept run to a Sink, as they were. A last line cut short by a
 // crash is left out.
-func Replay(r io.Reader, to engine.Sink) error {
+func ReplayFrom(r io.Reader, to engine.Sink) error {
 	in := newEventReader(r)
 	for {
 		e, err := in.next()
@@ -96,7 +96,7 @@ func (r *eventReader) line() ([]byte, error) {
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return nil, fmt.Errorf("the events cannot be read: %w", err)
 		case len(line) > maxEvent:
-			return nil, fmt.Errorf("line %d is not an event: it is longer than %s", r.n, size(maxEvent))
+			return nil, fmt.Errorf("line %d is not an event: it is longer than %s", r.n, limitText(maxEvent))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package ui
+package record
 
 import (
 	"io/fs"
@@ -17,7 +17,7 @@ const removedPrefix = ".removed-"
 // retain removes the oldest runs until the rest is what the options let stay: the shards of a large fleet may have one
 // directory in common, so that it is not their number alone. It touches only directories that hold the events of a run,
 // never the current run, and none that still goes on.
-func retain(root string, o LogOptions, current string) {
+func retain(root string, o Options, current string) {
 	keep, bytes, young := o.Keep, o.KeepBytes, time.Now().Add(-o.KeepFor)
 	type run struct {
 		name string

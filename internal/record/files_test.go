@@ -1,4 +1,4 @@
-package ui
+package record
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ func (c counted) Close() error {
 
 // Five hundred hosts that take turns keep few files open, lose no line, and leave none open.
 func TestLogOfAFleetBoundsItsFiles(t *testing.T) {
-	l := NewLog(t.TempDir(), LogOptions{})
+	l := NewLog(t.TempDir(), Options{Lines: lines})
 	open, most := 0, 0
 	create := l.files.create
 	l.files.create = func(path string) (io.WriteCloser, error) {
@@ -35,22 +35,22 @@ func TestLogOfAFleetBoundsItsFiles(t *testing.T) {
 		return counted{f, &open}, err
 	}
 	host := func(i int) string { return fmt.Sprintf("web%03d", i) }
-	l.Event(event("", engine.RunStart{Hosts: 500}))
+	l.Event(event("", &engine.RunStart{Hosts: 500}))
 	if entries, _ := os.ReadDir(l.Dir()); len(entries) != 1 {
 		t.Errorf("files before a host has anything to say: %v", entries)
 	}
 	for round := range 3 {
 		for i := range 500 {
-			l.Event(event(host(i), engine.Warning{Message: fmt.Sprintf("round %d", round)}))
+			l.Event(event(host(i), &engine.Warning{Message: fmt.Sprintf("round %d", round)}))
 		}
 	}
 	for i := range 500 {
-		l.Event(event(host(i), engine.HostEnd{Status: engine.HostFailed}))
+		l.Event(event(host(i), &engine.HostEnd{Status: engine.HostFailed}))
 	}
 	if open > 1 {
 		t.Errorf("%d files are open when all hosts have ended, want the one of the events", open)
 	}
-	l.Event(event("", engine.RunEnd{}))
+	l.Event(event("", &engine.RunEnd{}))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestLogOfAFleetBoundsItsFiles(t *testing.T) {
 // A disk that fills up ends the log and nothing else, and is told once.
 func TestLogOnAFullDisk(t *testing.T) {
 	full := errors.New("no space left on device")
-	l := NewLog(t.TempDir(), LogOptions{})
+	l := NewLog(t.TempDir(), Options{Lines: lines})
 	create := l.files.create
 	left := 900
 	l.files.create = func(path string) (io.WriteCloser, error) {
@@ -85,8 +85,8 @@ func TestLogOnAFullDisk(t *testing.T) {
 	if err := l.Close(); !errors.Is(err, full) {
 		t.Errorf("error %v, want %v", err, full)
 	}
-	run, err := ReadRun(l.Dir())
-	if err != nil || run.Command != engine.CommandApply || run.Status != RunDied {
+	run, err := Read(l.Dir())
+	if err != nil || run.Command != engine.CommandApply || run.Status != Died {
 		t.Errorf("what is left of the record: %+v, %v", run, err)
 	}
 }
@@ -100,9 +100,9 @@ func (w writerFunc) Write(p []byte) (int, error) { return w.write(p) }
 
 // All hosts together keep no more output than one disk can bear.
 func TestLogBoundsTheOutputOfAll(t *testing.T) {
-	l := NewLog(t.TempDir(), LogOptions{MaxTotal: 1000})
+	l := NewLog(t.TempDir(), Options{Lines: lines, MaxTotal: 1000})
 	for i := range 30 {
-		l.Event(printed(fmt.Sprintf("web%d", i%3), "step.a.b", "stdout", strings.Repeat("x", 99)+"\n"))
+		l.Event(printed(fmt.Sprintf("web%d", i%3), strings.Repeat("x", 99)+"\n"))
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)

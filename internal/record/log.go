@@ -1,4 +1,4 @@
-package ui
+package record
 
 import (
 	"encoding/json"
@@ -16,13 +16,14 @@ import (
 	"provision/internal/engine"
 )
 
-// LogOptions are what a Log can be told.
-type LogOptions struct {
-	MaxOutput int64         // bytes of step output kept of each host; 0 is 16 MiB
-	MaxTotal  int64         // bytes of step output kept of all hosts; 0 is 512 MiB
-	Keep      int           // how many runs stay, this one among them; 0 is 50
-	KeepFor   time.Duration // younger ones stay however many they are; 0 is a day
-	KeepBytes int64         // how much all runs may take together; 0 is 1 GiB
+// Options are what a Log can be told.
+type Options struct {
+	Lines     func() func(e engine.Event) []string // makes what renders the events of one host for its log; nil: hosts have none
+	MaxOutput int64                                // bytes of step output kept of each host; 0 is 16 MiB
+	MaxTotal  int64                                // bytes of step output kept of all hosts; 0 is 512 MiB
+	Keep      int                                  // how many runs stay, this one among them; 0 is 50
+	KeepFor   time.Duration                        // younger ones stay however many they are; 0 is a day
+	KeepBytes int64                                // how much all runs may take together; 0 is 1 GiB
 }
 
 // maxOpenLogs is how many host logs are open at a time: with hundreds of hosts, descriptors are for connections.
@@ -33,7 +34,7 @@ const maxOpenLogs = 64
 // and the files are 0600. While the run goes on, events.jsonl is locked.
 type Log struct {
 	root string
-	o    LogOptions
+	o    Options
 
 	mu      sync.Mutex
 	dir     string
@@ -43,20 +44,20 @@ type Log struct {
 	hosts   map[string]*hostLog
 	names   map[string]bool // file names in use
 	output  int64           // bytes of step output so far
-	summary RunSummary
+	summary Run
 	err     error
 	closed  bool
 }
 
 type hostLog struct {
-	file     *logFile
-	verdicts *verdicts
-	output   int64 // bytes so far
-	full     bool  // that output is left out was told
+	file   *logFile
+	lines  func(e engine.Event) []string
+	output int64 // bytes so far
+	full   bool  // that output is left out was told
 }
 
 // NewLog returns a Log for runs under root, usually .provision/runs beside the playbook.
-func NewLog(root string, o LogOptions) *Log {
+func NewLog(root string, o Options) *Log {
 	if o.MaxOutput <= 0 {
 		o.MaxOutput = 16 << 20
 	}
@@ -119,12 +120,12 @@ func (l *Log) write(e engine.Event) error {
 		h.output += n
 		l.output += n
 	}
-	if err := l.events.write(eventLine(e)); err != nil {
+	if err := l.events.write(e.Line()); err != nil {
 		return err
 	}
 	if h != nil {
-		for _, text := range h.verdicts.lines(e) {
-			if err := h.file.write([]byte(logLine(e, text))); err != nil {
+		for _, text := range h.lines(e) {
+			if err := h.file.write([]byte(HostLine(e, text))); err != nil {
 				return err
 			}
 		}
@@ -148,24 +149,25 @@ func (l *Log) write(e engine.Event) error {
 
 // cutOff is the event that stands for output from which on none is kept.
 func (l *Log) cutOff(e engine.Event, h *hostLog) engine.Event {
-	why := "more than " + size(int(l.o.MaxOutput)) + " of output"
+	why := "more than " + limitText(l.o.MaxOutput) + " of output"
 	if h.output+int64(len(e.StepOutput.Text)) <= l.o.MaxOutput {
-		why = "more than " + size(int(l.o.MaxTotal)) + " of output on all hosts"
+		why = "more than " + limitText(l.o.MaxTotal) + " of output on all hosts"
 	}
-	return engine.Event{
-		Type: engine.EventWarning, Time: e.Time, Run: e.Run, Host: e.Host,
-		Warning: &engine.Warning{Addr: e.StepOutput.Addr, Message: why + ": the rest of this host is not kept"},
-	}
+	left := &engine.Warning{Addr: e.StepOutput.Addr, Message: why + ": the rest of this host is not kept"}
+	return engine.Event{Time: e.Time, Run: e.Run, Host: e.Host}.With(left)
 }
 
-// logLine is a line of a host's log.
-func logLine(e engine.Event, text string) string {
+// limitText shows a number of bytes.
+func limitText(n int64) string {
+	if n%(1<<20) == 0 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// HostLine is a line of a host's log.
+func HostLine(e engine.Event, text string) string {
 	return e.Time.UTC().Format("15:04:05.000") + " " + text + "\n"
-}
-
-// logVerdicts renders for the logs of hosts, which have no screen.
-func logVerdicts() *verdicts {
-	return &verdicts{style: Style{Unicode: true}, verbose: true, early: true, output: newLineSplitter()}
 }
 
 func (l *Log) open(e engine.Event) error {
@@ -190,7 +192,7 @@ func (l *Log) open(e engine.Event) error {
 		return err
 	}
 	l.dir = dir
-	l.summary = RunSummary{ID: filepath.Base(dir), Start: e.Time}
+	l.summary = Run{ID: filepath.Base(dir), Start: e.Time}
 	events := filepath.Join(dir, eventsFile)
 	l.names[eventsFile], l.names[summaryFile] = true, true
 	l.events = l.files.pinned(events)
@@ -222,7 +224,7 @@ func ignore(root string) error {
 }
 
 func (l *Log) host(name string) *hostLog {
-	if name == "" {
+	if name == "" || l.o.Lines == nil {
 		return nil
 	}
 	if h := l.hosts[name]; h != nil {
@@ -233,7 +235,7 @@ func (l *Log) host(name string) *hostLog {
 		file = fmt.Sprintf("%s~%d", safeName(name), n)
 	}
 	l.names[strings.ToLower(file)+".log"] = true // some file systems take Web1 for web1
-	h := &hostLog{file: l.files.file(filepath.Join(l.dir, file+".log")), verdicts: logVerdicts()}
+	h := &hostLog{file: l.files.file(filepath.Join(l.dir, file+".log")), lines: l.o.Lines()}
 	l.hosts[name] = h
 	return h
 }

@@ -1,4 +1,4 @@
-package ui
+package record
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 // keptRun leaves the record of a run that ended a number of hours after epoch.
 func keptRun(t *testing.T, root, id string, hours int, events ...engine.Event) string {
 	t.Helper()
-	l := NewLog(root, LogOptions{})
+	l := NewLog(root, Options{Lines: lines})
 	when := epoch.Add(time.Duration(hours) * time.Hour)
 	for _, e := range events {
 		e.Run, e.Time = id, when
@@ -47,7 +47,7 @@ func namesIn(t *testing.T, dir string) string {
 // goes on, a directory that is no run, and what a link leads to.
 func TestLogKeepsRunsToASize(t *testing.T) {
 	root := t.TempDir()
-	large := printed("web1", "step.a.b", "stdout", strings.Repeat("x", 10000))
+	large := printed("web1", strings.Repeat("x", 10000))
 	outside := keptRun(t, t.TempDir(), "outside", 0, large)
 	if err := os.Symlink(outside, filepath.Join(root, "link")); err != nil {
 		t.Fatal(err)
@@ -58,8 +58,8 @@ func TestLogKeepsRunsToASize(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, removedPrefix+"half"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	alive := NewLog(root, LogOptions{})
-	alive.Event(engine.Event{Type: engine.EventRunStart, Run: "alive", Time: epoch.Add(-time.Hour), RunStart: &engine.RunStart{}})
+	alive := NewLog(root, Options{Lines: lines})
+	alive.Event(engine.Event{Run: "alive", Time: epoch.Add(-time.Hour)}.With(&engine.RunStart{}))
 	past := epoch.Add(-24 * time.Hour)
 	if err := os.Chtimes(filepath.Join(alive.Dir(), eventsFile), past, past); err != nil {
 		t.Fatal(err)
@@ -67,8 +67,8 @@ func TestLogKeepsRunsToASize(t *testing.T) {
 	for i := range 4 {
 		keptRun(t, root, fmt.Sprintf("run%d", i), i, large)
 	}
-	last := NewLog(root, LogOptions{KeepBytes: 50000})
-	huge := printed("web1", "step.a.b", "stdout", strings.Repeat("x", 10000))
+	last := NewLog(root, Options{Lines: lines, KeepBytes: 50000})
+	huge := printed("web1", strings.Repeat("x", 10000))
 	huge.Run = "run9"
 	last.Event(huge)
 	if err := last.Close(); err != nil {
@@ -80,7 +80,7 @@ func TestLogKeepsRunsToASize(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(outside, eventsFile)); err != nil {
 		t.Errorf("the link was followed: %v", err)
 	}
-	one := NewLog(root, LogOptions{KeepBytes: 1})
+	one := NewLog(root, Options{Lines: lines, KeepBytes: 1})
 	huge.Run = "run99"
 	one.Event(huge)
 	if err := one.Close(); err != nil {
@@ -99,14 +99,14 @@ func TestLogsSideBySide(t *testing.T) {
 	root := filepath.Join(t.TempDir(), ".provision", "runs")
 	var logs []*Log
 	for range 3 {
-		logs = append(logs, NewLog(root, LogOptions{Keep: 1}))
+		logs = append(logs, NewLog(root, Options{Lines: lines, Keep: 1}))
 	}
 	var wg sync.WaitGroup
 	for _, l := range logs {
 		wg.Go(func() { feed(l, applyOf(5)...) })
 	}
 	wg.Wait()
-	runs, err := Runs(root)
+	runs, err := List(root)
 	if err != nil || len(runs) != 3 {
 		t.Fatalf("%d runs, %v", len(runs), err)
 	}
@@ -133,7 +133,7 @@ func TestLogsSideBySide(t *testing.T) {
 
 func TestLogDiscard(t *testing.T) {
 	root := t.TempDir()
-	l := NewLog(root, LogOptions{})
+	l := NewLog(root, Options{Lines: lines})
 	feed(l, applyOf(2)...)
 	if err := l.Discard(); err != nil {
 		t.Fatal(err)
