@@ -20,6 +20,7 @@ func All() []*steps.Kind {
 		fileKind,
 		gitKind,
 		groupKind,
+		hostsEntryKind,
 		httpCheckKind,
 		iniKind,
 		lineKind,

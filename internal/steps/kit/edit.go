@@ -70,8 +70,14 @@ func (e *Edit) Probe(judge string) string {
 	return e.probeFile() + strings.TrimSuffix(judge, "\n") + " || exit 1\nsay text \"$r\"\n[ \"$r\" != same ] || exit 0\n" + ProbeEdit()
 }
 
+// ProbeParts is Probe for an edit that only Plan can judge. parts is sh that says, in lines of the state, all of the file $p that Plan
+// goes by; a status other than 0 of its last command is "could not tell". The content is for the edit, and travels while planning only.
+func (e *Edit) ProbeParts(parts string) string {
+	return e.probeFile() + strings.TrimSuffix(parts, "\n") + " || exit 1\n" + ProbeEdit()
+}
+
 // ProbeSecret is Probe for an edit that the host must not know. sums is sh that says the salted sums of what is there in place of
-// the secrets. The content is always sent, and its sum is salted too.
+// the secrets. The sum of the content is salted too.
 func (e *Edit) ProbeSecret(sums string) string {
 	return e.probeFile() + sums + probeEdit("salted_sum_of")
 }
@@ -95,7 +101,8 @@ func (e *Edit) Same(obs steps.Observation) bool {
 }
 
 // Plan returns the change that an observation asks for. same tells whether an existing file is as it should be: e.Same, or a
-// function of the kind's own after ProbeSecret. edit gets the content, "" for a file that is to be made, returns the new one, and
+// function of the kind's own after ProbeParts and ProbeSecret. It goes by the lines of the state: after the operations there is no content.
+// edit gets the content, "" for a file that is to be made, returns the new one, and
 // adds what it changes to the diff.
 func (e *Edit) Plan(obs steps.Observation, same func(steps.Observation) bool, edit func(change *steps.Change, before string) (steps.Text, error)) (steps.Change, error) {
 	kind, _ := obs.Get("type")
