@@ -217,10 +217,18 @@ func (c *compose) Probe() string {
 		b.WriteString(c.tree.setup() + c.tree.noted + "( sync_state && sync_sent ) || exit 1\n" + c.tree.owner.ProbeNames(false))
 	}
 	b.WriteString(c.probeEnv())
-	b.WriteString(dockerProbe + dockerRuns + c.head())
+	b.WriteString(dockerProbe + dockerRuns + c.head() + c.place() + "compose_owed\n")
 	b.WriteString("[ -d \"$dir\" ] || { say project absent" + c.needsDirectory() + "; exit 0; }\n")
 	b.WriteString("compose_look\n")
 	return b.String()
+}
+
+// place is sh that sets sent, beside which compose.sh keeps its notes.
+func (c *compose) place() string {
+	if c.tree.noted != "" {
+		return c.tree.noted
+	}
+	return sentPlace(c.Dir, c.title())
 }
 
 // needsDirectory is sh for a project directory that only an earlier step can bring.

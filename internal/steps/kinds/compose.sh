@@ -23,6 +23,25 @@ compose() {
 	esac
 }
 
+# compose_owe PHASE: notes what is to be done again if the program breaks off from here on: build, up or wait (and what follows).
+compose_owe() {
+	(umask 077 && mkdir -p -- "${sent%/*}" && printf '%s\n' "$1" >"$sent.owed.new" && mv -f -- "$sent.owed.new" "$sent.owed") ||
+		fail "what is being done to $project could not be noted in ${sent%/*}; is there room?"
+}
+
+# compose_paid: nothing is to be done again.
+compose_paid() { rm -f -- "$sent.owed"; }
+
+# compose_owed: "owed PHASE", if an earlier program broke off.
+compose_owed() {
+	[ -e "$sent.owed" ] || return 0
+	compose_phase=$(cat -- "$sent.owed") || fail "$sent.owed could not be read"
+	say owed "${compose_phase:-build}"
+}
+
+# compose_sweep: what a program that was killed while it received files has left would be part of images that are built.
+compose_sweep() { rm -rf -- "$dir"/.provision-sync.??????; }
+
 # compose_containers: a line for each container of the project: id, service, hash, status, health, exit status, restart
 # policy, restarts, image id, image name.
 compose_containers() {
@@ -176,7 +195,8 @@ compose_save() {
 	trap 'exit 1' HUP INT TERM
 	compose_containers | awk '{ print $9, $10 }' | sort -u >"$compose_saved/images"
 	[ -d "$dir" ] || return 0
-	[ ! -e "${sent:-}" ] || cp -- "$sent" "$compose_saved/sent" || exit 1
+	[ ! -e "$sent" ] || cp -- "$sent" "$compose_saved/sent" || exit 1
+	[ ! -e "$sent.owed" ] || cp -- "$sent.owed" "$compose_saved/owed" || exit 1
 	for compose_path in "$@"; do
 		if [ -d "$dir/$compose_path" ] && [ ! -h "$dir/$compose_path" ]; then
 			printf './%s\n' "$compose_path" >>"$compose_saved/directories"
@@ -220,13 +240,14 @@ compose_restore() {
 	)
 }
 
-# compose_rollback: the previous files and images, brought up again.
+# compose_rollback [FILES]: the previous files and images, brought up again. If files had been sent, what was owed before them is
+# owed again: they themselves will be sent once more.
 compose_rollback() {
 	[ -s "$compose_saved/images" ] || {
 		echo "nothing was running before, so there is nothing to go back to" >&2
 		return 1
 	}
-	if [ -n "${sent:-}" ]; then
+	if [ "${1:-}" = files ]; then
 		rm -f -- "$sent"
 		[ ! -e "$compose_saved/sent" ] || cp -- "$compose_saved/sent" "$sent" || return 1
 	fi
@@ -237,5 +258,7 @@ compose_rollback() {
 		*) docker tag "$compose_id" "$compose_image" || return 1 ;;
 		esac
 	done <"$compose_saved/images"
-	compose up -d --no-build --remove-orphans </dev/null >&2 && compose_wait "$wait"
+	compose up -d --no-build --remove-orphans </dev/null >&2 && compose_wait "$wait" || return 1
+	[ "${1:-}" = files ] || return 0
+	if [ -e "$compose_saved/owed" ]; then cp -- "$compose_saved/owed" "$sent.owed"; else compose_paid; fi
 }

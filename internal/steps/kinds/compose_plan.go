@@ -80,6 +80,7 @@ func (c *compose) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 // services compares the services with how they should be.
 func (c *compose) services(change *steps.Change, obs steps.Observation, files bool) error {
 	change.Action = steps.Update
+	owed := c.owed(change, obs)
 	if broken, _ := obs.Get("config"); broken == "broken" && !files {
 		return fmt.Errorf("compose does not accept the project in %s: %s", c.Dir, lastLine(obs.Stderr))
 	}
@@ -126,10 +127,24 @@ func (c *compose) services(change *steps.Change, obs steps.Observation, files bo
 		change.Dangers = append(change.Dangers, "stops "+strings.Join(touched, ", "))
 	} else if len(touched) > 0 {
 		change.Dangers = append(change.Dangers, "recreates "+strings.Join(touched, ", "))
-	} else if files && running && !changes {
+	} else if (files || owed) && running && !changes {
 		change.Dangers = append(change.Dangers, "recreates the services of "+c.title()+" that the files change")
 	}
 	return nil
+}
+
+// owed adds what an earlier run began and did not get done.
+func (c *compose) owed(change *steps.Change, obs steps.Observation) bool {
+	phase, there := obs.Get("owed")
+	if !there || c.State != "up" {
+		return false
+	}
+	before := map[string]string{"build": "its images are not built yet", "up": "not all brought up yet", "wait": "not seen healthy yet"}[phase]
+	if before == "" {
+		before = "not finished" // as another release of this program has noted it
+	}
+	change.Diff = append(change.Diff, steps.Attr{Name: "project " + c.title(), Before: before, After: "up"})
+	return true
 }
 
 // composeState is what a person reads for a state of compose.sh.
@@ -197,20 +212,20 @@ func (c *compose) planAbsent(obs steps.Observation) steps.Change {
 	return steps.Change{
 		Action: steps.Delete, Diff: []steps.Attr{{Name: "project " + c.title(), Before: "there", AfterMissing: true}}, Dangers: dangers,
 		Ops: []steps.Op{steps.Run{Script: c.head() + "[ -d \"$dir\" ] || fail \"$dir is not there, and with it the files that say what belongs to the project; remove the containers by a command step\"\n" +
-			shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\n"}},
+			c.place() + shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\ncompose_paid\n"}},
 	}
 }
 
 func (c *compose) op(d differences, files bool) steps.Op {
 	run := steps.Run{}
 	var b strings.Builder
-	b.WriteString(c.head())
-	if files {
-		b.WriteString(c.tree.noted)
-	}
+	b.WriteString(c.head() + c.place())
 	if c.Rollback {
 		touched := slices.Concat(d.send, d.chmod, d.remove, d.prune)
 		fmt.Fprintf(&b, "compose_save %s\n", shell.Words(touched...))
+	}
+	if files {
+		b.WriteString("compose_owe build\n")
 	}
 	if files {
 		send, ok := c.tree.ops(d)[0].(steps.Run)
@@ -224,6 +239,9 @@ func (c *compose) op(d differences, files bool) steps.Op {
 		}
 	}
 	b.WriteString("exec </dev/null\n")
+	if c.Source != "" {
+		b.WriteString("compose_sweep\n")
+	}
 	if c.State == "stopped" {
 		b.WriteString("compose stop || exit 1\n")
 		run.Script = b.String()
@@ -232,15 +250,16 @@ func (c *compose) op(d differences, files bool) steps.Op {
 	b.WriteString("compose_deploy() {\n")
 	if c.Pull {
 		// docker-compose 1 has another name for going on without the images that are built.
-		b.WriteString("\tcompose pull --ignore-pull-failures || return 1\n")
+		b.WriteString("\tcompose_owe build\n\tcompose pull --ignore-pull-failures || return 1\n")
 	}
 	if c.Build {
 		words := []string{"compose", "build"}
 		for _, key := range slices.Sorted(maps.Keys(c.BuildArgs)) {
 			words = append(words, "--build-arg", key+"="+c.BuildArgs[key])
 		}
-		b.WriteString("\t" + shell.Words(words...) + " || return 1\n")
+		b.WriteString("\tcompose_owe build\n\t" + shell.Words(words...) + " || return 1\n")
 	}
+	b.WriteString("\tcompose_owe up\n")
 	up := []string{"compose", "up", "-d"}
 	if c.RemoveOrphans {
 		up = append(up, "--remove-orphans")
@@ -249,10 +268,14 @@ func (c *compose) op(d differences, files bool) steps.Op {
 	if again := c.remount(d); len(again) > 0 {
 		b.WriteString("\t" + shell.Words(append([]string{"compose", "up", "-d", "--no-deps", "--force-recreate"}, again...)...) + " || return 1\n")
 	}
-	b.WriteString("\tcompose_wait \"$wait\"\n}\n")
+	b.WriteString("\tcompose_owe wait\n\tcompose_wait \"$wait\" && compose_paid\n}\n")
 	b.WriteString("compose_deploy && exit 0\ncompose_logs\n")
 	if c.Rollback {
-		b.WriteString("if compose_rollback; then fail \"$project did not come up, and was rolled back to what ran before\"; fi\n" +
+		back := "compose_rollback"
+		if files {
+			back += " files"
+		}
+		b.WriteString("if " + back + "; then fail \"$project did not come up, and was rolled back to what ran before\"; fi\n" +
 			"fail \"$project did not come up, and could not be rolled back\"\n")
 	} else {
 		b.WriteString("fail \"$project did not come up; the lines above say why\"\n")

@@ -15,6 +15,7 @@ import (
 
 // sentPlace is sh that sets sent: the list of what a compose step sent to a directory. It lies where the engine has its
 // journals, out of reach of whoever may write to the directory. Two projects in one directory do not remove each other's files.
+// Beside it is what compose.sh notes.
 func sentPlace(dir, project string) string {
 	sum := sha256.Sum256([]byte(project + " " + dir))
 	return fmt.Sprintf("sent=compose/%s\nif [ \"$F_UID\" = 0 ]; then sent=/var/lib/provision/$sent; else sent=$HOME/.provision/$sent; fi\n", hex.EncodeToString(sum[:6]))

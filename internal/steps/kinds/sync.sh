@@ -202,6 +202,7 @@ sync_receive() {
 	[ -z "$owner_words" ] || chown -R -h -- "$owner_words" "$sync_temp" || exit 1
 	[ -z "$replaces" ] || sync_keep || fail "the owners and modes of files in $dest could not be kept"
 	merge "$sync_temp" "$dest" || fail "not all files could be put into $dest"
+	rm -rf -- "$sync_temp" # at once: an image may be built from the directory before the program ends
 	[ -z "${sent:-}" ] || mv -f -- "$sent.new" "$sent" || exit 1
 }
 
