@@ -77,6 +77,9 @@ step "command" "made" {
 
 func write(tb testing.TB, file, text string) {
 	tb.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		tb.Fatal(err)
+	}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		tb.Fatal(err)
 	}
