@@ -10,7 +10,7 @@ import (
 	"provision/internal/steps"
 )
 
-// staleLimit is how often a run plans a host anew because its state moved, before it gives up.
+// staleLimit is how often a run plans a host anew because the state of one step moved, before it gives up.
 const staleLimit = 5
 
 // A stepsError ends the work on a host because of steps whose failures have been told already.
@@ -53,7 +53,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 	if err != nil {
 		return err
 	}
-	for stale := 0; ; {
+	for stale, staleAt := 0, -1; ; {
 		segment := h.segment(from, wanted)
 		if len(segment.entries) == 0 && segment.next >= len(h.planned) {
 			h.passOver(segment, ending{verdict: "ok"})
@@ -115,6 +115,9 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 		case "moved", "stale":
 			if end.verdict == "stale" {
 				from = end.at
+				if from > staleAt { // it has come further since
+					stale, staleAt = 0, from
+				}
 			}
 			if stale++; stale > staleLimit {
 				return fmt.Errorf("%s: its state changes whenever it is looked at; is something else changing the host?", h.planned[from].Addr)
@@ -383,8 +386,12 @@ func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error)
 	// Two names may be one machine.
 	prog := &program{
 		id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, login: h.User, boot: h.boot, after: h.last, salt: h.run.Salt, entries: seg.entries,
+		packed: h.state.Unpacks,
 	}
-	text, files := prog.text()
+	text, files, err := prog.text()
+	if err != nil {
+		return ending{}, err
+	}
 	staging := &staging{files: files}
 	if len(files) > 0 {
 		dir, err := h.stage(gentle, staging)
@@ -393,10 +400,13 @@ func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error)
 			return ending{}, err
 		}
 		prog.stage = dir
-		text, _ = prog.text()
+		if text, _, err = prog.text(); err != nil {
+			staging.remove(ctx, h.link.get())
+			return ending{}, err
+		}
 	}
 	w := &watcher{host: h, total: len(seg.entries)}
-	err := errNotSent
+	err = errNotSent
 	if gentle.Err() == nil {
 		err = h.follow(ctx, prog, text, w)
 	}

@@ -3,8 +3,10 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	_ "embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -141,12 +143,27 @@ func (s *Session) launch(ctx context.Context, p *program, text string, pos *posi
 	var b strings.Builder
 	s.following(&b, p.login)
 	fmt.Fprintf(&b, "prepare %s\nPREPARED=$?\nif [ \"$PREPARED\" = 0 ]; then\n{\n", shell.Quote(p.id))
+	unpack := ""
+	if p.packed {
+		text, unpack = pack(text), " | base64 -d | gzip -dc"
+	}
 	for at := 0; at < len(text); at += wordLimit {
 		fmt.Fprintf(&b, "printf '%%s' %s &&\n", shell.Quote(text[at:min(at+wordLimit, len(text))]))
 	}
-	b.WriteString("true\n} >\"$DIR/program\" || { no_room \"$DIR\" 65536 >&2; rm -rf \"$DIR\"; PREPARED=1; }\nfi\numask 022\n")
+	b.WriteString("true\n}" + unpack + " >\"$DIR/program\" || { no_room \"$DIR\" 65536 >&2; rm -rf \"$DIR\"; PREPARED=1; }\nfi\numask 022\n")
 	fmt.Fprintf(&b, "if [ \"$PREPARED\" = 0 ]; then launch %[1]s \"$DIR/program\"; fi\nif [ \"$PREPARED\" = 1 ]; then mark 0 1; else follow %[1]s \"$DIR\" 0 0 0 0; mark 0 0; fi\n} </dev/null\n", shell.Quote(p.id))
 	return s.followed(ctx, b.String(), pos, to)
+}
+
+// pack makes a text shorter, of characters that need no quotes.
+func pack(text string) string {
+	var packed bytes.Buffer
+	encode := base64.NewEncoder(base64.StdEncoding, &packed)
+	compress, _ := gzip.NewWriterLevel(encode, gzip.BestCompression)
+	_, _ = io.WriteString(compress, text) // writes to memory do not fail
+	_ = compress.Close()
+	_ = encode.Close()
+	return packed.String()
 }
 
 // attach follows a program that was sent over an earlier connection, and passes on the wish that it ends. The shells of

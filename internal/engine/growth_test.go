@@ -29,7 +29,7 @@ func TestProgramKeepsNothingOfItsSteps(t *testing.T) {
 		run := newRun(host, &recorder{}, list)
 		run.Plan(t.Context())
 		defer run.Close()
-		text, _ := (&program{id: "x", entries: run.hosts[0].segment(0, func(*Planned) bool { return true }).entries}).text()
+		text, _, _ := (&program{id: "x", entries: run.hosts[0].segment(0, func(*Planned) bool { return true }).entries}).text()
 		file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
 		if err != nil {
 			t.Fatal(err)

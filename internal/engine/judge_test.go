@@ -120,7 +120,7 @@ func TestProgramWithoutAnAnswerEnds(t *testing.T) {
 			defer run.Close()
 			h := run.hosts[0]
 			prog := &program{id: "x", entries: h.segment(0, func(*Planned) bool { return true }).entries, patience: 1}
-			text, _ := prog.text()
+			text, _, _ := prog.text()
 			var heard silentListener
 			if err := h.session.launch(context.Background(), prog, text, &position{}, &heard); err != nil {
 				t.Fatal(err)

@@ -194,7 +194,9 @@ func step(t *testing.T, kind, name string, args map[string]cty.Value) steps.Inst
 		if a == nil {
 			t.Fatalf("%s has no argument %q", kind, arg)
 		}
-		if err := a.Set(value); err != nil {
+		if a.Origin == steps.File {
+			a.SetFile(local(t, value.AsString()))
+		} else if err := a.Set(value); err != nil {
 			t.Fatalf("%s.%s: %v", kind, arg, err)
 		}
 	}
@@ -202,6 +204,21 @@ func step(t *testing.T, kind, name string, args map[string]cty.Value) steps.Inst
 		t.Fatalf("%s.%s: %v", kind, name, problems)
 	}
 	return steps.Instance{Addr: "step." + kind + "." + name, Kind: k, Step: s, Source: steps.Source{File: "test.hcl", Line: 1}}
+}
+
+// local is a file of the control machine as the playbook finds it.
+func local(t *testing.T, path string) *steps.Local {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	l, err := steps.ReadLocal(path, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func str(s string) cty.Value { return cty.StringVal(s) }

@@ -25,8 +25,9 @@ type Planned struct {
 
 	observed bool
 	obs      steps.Observation
-	owedGate bool // an earlier run owes the step a notification
-	alert    bool // it watches a step that has nothing to do now and may wake
+	foreseen []steps.Observation // the states that earlier steps may leave it
+	owedGate bool                // an earlier run owes the step a notification
+	alert    bool                // it watches a step that has nothing to do now and may wake
 }
 
 // Pending tells whether the step has something to do, or may have.
@@ -38,6 +39,7 @@ type HostState struct {
 	Pending map[string]bool // notifications still owed, by name
 	Lock    string          // owner of a lock that is held; "" if none is
 	Begun   map[string]bool // addresses of steps that earlier runs began and never ended
+	Unpacks bool            // it has gzip and base64
 }
 
 // boot is the id of the boot of the host.
@@ -61,6 +63,8 @@ func parseHostState(out string) HostState {
 			st.Lock = value
 		case "begun":
 			st.Begun[value] = true
+		case "unpacks":
+			st.Unpacks = true
 		}
 	}
 	return st
@@ -76,7 +80,7 @@ func notification(in *steps.Instance, event string) string {
 // planHost is the pure heart of a plan: from what was observed to what each step would change.
 // real are the paths of the host without symbolic links, as far as they were asked for.
 func planHost(f *steps.Facts, instances []steps.Instance, observations map[string]steps.Observation, state HostState, borrowed map[string]*loan, real map[string]string) []Planned {
-	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}, waking: map[string]bool{}, unknown: map[string]bool{}, real: real}
+	h := &hostPlanner{facts: f, state: state, observations: observations, pending: map[string]bool{}, waking: map[string]bool{}, unknown: map[string]bool{}, written: map[string]string{}, real: real}
 	planned := make([]Planned, len(instances))
 	for i := range instances {
 		if l := borrowed[instances[i].Addr]; l != nil && !instances[i].Skip {
@@ -101,10 +105,11 @@ type hostPlanner struct {
 	facts        *steps.Facts
 	state        HostState
 	observations map[string]steps.Observation
-	pending      map[string]bool // addresses of earlier steps that will or may change something
-	waking       map[string]bool // addresses of earlier steps that have nothing to do now and may wake
-	order        []earlier       // the pending ones, in order, with those that may wake and those that would if they could be planned
-	unknown      map[string]bool // addresses of those whose change is not known yet
+	pending      map[string]bool   // addresses of earlier steps that will or may change something
+	waking       map[string]bool   // addresses of earlier steps that have nothing to do now and may wake
+	order        []earlier         // the pending ones, in order, with those that may wake and those that would if they could be planned
+	unknown      map[string]bool   // addresses of those whose change is not known yet
+	written      map[string]string // by path: the content that earlier steps give a file
 	real         map[string]string
 }
 
@@ -126,6 +131,7 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 		p.alert = p.alert || slices.ContainsFunc(sources, func(addr string) bool { return h.waking[addr] })
 	}
 	h.observe(&p)
+	h.foresee(&p)
 	h.shake(&p)
 	h.gate(&p)
 	switch {
@@ -168,6 +174,36 @@ func (h *hostPlanner) observe(p *Planned) {
 	p.Change = change
 	p.Change.Needs = append(lacking, change.Needs...)
 	h.needs(p)
+}
+
+// foresee finds the states that earlier steps may leave to the step, and notes what it writes itself.
+func (h *hostPlanner) foresee(p *Planned) {
+	change := p.Change
+	if f, ok := p.Step.(steps.Foreseer); ok && len(h.written) > 0 && !steps.Salted(p.Step.Probe()) {
+		p.foreseen = f.Foresee(func(path string) (string, bool) { text, known := h.written[path]; return text, known })
+		if len(p.foreseen) > 0 {
+			then, err := p.Step.Plan(h.facts, p.foreseen[0])
+			if err != nil {
+				return
+			}
+			change = then
+		}
+	}
+	if p.Err != nil {
+		return
+	}
+	for _, op := range change.Ops {
+		put, ok := op.(steps.Put)
+		switch {
+		case !ok || put.Content.Tree != nil:
+		case put.Content.Local == nil && !put.Content.Text.Sensitive():
+			h.written[put.Path] = put.Content.Text.Reveal()
+		case put.Content.Local != nil && put.Content.Local.Preview != nil:
+			h.written[put.Path] = string(put.Content.Local.Preview)
+		default:
+			delete(h.written, put.Path)
+		}
+	}
 }
 
 // shake finds the earlier steps that may change the state of a step which is as wanted now.
@@ -285,10 +321,10 @@ func (p *Planned) cases(f *steps.Facts) []stateCase {
 		list = append(list, p.stateCase(f, obs, change))
 		return change, true
 	}
-	predicted := p.Change.Predict
+	predicted := append(slices.Clone(p.foreseen), p.Change.Predict...)
 	if p.observed && p.obs.Exit == 0 {
 		change, _ := add(p.obs)
-		predicted = append(slices.Clone(predicted), change.Predict...)
+		predicted = append(predicted, change.Predict...)
 	}
 	for _, obs := range predicted {
 		add(obs)

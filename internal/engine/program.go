@@ -10,8 +10,9 @@ import (
 	"provision/internal/steps"
 )
 
-// inlineLimit is the size in bytes up to which content that is no secret travels inside the program.
-const inlineLimit = 48 << 10
+// inlineLimit is up to which size in bytes, as it is written there, content that is no secret travels inside the program; inlineTotal is
+// how much of it one program takes.
+const inlineLimit, inlineTotal = 256 << 10, 2 << 20
 
 // roomOfStep is about what one step takes in the journal, in bytes, for the look whether there is room.
 const roomOfStep = 512
@@ -30,7 +31,8 @@ type program struct {
 	stage   string // directory on the host that the login user filled; "" if nothing was staged
 	entries []entry
 
-	patience int // seconds; 0 is the usual one
+	packed   bool // the host can unpack it
+	patience int  // seconds; 0 is the usual one
 }
 
 // An entry is one step of a program.
@@ -65,9 +67,9 @@ type staged struct {
 	content steps.Content
 }
 
-// text returns the program as sh, and what has to be in the staging directory before it runs.
-func (p *program) text() (string, []staged) {
-	w := &programWriter{}
+// text returns the program as sh, and what has to be in the staging directory before it runs. It reads the local files that travel in it.
+func (p *program) text() (string, []staged, error) {
+	w := &programWriter{reads: true}
 	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
 	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s ROOM=%d PATIENCE=%d\nDIR=$RUN/run-$ID\n",
 		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), shell.Quote(p.login), shell.Quote(p.boot), shell.Quote(p.after),
@@ -78,13 +80,16 @@ func (p *program) text() (string, []staged) {
 		w.entry(&p.entries[i])
 	}
 	w.WriteString("finish ok\n")
-	return w.String(), w.staged
+	return w.String(), w.staged, w.err
 }
 
 type programWriter struct {
 	strings.Builder
 	staged []staged
 	bodies map[string]string // of the functions of the entry being written, with their names
+	reads  bool              // local files, so that small ones are a part of the program
+	inside int               // bytes of content in the program
+	err    error
 }
 
 func (w *programWriter) entry(e *entry) {
@@ -312,6 +317,7 @@ func (w *programWriter) function(name string, e *entry, place string, ops []step
 		return ""
 	}
 	body := &programWriter{}
+	body.reads, body.inside = w.reads, w.inside
 	for k, op := range ops {
 		at := fmt.Sprintf("%d.%s.%d", e.number, place, k)
 		last := k == len(ops)-1
@@ -324,10 +330,13 @@ func (w *programWriter) function(name string, e *entry, place string, ops []step
 			body.WriteString(":\n")
 		}
 	}
+	if w.err == nil {
+		w.err = body.err
+	}
 	if same, yes := w.bodies[body.String()]; yes && len(body.staged) == 0 {
 		return same
 	}
-	w.bodies[body.String()] = name
+	w.bodies[body.String()], w.inside = name, body.inside
 	w.staged = append(w.staged, body.staged...)
 	fmt.Fprintf(w, "%s() {\n%s}\n", name, body.String())
 	return name
@@ -374,12 +383,12 @@ func (w *programWriter) put(e *entry, at string, op steps.Put, last bool) {
 		fmt.Fprintf(w, "fragment %s \"\" %s %s || return\n", shell.Quote(e.runAs), w.content(at+".put", op.Content), shell.Quote(call))
 		return
 	}
-	if inline(&op.Content) {
+	if text, ok := w.inline(op.Content); ok {
 		// The shell that runs the operations writes the content itself.
-		fmt.Fprintf(w, "put_text() {\n%s\n}\n", shell.Printf([]byte(op.Content.Text.Reveal())))
+		fmt.Fprintf(w, "put_text() {\n%s\n}\n", text)
 		call += " put_text"
 	} else {
-		call += " <" + w.content(at+".put", op.Content)
+		call += " <" + w.apart(at+".put", op.Content)
 	}
 	if !last {
 		call = "(" + call + ") || return"
@@ -387,18 +396,45 @@ func (w *programWriter) put(e *entry, at string, op steps.Put, last bool) {
 	fmt.Fprintf(w, "%s\n", call)
 }
 
-// inline tells whether content can be a part of the program.
-func inline(c *steps.Content) bool {
-	return c.Local == nil && c.Tree == nil && !c.Text.Sensitive() && len(c.Text.Reveal()) <= inlineLimit
+// inline returns sh that writes the content, if that can be a part of the program.
+func (w *programWriter) inline(c steps.Content) (text string, ok bool) {
+	if c.Tree != nil || c.Local == nil && c.Text.Sensitive() {
+		return "", false
+	}
+	content := c.Text.Reveal()
+	if c.Local != nil {
+		if !w.reads || c.Local.Size > inlineLimit {
+			return "", false
+		}
+		read, err := c.Local.Read()
+		if err != nil {
+			w.err = cmp.Or(w.err, fmt.Errorf("%s: %w", c.Local.Path, err))
+			return "", false
+		}
+		content = string(read)
+	}
+	if len(content) > inlineLimit {
+		return "", false
+	}
+	if text = shell.Printf([]byte(content)); len(text) > inlineLimit || w.inside+len(text) > inlineTotal {
+		return "", false
+	}
+	w.inside += len(text)
+	return text, true
 }
 
 // content makes content available as a file on the host and returns its path as a word of sh.
 func (w *programWriter) content(name string, c steps.Content) string {
-	if inline(&c) {
+	if text, ok := w.inline(c); ok {
 		file := `"$DIR/` + name + `"`
-		fmt.Fprintf(w, "{ %s\n} >%s || return\n", shell.Printf([]byte(c.Text.Reveal())), file)
+		fmt.Fprintf(w, "{ %s\n} >%s || return\n", text, file)
 		return file
 	}
+	return w.apart(name, c)
+}
+
+// apart has content staged and returns its path on the host as a word of sh.
+func (w *programWriter) apart(name string, c steps.Content) string {
 	w.staged = append(w.staged, staged{name: name, content: c})
 	return `"$STAGE/` + name + `"`
 }

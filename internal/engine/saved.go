@@ -144,8 +144,8 @@ func (h *hostRun) sealedStep(s *Sealer, i int, owed map[string][]string) SavedSt
 		return SavedStep{}
 	}
 	e := h.entry(i, owed[p.Addr])
-	e.number = 0 // its place among the steps is compared for itself
-	w := &programWriter{}
+	e.number = 0          // its place among the steps is compared for itself
+	w := &programWriter{} // which leaves local files out: their sums are here
 	w.entry(&e)
 	var change strings.Builder
 	change.WriteString(w.String())

@@ -1,17 +1,16 @@
 package engine
 
 import (
+	"archive/tar"
 	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"provision/internal/shell"
-	"provision/internal/steps"
 )
 
 // memoryLimit is how many bytes are staged in the memory of the host; large files and trees beyond it go to a disk.
@@ -37,7 +36,7 @@ func (g *staging) stage(ctx context.Context, conn Conn, owner string) (dir strin
 	for _, f := range g.files {
 		size, err := f.size()
 		if err != nil {
-			return "", fmt.Errorf("staging %s: %w", f.content.Tree.Root, err)
+			return "", fmt.Errorf("staging: %w", err)
 		}
 		if f.large() {
 			need.large += size
@@ -49,28 +48,55 @@ func (g *staging) stage(ctx context.Context, conn Conn, owner string) (dir strin
 	mark, earlier := newNonce(), g.names
 	name := ".provision-stage." + owner + "." + strings.TrimPrefix(mark, "provision-")
 	g.names = append(slices.Clone(g.names), name)
-	out, err := runScript(ctx, conn, stageScript(mark, name, earlier, g.files, need))
+	send := func(answer string, w io.Writer) error {
+		_, dir, _ = strings.Cut(answer, mark+" ")
+		if strings.HasSuffix(dir, " stream") {
+			return g.stream(w)
+		}
+		return nil
+	}
+	out, err := runScript(ctx, conn, stageScript(mark, name, earlier, g.files, need), mark, send)
 	if err != nil {
 		return "", fmt.Errorf("staging: %w", err)
 	}
-	_, rest, ok := strings.Cut(out, mark+" ")
-	if !ok {
+	if dir == "" {
 		return "", fmt.Errorf("staging: the host did not answer as expected: %s", lastLines(out, 3))
 	}
-	dir, _, _ = strings.Cut(rest, "\n")
-	for _, f := range g.files {
-		switch {
-		case f.content.Tree != nil:
-			if err := uploadTree(ctx, conn, dir+"/disk/"+f.name, f.content.Tree); err != nil {
-				return "", fmt.Errorf("staging %s: %w", f.content.Tree.Root, err)
-			}
-		case f.content.Local != nil:
-			if err := uploadLocal(ctx, conn, dir+"/disk/"+f.name, f); err != nil {
-				return "", fmt.Errorf("staging %s: %w", f.content.Local.Path, err)
+	dir, streamed := strings.CutSuffix(dir, " stream")
+	for i := range g.files {
+		if f := &g.files[i]; f.large() && !streamed {
+			if err := f.upload(ctx, conn, dir+"/disk/"+f.name); err != nil {
+				return "", fmt.Errorf("staging: %w", err)
 			}
 		}
 	}
 	return dir, nil
+}
+
+// stream sends all files and trees of the control machine as one archive, of which no part waits for the one before it.
+func (g *staging) stream(w io.Writer) error {
+	buffered := bufio.NewWriterSize(w, 256<<10)
+	archive := tar.NewWriter(buffered)
+	for i := range g.files {
+		f := &g.files[i]
+		if !f.large() {
+			continue
+		}
+		size, err := f.size()
+		if err == nil {
+			err = archive.WriteHeader(&tar.Header{Name: f.name, Mode: 0o600, Size: size, Typeflag: tar.TypeReg, Format: tar.FormatGNU})
+		}
+		if err == nil {
+			err = f.copyTo(archive)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := archive.Close(); err != nil {
+		return err
+	}
+	return buffered.Flush()
 }
 
 // remove removes what no program has taken over. Where that fails, the next run does so.
@@ -80,7 +106,7 @@ func (g *staging) remove(ctx context.Context, conn Conn) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
-	_, _ = runScript(ctx, conn, stageFunctions+"forget "+shell.Words(g.names...)+"\nexit 0\n")
+	_, _ = runScript(ctx, conn, stageFunctions+"forget "+shell.Words(g.names...)+"\nexit 0\n", "", nil)
 }
 
 // removeTimeout is how long a host may take to remove what was staged.
@@ -169,7 +195,8 @@ done
 `)
 	}
 	// An empty file has a place, too.
-	if slices.ContainsFunc(files, func(f staged) bool { return f.large() }) {
+	stream := slices.ContainsFunc(files, func(f staged) bool { return f.large() })
+	if stream {
 		if inside == need.large {
 			fmt.Fprintf(&b, `case $main in
 "$shm"/* | "$run"/*) mkdir "$main/disk" || exit 1 ;;
@@ -197,7 +224,15 @@ fi
 	}
 	b.WriteString(`[ -n "$main" ] || { printf 'no directory of the host takes what has to be sent%s\n' "$why" >&2; exit 1; }
 `)
-	fmt.Fprintf(&b, "printf '%%s %%s\\n' %s \"$main\"\nexit 0\n} </dev/null\n", mark)
+	if stream {
+		// The client waits for these words: the shell may have read ahead, and has nothing of the archive.
+		fmt.Fprintf(&b, `if cd "$main/disk" && command -v tar >/dev/null 2>&1; then
+	printf '%%s %%s stream\n' %s "$main"
+	exec tar -xof - <&3 3<&-
+fi
+`, mark)
+	}
+	fmt.Fprintf(&b, "printf '%%s %%s\\n' %s \"$main\"\nexit 0\n} 3<&0 </dev/null\n", mark)
 	return b.String()
 }
 
@@ -215,9 +250,23 @@ func (f *staged) size() (int64, error) {
 	return int64(len(f.content.Text.Reveal())), nil
 }
 
-// uploadTree sends a tree as a tar archive that is never whole on the control machine.
-func uploadTree(ctx context.Context, conn Conn, path string, tree *steps.Tree) error {
-	size, err := tree.TarSize()
+// copyTo writes what the file or tree of the control machine holds: a tree as an archive, which is never whole on this machine.
+func (f *staged) copyTo(w io.Writer) (err error) {
+	root := ""
+	if f.content.Tree != nil {
+		root, err = f.content.Tree.Root, f.content.Tree.WriteTar(w)
+	} else {
+		root, err = f.content.Local.Path, f.content.Local.CopyTo(w)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", root, err)
+	}
+	return nil
+}
+
+// upload sends a file or tree by itself, to a host without tar.
+func (f *staged) upload(ctx context.Context, conn Conn, path string) error {
+	size, err := f.size()
 	if err != nil {
 		return err
 	}
@@ -225,7 +274,7 @@ func uploadTree(ctx context.Context, conn Conn, path string, tree *steps.Tree) e
 	go func() {
 		// Large writes, so that the reader gets whole packets.
 		buffered := bufio.NewWriterSize(w, 1<<20)
-		err := tree.WriteTar(buffered)
+		err := f.copyTo(buffered)
 		if err == nil {
 			err = buffered.Flush()
 		}
@@ -235,25 +284,9 @@ func uploadTree(ctx context.Context, conn Conn, path string, tree *steps.Tree) e
 	return conn.Upload(ctx, path, 0o600, size, r)
 }
 
-func uploadLocal(ctx context.Context, conn Conn, path string, f staged) error {
-	file, err := os.Open(f.content.Local.Path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() != f.content.Local.Size {
-		return fmt.Errorf("the file changed since the playbook was read; run again")
-	}
-	return conn.Upload(ctx, path, 0o600, info.Size(), file)
-}
-
 // runScript runs a script as the login user, on a channel of its own, and returns what it printed. It returns as soon as the context
-// ends.
-func runScript(ctx context.Context, conn Conn, script string) (string, error) {
+// ends. Where mark is not "", the first line with it is given to send, which may answer it.
+func runScript(ctx context.Context, conn Conn, script, mark string, send func(line string, w io.Writer) error) (string, error) {
 	p, err := conn.Start(ctx, plainCommand)
 	if err != nil {
 		return "", err
@@ -264,7 +297,7 @@ func runScript(ctx context.Context, conn Conn, script string) (string, error) {
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		out, err := converse(p, script)
+		out, err := converse(p, script, mark, send)
 		answered <- answer{out, err}
 	}()
 	select {
@@ -278,25 +311,54 @@ func runScript(ctx context.Context, conn Conn, script string) (string, error) {
 }
 
 // converse writes a script to a process and reads what it prints to its end.
-func converse(p *Process, script string) (string, error) {
+func converse(p *Process, script, mark string, send func(string, io.Writer) error) (string, error) {
 	errs := make(chan string, 1)
 	go func() {
 		said, _ := io.ReadAll(io.LimitReader(p.Stderr, stderrLimit))
 		errs <- string(said)
 	}()
-	_, werr := io.WriteString(p.Stdin, script)
+	var out strings.Builder
+	to := &sending{w: p.Stdin}
+	_, _ = io.WriteString(to, script)
+	from := bufio.NewReader(io.LimitReader(p.Stdout, fragmentLimit))
+	var own, rerr error
+	for mark != "" && to.err == nil && own == nil && rerr == nil {
+		var line string
+		line, rerr = from.ReadString('\n')
+		out.WriteString(line)
+		if rerr == nil && strings.Contains(line, mark) {
+			own = send(strings.TrimSuffix(line, "\n"), to)
+			break
+		}
+	}
 	_ = p.Stdin.Close()
-	out, err := io.ReadAll(io.LimitReader(p.Stdout, fragmentLimit))
+	_, err := io.Copy(&out, from)
 	status, serr := p.Wait()
 	switch {
 	case serr != nil: // it says best what became of the link
 		return "", fmt.Errorf("%w: the connection was lost: %w", ErrUnreachable, serr)
-	case werr != nil:
-		return "", werr
-	case err != nil:
-		return "", err
+	case own != nil && to.err == nil:
+		return "", own
 	case status != 0:
 		return "", fmt.Errorf("status %d: %s", status, lastLines(strings.TrimSpace(<-errs), 3))
+	case to.err != nil:
+		return "", to.err
+	case err != nil:
+		return "", err
 	}
-	return string(out), nil
+	return out.String(), nil
+}
+
+// A sending writer remembers that what is sent could not be.
+type sending struct {
+	w   io.Writer
+	err error
+}
+
+func (s *sending) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	return n, err
 }

@@ -114,6 +114,12 @@ type (
 		Settled(*Facts) []Observation
 	}
 
+	// A Foreseer tells what its probe would print once an earlier step has given a file its content. The program then takes along what is to
+	// be done in that state; without it, the step is planned anew when its turn comes. It only saves time: the engine asks Plan about each.
+	Foreseer interface {
+		Foresee(content func(path string) (text string, known bool)) []Observation
+	}
+
 	// A Repeater says whether the operations may run again when nobody knows if they ran
 	// already (the host died between begin and end). Steps without the method may.
 	Repeater interface {

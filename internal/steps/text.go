@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"os"
 	"unicode/utf8"
 )
 
@@ -91,6 +92,39 @@ func ReadLocal(name string, r io.Reader) (*Local, error) {
 		l.Preview = preview
 	}
 	return l, nil
+}
+
+// Read returns the content, which is an error if it is no longer what it was when the playbook was loaded.
+func (l *Local) Read() ([]byte, error) {
+	if l.Preview != nil {
+		return l.Preview, nil
+	}
+	content, err := os.ReadFile(l.Path)
+	if err != nil {
+		return nil, LocalError(err)
+	}
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != l.SHA256 {
+		return nil, errChanged
+	}
+	return content, nil
+}
+
+// CopyTo writes the content, with the same error.
+func (l *Local) CopyTo(w io.Writer) error {
+	file, err := os.Open(l.Path)
+	if err != nil {
+		return LocalError(err)
+	}
+	defer file.Close()
+	h := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(file, l.Size))
+	if err != nil {
+		return err
+	}
+	if more, _ := file.Read(make([]byte, 1)); n != l.Size || more > 0 || hex.EncodeToString(h.Sum(nil)) != l.SHA256 {
+		return errChanged
+	}
+	return nil
 }
 
 // PreviewLimit is the size in bytes up to which contents are shown as diffs. The shell

@@ -2,6 +2,7 @@ package kit
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"provision/internal/steps"
@@ -40,6 +41,7 @@ func (e *Edit) Problems() []steps.Problem {
 
 var (
 	_ steps.Bringer  = (*Edit)(nil)
+	_ steps.Foreseer = (*Edit)(nil)
 	_ steps.Requirer = (*Edit)(nil)
 	_ steps.Settler  = (*Edit)(nil)
 )
@@ -62,6 +64,24 @@ func (e *Edit) Requires() []steps.Thing {
 func (e *Edit) Settled(*steps.Facts) []steps.Observation {
 	return []steps.Observation{steps.Observe("type file", "text same")}
 }
+
+// Foresee implements steps.Foreseer: the file needs an edit, or none.
+func (e *Edit) Foresee(content func(path string) (text string, known bool)) []steps.Observation {
+	text, known := content(e.Path)
+	if !known || len(text) > editLimit || strings.Contains(text, "\x00") {
+		return nil
+	}
+	var differ strings.Builder
+	fmt.Fprintf(&differ, "type file\ntext differ\nsum %s\n|content\n", steps.Plain(text).Sum(nil))
+	for line := range strings.Lines(text) {
+		differ.WriteString("|:" + line)
+	}
+	differ.WriteString("\n|.\n")
+	return []steps.Observation{{Stdout: differ.String()}, steps.Observe("type file", "text same")}
+}
+
+// editLimit is the size in bytes up to which files are edited, as ProbeEdit has it.
+const editLimit = 256 << 10
 
 // Probe is sh that looks at the file. judge is sh that sets $r to "same" if the file $p, which is regular and can be read, is as
 // it should be, and to "differ" if it is not; a status other than 0 of its last command is "could not tell". Then the state says
