@@ -32,7 +32,7 @@ func (e *needError) Hint() (message, hint string) {
 	switch e.thing.Kind {
 	case steps.RunningThing:
 		verb = "starts it"
-	case steps.CommandThing, steps.UnitThing, steps.ServiceThing, steps.ModuleThing:
+	case steps.CommandThing, steps.UnitThing, steps.ServiceThing, steps.ModuleThing, steps.KeyThing:
 		verb = "brings it"
 	case steps.FreeThing:
 		verb = "frees it"

@@ -26,6 +26,7 @@ const (
 	RunningThing   = "running"   // what answers: "Docker engine", "supervisord", the URL of a server
 	ModuleThing    = "module"    // of a Python
 	SettingThing   = "setting"   // "FILE WHAT": what the file has to say
+	KeyThing       = "key"       // of the kernel, as sysctl(8) names it
 	FreeThing      = "free"      // "uid 1000 (bob has it)": a number that nobody has
 
 	PathThing = "path" // brought by what may be a file or a directory
@@ -38,7 +39,7 @@ const (
 func Anything() Supply { return Supply{May: slices.Clone(anything)} }
 
 // anything lists the kinds of things that a step may bring which runs the programs of others: a package, a command.
-var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, FreeThing}
+var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, FreeThing}
 
 // String is what a plan says that a step needs.
 func (t Thing) String() string {
@@ -64,6 +65,8 @@ func (t Thing) Lacking() string {
 	case SettingThing:
 		file, what, _ := strings.Cut(t.Name, " ")
 		return fmt.Sprintf("%s has no %s", file, what)
+	case KeyThing:
+		return "the kernel has no key " + t.Name
 	case FreeThing:
 		return "the " + t.Name + " is not free"
 	case ModuleThing:
@@ -87,6 +90,8 @@ func (t Thing) Fix() string {
 		return `install its package with a step "package" before this one, or correct the name`
 	case RunningThing:
 		return `start it with a step "service" before this one`
+	case KeyThing:
+		return `load the module that has it with a step "command" before this one, or correct the name; with ignore = true only the file is written`
 	case FreeThing:
 		if strings.HasPrefix(t.Name, "primary group ") {
 			return `let a step "user" before this one remove whose group it is, or give that user another group`

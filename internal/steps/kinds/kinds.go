@@ -34,6 +34,7 @@ func All() []*steps.Kind {
 		supervisorProgramKind,
 		symlinkKind,
 		syncKind,
+		sysctlKind,
 		userKind,
 		waitForKind,
 	}

@@ -133,7 +133,9 @@ func (e *Edit) Plan(obs steps.Observation, same func(steps.Observation) bool, ed
 		return steps.Change{Action: steps.NoOp}, nil
 	case kind == "absent":
 		change.Action = steps.Create
-		if settled := steps.Observe("type file", "text same"); same(settled) {
+		// What a kind says in front of the file stays as it is.
+		front, _, _ := strings.Cut("\n"+obs.State(), "\ntype ")
+		if settled := (steps.Observation{Stdout: strings.TrimPrefix(front+"\ntype file\ntext same\n", "\n")}); same(settled) {
 			change.Predict = []steps.Observation{settled}
 		}
 		if !e.Create {
