@@ -82,6 +82,9 @@ func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*in
 func (r *reacher) tellUnheeded() {
 	all := slices.Clone(r.config.Warnings())
 	for _, t := range r.targets {
+		if t.Transport == ssh.TransportAuto { // ssh(1) does what they ask for
+			continue
+		}
 		all = append(all, t.Unheeded...)
 		for _, hop := range t.Jumps {
 			all = append(all, hop.Unheeded...)
@@ -105,6 +108,10 @@ func (r *reacher) target(ctx context.Context, h *inventory.Host) (ssh.Target, er
 	if s.Legacy != nil {
 		over.Legacy = *s.Legacy
 	}
+	if s.Transport != "builtin" {
+		over.Transport = ssh.Transport(s.Transport)
+	}
+	over.Notice = func(text string) { fmt.Fprintf(r.cli.stderr, "%s: %s\n", r.cli.clean(h.Name), r.cli.clean(text)) }
 	if s.Password != nil {
 		over.Password = func(context.Context) (string, error) { return s.Password.Reveal(), nil }
 	}

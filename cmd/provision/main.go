@@ -11,10 +11,12 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"provision/internal/sandbox"
+	"provision/internal/ssh"
 )
 
 func main() {
 	sandbox.MaybeChild()
+	ssh.MaybeAskpass()
 	os.Exit(run(context.Background(), os.Args[1:]))
 }
 

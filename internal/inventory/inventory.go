@@ -40,7 +40,8 @@ type Settings struct {
 	Password       *steps.Text
 	Jump           []string // the hops in order, each a host of the inventory, an alias of ssh or user@host:port; empty but not nil: none
 	ConnectTimeout time.Duration
-	Legacy         *bool // old algorithms are allowed
+	Legacy         *bool  // old algorithms are allowed
+	Transport      string // openssh, auto or builtin
 	Become         *bool
 	BecomeMethod   string // sudo, su or doas
 	BecomePassword *steps.Text
@@ -57,6 +58,7 @@ func (s Settings) Over(base Settings) Settings {
 	pick(&s.IdentityFile, base.IdentityFile)
 	pick(&s.KnownHostsFile, base.KnownHostsFile)
 	pick(&s.BecomeMethod, base.BecomeMethod)
+	pick(&s.Transport, base.Transport)
 	if s.Port == 0 {
 		s.Port = base.Port
 	}

@@ -87,6 +87,16 @@ func (h *hostReader) password(a *hcl.Attribute) *steps.Text {
 	return &secret
 }
 
+// word is one of some words.
+func (h *hostReader) word(a *hcl.Attribute, words ...string) string {
+	if a == nil {
+		return ""
+	}
+	e := newExpression(a.Expr)
+	h.pb.linkStatic(h.s, e, "where hosts are described")
+	return h.s.word(e, a.Name, "", words...)
+}
+
 // localFile is a path of the control machine, relative to the playbook.
 func (h *hostReader) localFile(a *hcl.Attribute) string {
 	return h.onThisMachine(h.text(a))
@@ -133,10 +143,7 @@ func (h *hostReader) settings(attrs hcl.Attributes) inventory.Settings {
 		h.pb.linkStatic(h.s, e, "where hosts are described")
 		set.ConnectTimeout = h.s.duration(e, a.Name)
 	}
-	if a := attrs["become_method"]; a != nil {
-		e := newExpression(a.Expr)
-		h.pb.linkStatic(h.s, e, "where hosts are described")
-		set.BecomeMethod = h.s.word(e, a.Name, "", "sudo", "su", "doas")
-	}
+	set.BecomeMethod = h.word(attrs["become_method"], "sudo", "su", "doas")
+	set.Transport = h.word(attrs["transport"], "builtin", "openssh", "auto")
 	return set
 }

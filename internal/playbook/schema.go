@@ -77,6 +77,7 @@ var (
 		{Name: "jump"},
 		{Name: "connect_timeout"},
 		{Name: "legacy"},
+		{Name: "transport"},
 		{Name: "become"},
 		{Name: "become_method"},
 		{Name: "become_password"},

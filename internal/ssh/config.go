@@ -66,7 +66,7 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	var s *sshconfig.Settings
 	if c != nil {
 		var err error
-		if s, err = c.files.Lookup(ctx, query); err != nil {
+		if s, err = c.files.Lookup(ctx, query); err != nil && t.Transport != TransportOpenSSH { // ssh reads it itself
 			return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
 		}
 	}
@@ -103,8 +103,15 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	if prompts, set := s.First("numberofpasswordprompts"); yes(s.Text("batchmode")) || set && prompts.Text() == "0" {
 		t.Answer, t.Passphrase = nil, nil // nobody is to be asked
 	}
-	t.Unheeded = unheeded(s)
 	var err error
+	if t.Transport != TransportBuiltin {
+		if t.opensshWords, err = opensshWords(name, overrides); err != nil {
+			return Target{}, fmt.Errorf("host %s: %w", cmp.Or(overrides.Name, name), err)
+		}
+	}
+	if t.Transport != TransportOpenSSH {
+		t.Unheeded = unheeded(s)
+	}
 	if t.Jumps, err = c.jumps(ctx, t, overrides, s, tokens, append(slices.Clone(behind), name)); err != nil {
 		return Target{}, err
 	}

@@ -52,6 +52,9 @@ func (d *Dialer) dial(ctx context.Context, hops []Target) (client *Client, err e
 		return nil, t.as(err)
 	}
 	defer func() { leave(ctx, err) }()
+	if t.Transport == TransportOpenSSH || t.Transport == TransportAuto && len(t.Unheeded) > 0 {
+		return d.dialOpenSSH(ctx, t)
+	}
 	keys := d.loadHostKeys(t)
 	err = d.reach(ctx, t, hops[:len(hops)-1], func(l *link, via *passage) error {
 		conn, err := d.handshake(ctx, t, l, keys)
@@ -60,7 +63,18 @@ func (d *Dialer) dial(ctx context.Context, hops []Target) (client *Client, err e
 		}
 		return err
 	})
+	if err != nil && t.Transport == TransportAuto && beyondUs(err) && ctx.Err() == nil {
+		if client, other := d.dialOpenSSH(ctx, t); other == nil {
+			return client, nil
+		}
+	}
 	return client, err
+}
+
+// beyondUs reports whether ssh(1) may get further than this package did: it knows other algorithms and other ways to log in.
+func beyondUs(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.Phase == PhaseHandshake && !cut(err) && !errors.Is(err, ErrTimeout) || e.Phase == PhaseAuthenticate)
 }
 
 // reach opens the byte stream to t and has shake use it, when there is a turn, and again if the server hangs up on it.

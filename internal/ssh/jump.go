@@ -215,7 +215,7 @@ func (p *passage) full() bool {
 func pathKey(path []Target) string {
 	var b strings.Builder
 	for _, t := range path {
-		t.Password, t.Answer, t.Passphrase = nil, nil, nil
+		t.Password, t.Answer, t.Passphrase, t.Notice = nil, nil, nil, nil
 		t.Jumps, t.Unheeded = nil, nil // the hosts of path, and what is said of them
 		fmt.Fprintf(&b, "%#v\n", t)
 	}

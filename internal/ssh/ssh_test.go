@@ -18,7 +18,10 @@ import (
 	"provision/internal/ssh/sshtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	ssh.MaybeAskpass()
+	goleak.VerifyTestMain(m)
+}
 
 // run runs a command to its end.
 func run(t *testing.T, c *ssh.Client, command, input string) (stdout, stderr string, status int, err error) {

@@ -80,6 +80,12 @@ type Target struct {
 	WithoutMethods []string
 	// Unheeded says what ssh_config sets for the host and is not done, one sentence each with file and line.
 	Unheeded []string
+	// Transport is who connects and logs in.
+	Transport Transport
+	// Notice is told what ssh(1) wants of the person, such as to touch a key; nil: nobody is.
+	Notice func(text string)
+	// opensshWords are the options and the host as ssh(1) takes them, from Resolve.
+	opensshWords []string
 	// Legacy also allows algorithms with known weaknesses (SHA-1, CBC), for hosts that know no others.
 	Legacy bool
 }
