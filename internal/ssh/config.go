@@ -105,7 +105,7 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	}
 	var err error
 	if t.Transport != TransportBuiltin {
-		if t.opensshWords, err = opensshWords(name, overrides); err != nil {
+		if t.OpenSSHWords, err = opensshWords(name, overrides); err != nil {
 			return Target{}, fmt.Errorf("host %s: %w", cmp.Or(overrides.Name, name), err)
 		}
 	}

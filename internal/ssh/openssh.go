@@ -23,9 +23,9 @@ const maxSocketPath = 104 - 18
 // dialOpenSSH has ssh(1) connect and log in as the master of a control socket, and speaks over that. All that ssh_config says holds,
 // but that a host key which is not on record is refused.
 func (d *Dialer) dialOpenSSH(ctx context.Context, t Target) (*Client, error) {
-	if t.opensshWords == nil {
+	if t.OpenSSHWords == nil {
 		var err error
-		if t.opensshWords, err = opensshWords(t.Name, t); err != nil {
+		if t.OpenSSHWords, err = opensshWords(t.Name, t); err != nil {
 			return nil, t.fail(PhaseConnect, err, "")
 		}
 	}
@@ -143,7 +143,7 @@ func (m *master) run(t Target, socket string) error {
 	if t.KeepAlive > 0 {
 		words = append(words, "-o", "ServerAliveInterval="+strconv.Itoa(max(1, int(t.KeepAlive/time.Second))), "-o", "ServerAliveCountMax="+strconv.Itoa(keepAliveMisses-1))
 	}
-	cmd := exec.Command("ssh", append(words, t.opensshWords...)...)
+	cmd := exec.Command("ssh", append(words, t.OpenSSHWords...)...)
 	cmd.Env = append(os.Environ(), "SSH_ASKPASS="+self, "SSH_ASKPASS_REQUIRE=force", askpassVariable+"="+filepath.Join(m.dir, "a"))
 	if os.Getenv("DISPLAY") == "" {
 		cmd.Env = append(cmd.Env, "DISPLAY=none:0") // before OpenSSH 8.4 it asks only where there is one

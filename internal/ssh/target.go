@@ -84,8 +84,8 @@ type Target struct {
 	Transport Transport
 	// Notice is told what ssh(1) wants of the person, such as to touch a key; nil: nobody is.
 	Notice func(text string)
-	// opensshWords are the options and the host as ssh(1) takes them, from Resolve.
-	opensshWords []string
+	// OpenSSHWords are the options and the host as ssh(1) takes them, from Resolve.
+	OpenSSHWords []string
 	// Legacy also allows algorithms with known weaknesses (SHA-1, CBC), for hosts that know no others.
 	Legacy bool
 }

@@ -84,7 +84,7 @@ func opensshJump(hops []Target) (string, error) {
 		if command != "none" {
 			words = append(words, "-o", "ProxyCommand="+command)
 		}
-		own := hop.opensshWords
+		own := hop.OpenSSHWords
 		switch {
 		case own != nil:
 		case hop.Address != "":
