@@ -135,6 +135,9 @@ func (c *compose) Load(d *steps.Disk) []steps.Problem {
 		return []steps.Problem{{Arg: "source", Summary: "the compose project is not valid", Detail: err.Error() + "."}}
 	}
 	c.project = project
+	if project.OnHost != "" && c.Project == "" {
+		return []steps.Problem{{Arg: "project", Summary: "the name of the project is known on the host alone", Detail: "The files make it from " + project.OnHost + ", which no file here sets: set project, or bring the file for variables along in source."}}
+	}
 	// What a run leaves beside a playbook that is in the project directory itself, and a name that is taken.
 	patterns := []string{".provision", noteName}
 	text, err := d.Text(path.Join(c.Source, ".dockerignore"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -20,10 +21,11 @@ import (
 
 // A composeProject is what the compose files of a local project say, as far as a step needs it.
 type composeProject struct {
-	Name  string   // as the files give it; "" if they do not
-	Files []string // relative to the directory, as compose would take them
-	Keep  []string // what must travel whatever .dockerignore says: compose files, Dockerfiles, files that are mounted
-	Env   []string // environment files and secrets that must be there, relative to the directory
+	Name   string   // as the files or their variables give it; "" if they do not
+	OnHost string   // the variables on whose values, which the host alone knows, the name depends
+	Files  []string // relative to the directory, as compose would take them
+	Keep   []string // what must travel whatever .dockerignore says: compose files, Dockerfiles, files that are mounted
+	Env    []string // environment files and secrets that must be there, relative to the directory
 
 	// Secret are the environment files and the files of secrets, relative to the directory.
 	Secret []string
@@ -45,13 +47,15 @@ func readProject(d *steps.Disk, dir string, files, profiles []string, envFile st
 }
 
 func loadProject(ctx context.Context, dir string, files, profiles []string, envFile string) (*composeProject, error) {
-	if len(files) == 0 {
-		files = defaultComposeFiles(dir)
+	e, err := readComposeEnvironment(dir, files, envFile)
+	if err != nil {
+		return nil, err
 	}
-	if len(files) == 0 {
-		return nil, errors.New("there is no compose.yaml and no docker-compose.yml in the directory; name the files in files")
+	if files, err = e.files(dir, files); err != nil {
+		return nil, err
 	}
-	details := types.ConfigDetails{WorkingDir: dir, Environment: types.Mapping{"PWD": dir}}
+	// What is relative in the files is relative to where the first of them is.
+	details := types.ConfigDetails{WorkingDir: filepath.Join(dir, path.Dir(files[0]))}
 	for _, f := range files {
 		content, err := os.ReadFile(filepath.Join(dir, f))
 		if err != nil {
@@ -59,22 +63,21 @@ func loadProject(ctx context.Context, dir string, files, profiles []string, envF
 		}
 		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: filepath.Join(dir, f), Content: content})
 	}
-	known, err := composeEnvironment(&details, envFile)
-	if err != nil {
-		return nil, err
-	}
-	project, err := loader.LoadWithContext(ctx, details, func(o *loader.Options) {
-		o.SkipResolveEnvironment = true // files with secrets may exist on the host alone
-		o.SkipResolveLabels = true
-		o.Profiles = profiles
-		o.SetProjectName("provision-unnamed", false)
-		o.Interpolate = &interpolation.Options{LookupValue: func(name string) (string, bool) {
-			if value, ok := details.Environment[name]; ok || known {
-				return value, ok
+	stand := &standIn{names: map[string]bool{}, chosen: map[string]string{}, second: map[string]struct{}{}}
+	load := func() (*types.Project, error) {
+		details.Environment = maps.Clone(e.values)
+		return loader.LoadWithContext(ctx, details, func(o *loader.Options) {
+			o.SkipResolveEnvironment = true // files with secrets may exist on the host alone
+			o.SkipResolveLabels = true
+			o.Profiles = append(slices.Clone(profiles), e.profiles()...)
+			o.SetProjectName(unnamedProject, false)
+			o.Interpolate = &interpolation.Options{LookupValue: details.Environment.Resolve}
+			if !e.known {
+				o.Interpolate.Substitute = stand.substitute
 			}
-			return "1", true // the host knows it: a stand-in that fits a port, a number and a name
-		}}
-	})
+		})
+	}
+	project, err := stand.fit(load)
 	if err != nil {
 		text := strings.ReplaceAll(err.Error(), dir+"/", "")
 		// What the JSON schema says of a key that it does not know.
@@ -83,39 +86,106 @@ func loadProject(ctx context.Context, dir string, files, profiles []string, envF
 		}
 		return nil, errors.New(text)
 	}
-	p := &composeProject{Files: files}
-	if project.Name != "provision-unnamed" {
-		p.Name = project.Name
+	p := e.project(dir, files, envFile, project)
+	for _, name := range slices.Sorted(maps.Keys(stand.names)) {
+		stand.second[name] = struct{}{}
+		if project, err := load(); err == nil {
+			p.without(e.project(dir, files, envFile, project), name)
+		}
+		delete(stand.second, name)
 	}
-	p.collect(dir, envFile, project)
 	return p, nil
 }
 
-// composeEnvironment reads what compose would take variables from. It is false if that file exists on the host alone.
-func composeEnvironment(details *types.ConfigDetails, envFile string) (known bool, err error) {
+const unnamedProject = "provision-unnamed"
+
+// project is what a loaded project says.
+func (e *composeEnvironment) project(dir string, files []string, envFile string, project *types.Project) *composeProject {
+	p := &composeProject{Files: files, Name: e.values["COMPOSE_PROJECT_NAME"]}
+	if p.Name == "" && project.Name != unnamedProject {
+		p.Name = project.Name
+	}
+	p.collect(dir, envFile, project)
+	return p
+}
+
+// without leaves out what is different in the other project: it hangs on the value of a variable that the host alone knows.
+func (p *composeProject) without(other *composeProject, variable string) {
+	if p.Name != other.Name {
+		p.Name, p.OnHost = "", strings.TrimPrefix(p.OnHost+", "+variable, ", ")
+	}
+	both := func(list *[]string, others []string) {
+		*list = slices.DeleteFunc(*list, func(s string) bool { return !slices.Contains(others, s) })
+	}
+	both(&p.Keep, other.Keep)
+	both(&p.Env, other.Env)
+	both(&p.Secret, other.Secret)
+	p.Mounts = slices.DeleteFunc(p.Mounts, func(m composeMount) bool { return !slices.Contains(other.Mounts, m) })
+}
+
+// A composeEnvironment is what compose takes variables from.
+type composeEnvironment struct {
+	values types.Mapping
+	known  bool // false if there may be more on the host
+}
+
+// readComposeEnvironment reads the file for variables: that of the step, or .env in the directory of the first compose file.
+func readComposeEnvironment(dir string, files []string, envFile string) (*composeEnvironment, error) {
+	e := &composeEnvironment{values: types.Mapping{"PWD": dir}}
 	name := envFile
 	if name == "" {
 		name = ".env"
+		if len(files) > 0 {
+			name = path.Join(path.Dir(files[0]), name)
+		}
 	}
 	if path.IsAbs(name) {
-		return false, nil
+		return e, nil
 	}
-	f, err := os.Open(filepath.Join(details.WorkingDir, name))
+	f, err := os.Open(filepath.Join(dir, name))
 	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
+		return e, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", name, steps.LocalError(err))
+		return nil, fmt.Errorf("%s: %w", name, steps.LocalError(err))
 	}
 	defer f.Close()
 	values, err := dotenv.Parse(f)
 	if err != nil {
-		return false, fmt.Errorf("%s is no environment file", name) // the error of the library may quote a secret
+		return nil, fmt.Errorf("%s is no environment file", name) // the error of the library may quote a secret
 	}
-	for k, v := range values {
-		details.Environment[k] = v
+	maps.Copy(e.values, values)
+	e.known = true
+	return e, nil
+}
+
+// files are the compose files: those of the step, of COMPOSE_FILE, or those that compose finds.
+func (e *composeEnvironment) files(dir string, files []string) ([]string, error) {
+	if len(files) > 0 {
+		return files, nil
 	}
-	return true, nil
+	if list := e.values["COMPOSE_FILE"]; list != "" {
+		separator := e.values["COMPOSE_PATH_SEPARATOR"]
+		if separator == "" {
+			separator = ":"
+		}
+		for _, f := range strings.Split(list, separator) {
+			if !filepath.IsLocal(f) {
+				return nil, fmt.Errorf("%q in COMPOSE_FILE is no path within the directory", f)
+			}
+			files = append(files, path.Clean(f))
+		}
+		return files, nil
+	}
+	if files = defaultComposeFiles(dir); len(files) == 0 {
+		return nil, errors.New("there is no compose.yaml and no docker-compose.yml in the directory; name the files in files")
+	}
+	return files, nil
+}
+
+// profiles are those of COMPOSE_PROFILES.
+func (e *composeEnvironment) profiles() []string {
+	return strings.FieldsFunc(e.values["COMPOSE_PROFILES"], func(r rune) bool { return r == ',' })
 }
 
 // defaultComposeFiles are those that compose takes by itself.
