@@ -111,3 +111,78 @@ func TestComposeOwesWhatFailed(t *testing.T) {
 		p.sees("web", "ls -A /app", "Dockerfile\ncompose.yaml\nrelease\n")
 	}
 }
+
+// TestComposeJudgesWhatRuns brings up services whose hash compose cannot tell twice alike, and goes through what may happen to them.
+func TestComposeJudgesWhatRuns(t *testing.T) {
+	compose := `name: ${N:-judged}
+services:
+  web:
+    image: test/busybox
+    init: true
+    environment: { COLOUR: "${COLOUR:-red}" }
+    label_file: labels
+    secrets: [token]
+    configs: [{ source: motd, target: /motd }]
+    volumes: ["./conf.d:/conf.d:ro", "own:/own"]
+    stop_grace_period: ${GRACE:-2s}
+    ports: ["${PORT:-8000}:80"]
+  trap:
+    image: test/busybox
+    ipc: shareable
+    command: ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.2; done"]
+  three: { image: test/busybox, init: true, scale: 3 }
+  side: { image: test/busybox, init: true, network_mode: "service:web", pid: "service:web", ipc: "service:trap" }
+  from: { image: test/busybox, init: true, volumes_from: [web], memswap_limit: -1 }
+  zero: { image: test/busybox, scale: 0 }
+  none: { image: test/busybox, deploy: { replicas: 0 } }
+  once: { image: test/busybox, command: ["true"] }
+  job: { image: test/busybox, command: ["sleep", "8"], init: true, restart: "no" }
+secrets: { token: { environment: TOKEN } }
+configs: { motd: { content: "hello ${NAME:-you}" } }
+volumes: { own: {} }
+`
+	p := newProject(t, "judged", "", "compose.yaml", compose, "labels", "a=b\n", "conf.d/a.conf", "1\n", ".env", "TOKEN=hunter1\n")
+	settled := func() {
+		t.Helper()
+		p.applied()
+		p.converged()
+	}
+	settled()
+	p.sees("web", "cat /motd /run/secrets/token", "hello youhunter1")
+	p.host.Run(t, "sleep 8")
+	p.converged() // the job has ended
+
+	for _, change := range []struct {
+		what  func()
+		plan  string
+		where string // service and script, see sees
+		want  string
+	}{
+		{func() { p.files(".env", "TOKEN=hunter2\nNAME=me\n") }, "", "cat /run/secrets/token /motd", "hunter2hello me"},
+		{func() { p.files("conf.d/a.conf", "2\n") }, "conf.d/a.conf", "cat /conf.d/a.conf", "2\n"},
+		{func() { p.files(".env", "TOKEN=hunter2\nNAME=me\nCOLOUR=blue\n") }, "", "echo $COLOUR", "blue\n"},
+		{func() { p.host.Run(t, "docker stop judged-trap-1; docker rm -f judged-three-1 judged-three-3") }, "1 containers", "true", ""},
+	} {
+		change.what()
+		p.planned(change.plan)
+		settled()
+		p.sees("web", change.where, change.want)
+	}
+	p.args("state = \"stopped\"")
+	settled()
+	if got := p.host.Run(t, "docker ps -q"); got != "" {
+		t.Errorf("it runs on: %s", got)
+	}
+	p.args("")
+	p.planned("started")
+	settled()
+	if got := p.host.Run(t, "docker ps --format '{{.Label \"com.docker.compose.service\"}}' | sort | uniq -c | tr -s ' \\n' ' '"); got != " 1 from 1 side 3 three 1 trap 1 web " {
+		t.Errorf("these run: %s", got)
+	}
+	if got := p.host.Run(t, "docker ps -aq | wc -l; grep -rlE 'hunter|hello|blue' /var/lib/provision /run/provision || :"); got != "9\n" {
+		t.Errorf("containers, and files with secrets: %s", got)
+	}
+	p.host.Run(t, "docker events --format '{{json .}}' >/tmp/events 2>&1 & sleep 1")
+	p.converged()
+	p.host.Run(t, "sleep 1; [ ! -s /tmp/events ] || { cat /tmp/events >&2; exit 1; }")
+}

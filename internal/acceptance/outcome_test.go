@@ -95,7 +95,7 @@ func (o outcome) message() string {
 }
 
 func (o outcome) dump() string {
-	const limit = 12 << 10
+	const limit = 64 << 10
 	out := o.stdout
 	if out == "" {
 		var b strings.Builder

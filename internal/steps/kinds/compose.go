@@ -38,15 +38,22 @@ A file that source no longer has is removed from dir if an earlier run sent it a
 the step did not send, what .dockerignore names and what the project needs stays. A file in the way of a directory is
 replaced, an empty directory in the way of a file too; one with files of others in it is an error.
 
-A plan compares, service by service, the configuration with the one that its containers were made from, and the image
-with the one that they run, and looks whether they run and are healthy. compose's own --dry-run is not
+A plan compares, service by service, the configuration, the image and the number of containers with what runs, and looks whether it
+runs and is healthy. What a project was brought up with is noted on the host, in salted sums: a service whose configuration is still
+the same is left alone, whatever hash this compose makes of it. The sums cover what that hash leaves out too: secrets and configurations
+from variables or texts, and files that are mounted; where a container may write, those that the step sent. compose's own --dry-run is not
 used: it has been seen to change containers.
 
 If something differs, images are built (build) or pulled (pull), and the project is brought up. Then the step
-waits until every service is healthy, or without a health check has run steadily for some seconds; a
-service that has ended with status 0 has done its work, unless it is to be restarted always. A service that fails fails the
+waits until every service is healthy, or without a health check has run steadily for some seconds. A service that fails fails the
 step, with the last lines of its log. With rollback, the files and images from before are then put back and brought up; it is
 a failure all the same. Volumes are never touched, unless volumes is set when state is absent.
+
+What breaks off is noted on the host: the next plan says what is owed, until it has succeeded.
+
+A service that has ended with status 0 has done its work if it has restart: "no", if others wait for its end
+(service_completed_successfully), or if it had ended when the project was last brought up. It is started again if it is to be restarted
+always, publishes ports, had run for good, or was stopped by this step.
 
 on_change = { update = [...] } brings the project up anew when one of those steps changed something, such as an
 environment file: the services that use it are recreated.

@@ -64,62 +64,364 @@ compose_images() {
 	done
 }
 
-# compose_states HASHES CONTAINERS IMAGES: "service NAME STATE". HASHES are lines of a service and its hash, or empty where only the
-# containers matter.
+# compose_states HASHES CONTAINERS IMAGES FACTS: "service NAME STATE" for each, "count NAME HAVE WANTED" where the numbers of containers
+# differ, "shares NAME OTHER", "orphan NAME". HASHES are lines of a service and its hash. FACTS are those of compose_parse, what compose_record
+# noted, and "now NAME SUM INSIDE". Without FACTS only the containers matter.
+#
+# A container is as its configuration says if compose would give it the same label, or if it was brought up with a configuration of
+# the same sum. A service that ended with 0 has done its work, unless it is to be restarted always, publishes ports, or is known to have run for
+# good. What says of itself that it is a job has.
 compose_states() {
-	printf '%s\n//containers\n%s\n//images\n%s\n//end\n' "$1" "$2" "$3" | awk '
+	printf '%s\n//containers\n%s\n//images\n%s\n//facts\n%s\n' "$1" "$2" "$3" "${4:-}" | awk '
 		function worse(s, new) { if (!(s in rank) || order[new] > order[rank[s]]) rank[s] = new }
-		BEGIN { n = split("done up starting image changed paused stopped unhealthy restarting failed", w); for (i = 1; i <= n; i++) order[w[i]] = i }
+		BEGIN { n = split("done up starting inside image changed paused stopped unhealthy restarting failed", w); for (i = 1; i <= n; i++) order[w[i]] = i }
 		/^\/\// { part = $0; next }
 		NF == 0 { next }
-		part == "" { wanted[$1] = $2; names[++count] = $1; hashes = 1; next }
+		part == "" { hash[$1] = $2; next }
 		part == "//containers" { line[++lines] = $0; next }
-		part == "//images" { now[$1] = $2 }
+		part == "//images" { now[$1] = $2; next }
+		$1 == "services" { names[++count] = $2; known[$2] = 1; next }
+		$1 == "scale" { wanted[$2] = $3; next }
+		$1 == "shares" { shares[++shared] = $0; next }
+		$1 == "sum" { noted[$2] = $3; inside[$2] = $4; next }
+		$1 == "now" { config[$2] = $3; content[$2] = $4; next }
+		$1 == "label" { label[$2, $3] = 1; next }
+		{ is[$1, $2] = 1 }
 		END {
 			for (i = 1; i <= lines; i++) {
 				split(line[i], c)
 				s = c[2]
-				if (hashes && !(s in wanted)) { orphan[s] = 1; continue }
+				if (count && !(s in known)) { orphan[s] = 1; continue }
+				have[s]++
+				ended = c[4] == "exited" && c[6] == 0
 				state = "up"
 				if (c[4] == "restarting") state = "restarting"
 				else if (c[4] == "exited" || c[4] == "dead") {
-					state = (c[6] != 0) ? "failed" : (c[7] == "no" || c[7] == "on-failure") ? "done" : "stopped"
+					if (c[6] != 0) state = (("halted", s) in is) ? "stopped" : "failed"
+					else if (c[7] != "no" && c[7] != "on-failure" || ("halted", s) in is) state = "stopped"
+					else if (("job", s) in is) state = "done"
+					else if (("serves", s) in is || ("running", s) in is) state = "stopped"
+					else if (("checked", s) in is && !(s in noted)) state = "stopped"
+					else state = "done"
 				} else if (c[4] == "paused") state = "paused"
 				else if (c[4] != "running") state = "stopped"
 				else if (c[5] == "unhealthy") state = "unhealthy"
 				else if (c[5] == "starting") state = "starting"
 				worse(s, state)
-				if (hashes && c[3] != wanted[s]) worse(s, "changed")
-				else if (hashes && (c[10] in now) && now[c[10]] != c[9]) worse(s, "image")
+				if (!count) continue
+				if (c[3] != hash[s] && !((s in noted) && noted[s] == config[s] && (s, c[3]) in label)) worse(s, "changed")
+				else if ((c[10] in now) && now[c[10]] != c[9]) worse(s, "image")
+				else if ((s in inside) && inside[s] != content[s]) worse(s, "inside")
 			}
-			if (!hashes) { for (s in rank) print "service", s, rank[s]; exit }
-			for (i = 1; i <= count; i++) print "service", names[i], (names[i] in rank) ? rank[names[i]] : "absent"
+			if (!count) { for (s in rank) print "service", s, rank[s]; exit }
+			for (i = 1; i <= count; i++) {
+				s = names[i]
+				print "service", s, (s in rank) ? rank[s] : (wanted[s] == "0") ? "none" : "absent"
+				if (have[s] && wanted[s] ~ /^[0-9]+$/ && have[s] != wanted[s]) print "count", s, have[s], wanted[s]
+			}
+			for (i = 1; i <= shared; i++) print shares[i]
 			for (s in orphan) print "orphan", s
 		}' | sort
 }
 
-# compose_hashes: "SERVICE HASH", as compose up would label the containers. config --hash of the plugin leaves environment
-# files out (seen in 2.26), so it is asked about the configuration that it prints, where they are resolved.
-compose_hashes() {
-	if [ "$compose_how" != plugin ]; then
-		compose config --hash '*' 2>&1
-		return
+# compose_parse MODE: reads what compose config prints, between the lines of options of compose_sums. The form of that text is always
+# the same: two spaces for each level. MODE facts prints what the states hang on: "services NAME", "scale NAME NUMBER", "job NAME" (it
+# says so, or others wait for its end), "serves NAME" (it publishes ports), "checked NAME" (it has a health check), "shares NAME OTHER",
+# "file NAME WHAT PATH" and "variable NAME WHAT VARIABLE" (where its secrets, configurations and mounts come from); mounts that may be
+# written to are "written NAME WHAT PATH". MODE sums prints "sum NAME SUM INSIDE", MODE parts "part NAME WHAT SUM".
+compose_parse() {
+	awk -v mode="$1" -v parts="${2:-}" '
+		function plain(s) {
+			sub(/^[ -]*/, "", s)
+			if (s ~ /^'"'"'.*'"'"'$/) { s = substr(s, 2, length(s) - 2); gsub(/'"'"''"'"'/, "'"'"'", s) }
+			else if (s ~ /^".*"$/) s = substr(s, 2, length(s) - 2)
+			return s
+		}
+		function value(s) { sub(/^[^:]*: */, "", s); return plain(s) }
+		function sum(text) { # prints a line of its own: what was printed before must be out
+			fflush()
+			printf "%s", salt text | "sha256sum"
+			close("sha256sum")
+		}
+		function mounted(path, readonly) {
+			if (path != dir && substr(path, 1, length(dir) + 1) != dir "/") return
+			uses[name, ++used[name]] = "mount " path
+			if (mode == "facts") print (readonly ? "file" : "written"), name, "mount", path
+		}
+		function item() { # a volume in the long form has ended
+			if (bind != "") mounted(bind, readonly)
+			bind = ""; readonly = 0
+		}
+		$0 == "//config" { part = "config"; next }
+		$0 == "//variables" { item(); part = "variables"; next }
+		$0 == "//files" { part = "files"; next }
+		part == "" { if (/^salt /) salt = $2; else if (/^dir /) dir = substr($0, 5); next }
+		part == "variables" {
+			if (/^      [A-Za-z_]/) { variable = $1; sub(/:$/, "", variable) }
+			if (/^      /) variables[variable] = variables[variable] $0 "\n"
+			next
+		}
+		part == "files" { f = $0; sub(/^[^ ]* [ *]?/, "", f); sums[++files] = $1; paths[files] = f; next }
+		/^[^ ]/ { item(); section = $1; sub(/:.*/, "", section); name = ""; next }
+		/^  [^ -]/ {
+			item(); name = $0; sub(/:[^:]*$/, "", name); name = plain(name); field = ""
+			if (section == "services") { names[++count] = name; scale[name] = 1 }
+			next
+		}
+		section != "services" {
+			element[section, name] = element[section, name] $0 "\n"
+			if (/^    file: /) source[section, name] = value($0)
+			if (/^    environment: /) fromenv[section, name] = value($0)
+			next
+		}
+		/^    [^ -]/ { item(); field = $1; sub(/:.*/, "", field); key = "" }
+		/^      [^ -]/ { key = plain($0); sub(/:.*/, "", key) }
+		{
+			if (field == "scale") scale[name] = value($0)
+			else if (field == "restart") { if (value($0) == "no" || value($0) == "false") job[name] = 1 }
+			else if (field == "ports" && /^ *- /) serves[name] = 1
+			else if (field == "healthcheck") { checked[name] = 1; if (/disable: true/) off[name] = 1 }
+			else if (field == "deploy" && /^      replicas: /) scale[name] = value($0)
+			else if (field == "depends_on" && /condition: service_completed_successfully/) job[key] = 1
+			else if (field == "network_mode" || field == "ipc" || field == "pid") { if (value($0) ~ /^service:/) shares[name, ++shared[name]] = substr(value($0), 9) }
+			else if (field == "volumes_from" && /^ *- / && !/- container:/) { v = plain($0); sub(/:.*/, "", v); shares[name, ++shared[name]] = v }
+			else if (field == "volumes" && /^ *- type: /) { item(); isbind = /bind/ }
+			else if (field == "volumes" && /^ +source: / && isbind) bind = value($0)
+			else if (field == "volumes" && /^ +read_only: true/) readonly = 1
+			else if (field == "volumes" && /^ *- \//) { v = plain($0); readonly = v ~ /:([a-zA-Z]+,)*ro(,[a-zA-Z]+)*$/; sub(/:.*/, "", v); mounted(v, readonly); readonly = 0 }
+			else if ((field == "secrets" || field == "configs") && /^ *- source: /) uses[name, ++used[name]] = field " " value($0)
+		}
+		# What up does not make containers anew for.
+		field ~ /^(build|depends_on|profiles|pull_policy|scale|develop)$/ || (field == "deploy" && /^      replicas: /) { next }
+		{
+			block[name] = block[name] $0 "\n"
+			what = field
+			if (field ~ /^(environment|labels|deploy|healthcheck|build)$/ && key ~ /^[A-Za-z0-9_.-]+$/) what = field "." key
+			if (!((name, what) in text)) whats[name, ++whatcount[name]] = what
+			text[name, what] = text[name, what] $0 "\n"
+		}
+		function content(n, i, kind, id, f, all) {
+			kind = uses[n, i]; sub(/ .*/, "", kind)
+			id = uses[n, i]; sub(/^[^ ]* /, "", id)
+			all = kind " " id "\n"
+			if (kind != "mount") {
+				all = all element[kind, id]
+				if ((kind, id) in fromenv) all = all variables[fromenv[kind, id]]
+				if (!((kind, id) in source)) return all
+				id = source[kind, id]
+			}
+			for (f = 1; f <= files; f++) if (paths[f] == id || substr(paths[f], 1, length(id) + 1) == id "/") all = all sums[f] " " paths[f] "\n"
+			return all
+		}
+		END {
+			item()
+			for (c = 1; c <= count; c++) {
+				n = names[c]
+				if (n !~ /^[A-Za-z0-9._-]+$/) continue
+				if (mode == "facts") {
+					print "services", n
+					print "scale", n, scale[n]
+					if (job[n]) print "job", n
+					if (serves[n]) print "serves", n
+					if (checked[n] && !off[n]) print "checked", n
+					for (i = 1; i <= shared[n]; i++) print "shares", n, shares[n, i]
+					for (i = 1; i <= used[n]; i++) {
+						split(uses[n, i], u, " ")
+						if (u[1] == "mount") continue
+						if ((u[1], u[2]) in source) print "file", n, u[1], source[u[1], u[2]]
+						if ((u[1], u[2]) in fromenv) print "variable", n, u[1], fromenv[u[1], u[2]]
+					}
+				} else if (mode == "sums") {
+					all = ""
+					for (i = 1; i <= used[n]; i++) all = all content(n, i)
+					print "sum", n; sum(n block[n]); sum(n all)
+				} else if (index(" " parts " ", " " n " ")) {
+					for (i = 1; i <= whatcount[n]; i++) { print "part", n, whats[n, i]; sum(n text[n, whats[n, i]]) }
+					for (i = 1; i <= used[n]; i++) {
+						w = uses[n, i]
+						if (index(w, "mount " dir "/") == 1) w = "mount " substr(w, length(dir) + 8)
+						sub(/^secrets /, "secret ", w); sub(/^configs /, "config ", w)
+						print "part", n, w
+						sum(n content(n, i))
+					}
+				}
+			}
+		}' | awk '
+			# A sum follows on a line of its own, or two do.
+			/^(sum|part) / { if (line != "") print line; line = $0; next }
+			line != "" { sub(/ .*/, ""); line = line "\t" $0; next }
+			{ print }
+			END { if (line != "") print line }'
+}
+
+# compose_document: what compose_parse reads, of compose_text, compose_salt, compose_values and compose_files.
+compose_document() {
+	printf 'salt %s\ndir %s\n//config\n%s\n' "${compose_salt:-}" "$dir" "$compose_text"
+	printf '//variables\n%s\n//files\n%s\n' "${compose_values:-}" "${compose_files:-}"
+}
+
+# compose_contents: sets compose_values and compose_files to what the hash of compose leaves out: the values of variables that are
+# secrets or configurations, and the sums of files that are mounted. What a container may have written itself does not count: where
+# it can, only what was sent does.
+compose_contents() {
+	compose_values=
+	compose_list=$(printf '%s\n' "$compose_facts" | awk '$1 == "variable" { print $4 }' | sort -u)
+	if [ -n "$compose_list" ]; then
+		# The only one who knows how compose finds a value is compose.
+		compose_values=$(
+			cd -- "$dir" && eval "set -- $files" && compose_first=${2:-.}
+			case $compose_first in */*) compose_first=${compose_first%/*} ;; *) compose_first=. ;; esac
+			eval "set -- $options"
+			{
+				printf 'services:\n  values:\n    image: none\n    environment:\n'
+				for compose_name in $compose_list; do printf '      %s: "${%s-}"\n' "$compose_name" "$compose_name"; done
+			} | docker compose -p "$project" --project-directory "$compose_first" -f - "$@" config 2>/dev/null
+		)
 	fi
-	# Its output holds the environment, so what it says about mistakes is asked for apart.
-	compose_text=$(compose config 2>/dev/null) || {
-		compose_status=$?
-		compose config --quiet 2>&1
-		return "$compose_status"
-	}
-	(cd -- "$dir" && eval "set -- $options" && printf '%s\n' "$compose_text" | docker compose -p "$project" -f - "$@" config --hash '*' 2>&1)
+	compose_files=$({
+		printf '%s\n' "$compose_facts"
+		echo //sent
+		[ ! -e "$sent" ] || cat -- "$sent"
+	} | awk -v dir="$dir" '
+		function within(path, top) { return path == top || substr(path, 1, length(top) + 1) == top "/" }
+		$0 == "//sent" { sent = 1; next }
+		!sent && ($1 == "file" || $1 == "written") {
+			kind = $1; what = $3
+			sub(/^[^ ]+ [^ ]+ [^ ]+ /, "")
+			if (kind == "written") written[++writes] = $0
+			else if (what == "mount") reads[++read] = $0
+			else print "own " $0
+			tops[++top] = $0
+			next
+		}
+		sent && /^[fxs] / {
+			sub(/^[^ ]+ [^ ]+ /, "")
+			path = dir "/" $0
+			for (i = 1; i <= top; i++) if (within(path, tops[i])) { print "own " path; break }
+			any = 1
+		}
+		END {
+			for (i = 1; i <= read; i++) {
+				for (w = 1; w <= writes; w++) if (within(reads[i], written[w]) || within(written[w], reads[i])) break
+				if (w > writes) print any ? "own" : "all", reads[i]
+			}
+		}' | sort -u | while IFS=' ' read -r compose_how_much compose_path; do
+		if [ -f "$compose_path" ]; then
+			printf '%s\n' "$compose_path"
+		elif [ "$compose_how_much" = all ] && [ -d "$compose_path" ]; then
+			find "$compose_path" -type f -size -2048 | sort | head -n 500
+		fi
+	done | tr '\n' '\0' | xargs -0 sha256sum 2>/dev/null | awk '!seen[$0]++')
+}
+
+# compose_sums MODE [SERVICES]: what compose_parse says in a mode, with salt.
+compose_sums() { compose_document | compose_parse "$@"; }
+
+# compose_record: notes with what the services were brought up: salted sums of their configuration and contents, and the labels that
+# compose gave their containers. After compose_bring has set compose_text and compose_facts.
+compose_record() {
+	compose_salt=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n') && [ -n "$compose_salt" ] || return 1
+	compose_contents
+	compose_all=$(compose_containers) || return 1
+	(umask 077 && {
+		printf 'salt %s\n' "$compose_salt"
+		compose_sums sums
+		compose_sums parts "$(printf '%s\n' "$compose_facts" | awk '$1 == "services" { printf "%s ", $2 }')"
+		printf '%s\n' "$compose_all" | awk 'NF { print "label", $2, $3 }' | sort -u
+	} >"$sent.up.new" && mv -f -- "$sent.up.new" "$sent.up")
+}
+
+# compose_running WORD: notes which services run, as "WORD SERVICE".
+compose_running() {
+	compose_all=$(compose_containers) || return 1
+	(umask 077 && mkdir -p -- "${sent%/*}" && {
+		[ ! -e "$sent.up" ] || cat -- "$sent.up"
+		printf '%s\n' "$compose_all" | awk -v word="$1" '$4 == "running" || $4 == "paused" || $4 == "restarting" { print word, $2 }' | sort -u
+	} >"$sent.up.new" && mv -f -- "$sent.up.new" "$sent.up")
+}
+
+# compose_stale: the services whose contents are others than those with which they were brought up.
+compose_stale() {
+	[ -e "$sent.up" ] || return 0
+	compose_salt=$(awk '$1 == "salt" { print $2; exit }' "$sent.up")
+	compose_contents
+	{ cat -- "$sent.up" && echo //now && compose_sums sums; } | awk -F '[ \t]' '
+		$0 == "//now" { now = 1; next }
+		$1 != "sum" { next }
+		!now { was[$2] = $4; next }
+		($2 in was) && was[$2] != $4 { print $2 }'
+}
+
+# compose_bring OPTIONS…: up with these options; services named in compose_again, and those whose contents changed, get new containers
+# even where compose sees no reason.
+compose_bring() {
+	compose_text=$(compose config 2>/dev/null) || return 1
+	compose_facts=$(compose_document | compose_parse facts)
+	compose_again="${compose_again:-} $(compose_stale)" || return 1
+	compose_before_up=$(compose_containers | awk '{ print $1, $2 }') || return 1
+	compose up -d "$@" || return 1
+	compose_again=$({
+		printf '%s\n' "$compose_before_up"
+		echo //now
+		compose_containers
+	} | awk -v names=" $(printf '%s ' $compose_again)" '
+		$0 == "//now" { now = 1; next }
+		!now { was[$1] = 1; next }
+		($1 in was) && index(names, " " $2 " ") && !seen[$2]++ { print $2 }')
+	if [ -n "$compose_again" ]; then
+		# shellcheck disable=SC2086
+		compose up -d --no-deps --force-recreate --no-build $compose_again || return 1
+		compose_again=$(compose_sharing $compose_again)
+		# shellcheck disable=SC2086
+		[ -z "$compose_again" ] || compose up -d --no-deps --no-build $compose_again || return 1
+	fi
+	compose_again=
+	compose_record
+}
+
+# compose_sharing SERVICE…: the services that use the network, processes or volumes of these, by compose_facts.
+compose_sharing() {
+	printf '%s\n' "$compose_facts" | awk -v names="$*" '
+		BEGIN { n = split(names, w, " "); for (i = 1; i <= n; i++) of[w[i]] = 1 }
+		$1 == "shares" { from[++lines] = $2; to[lines] = $3 }
+		END {
+			for (again = 1; again;) {
+				again = 0
+				for (i = 1; i <= lines; i++) if ((to[i] in of) && !(from[i] in of)) { of[from[i]] = again = 1; print from[i] }
+			}
+		}'
+}
+
+# compose_causes: "cause SERVICE WHAT" for services that were brought up with something else. Their names are operands.
+compose_causes() {
+	{ printf '%s\n' "$compose_noted" && echo //now && compose_sums parts "$*"; } | awk -F '\t' -v names=" $* " '
+		$0 == "//now" { now = 1; next }
+		!/^part / { next }
+		{ n = $1; sub(/^part /, "", n); s = n; sub(/ .*/, "", s); if (!index(names, " " s " ")) next }
+		!now { was[n] = $2; any[s] = 1; next }
+		!any[s] { next }
+		!(n in was) || was[n] != $2 { print "cause", n }
+		{ delete was[n] }
+		END { for (n in was) print "cause", n }' | sort | awk '++lines <= 20'
+}
+
+# compose_hashes: "SERVICE HASH", as compose up would label the containers, where that can be told. config --hash of the plugin leaves
+# environment files out (seen in 2.26), so it is asked about the configuration that it prints, where they are resolved; it does not
+# take all that it prints.
+compose_hashes() {
+	if [ "$compose_how" = plugin ]; then
+		(cd -- "$dir" && eval "set -- $options" && printf '%s\n' "$compose_text" | docker compose -p "$project" -f - "$@" config --hash '*' 2>/dev/null)
+	else
+		compose config --hash '*' 2>/dev/null
+	fi | awk 'NF == 2 && $2 ~ /^[0-9a-f]+$/ && length($2) == 64' # warnings about variables are mixed in
 }
 
 # compose_look: the state of every service.
 compose_look() {
 	compose_all=$(compose_containers) || fail "the containers of $project could not be listed"
-	compose_file=
 	compose_find
-	compose_hashes=$(compose_hashes)
+	# Its output holds the environment, so what it says about mistakes is asked for apart.
+	compose_text=$(compose config 2>/dev/null)
 	case $? in
 	0) ;;
 	125)
@@ -128,17 +430,27 @@ compose_look() {
 		;;
 	*)
 		# The files may be about to be replaced.
-		printf '%s\n' "$compose_hashes" | tail -n 3 >&2
+		compose config --quiet 2>&1 | tail -n 3 >&2
 		say config broken
 		[ -z "$compose_all" ] || say containers yes
 		return 0
 		;;
 	esac
-	# Warnings about variables are mixed in.
-	compose_hashes=$(printf '%s\n' "$compose_hashes" | awk 'NF == 2 && $2 ~ /^[0-9a-f]+$/ && length($2) == 64' | sort)
-	[ -n "$compose_hashes" ] || fail "compose names no service of $project: it needs docker compose 2.7 or docker-compose 1.25"
-	compose_now=$(printf '%s\n' "$compose_all" | awk NF | compose_images)
-	compose_states "$compose_hashes" "$compose_all" "$compose_now"
+	compose_facts=$(compose_document | compose_parse facts)
+	[ -n "$compose_facts" ] || fail "compose names no service of $project: it needs docker compose 2.7 or docker-compose 1.25"
+	compose_noted=
+	compose_now=
+	if [ -e "$sent.up" ]; then
+		compose_noted=$(cat -- "$sent.up") || fail "$sent.up could not be read"
+		compose_salt=$(printf '%s\n' "$compose_noted" | awk '$1 == "salt" { print $2; exit }')
+		compose_contents
+		compose_now=$(compose_sums sums | sed 's/^sum/now/')
+	fi
+	compose_found=$(compose_states "$(compose_hashes)" "$compose_all" "$(printf '%s\n' "$compose_all" | awk NF | compose_images)" "$compose_facts$NL$compose_noted$NL$compose_now")
+	printf '%s\n' "$compose_found"
+	compose_changed=$(printf '%s\n' "$compose_found" | awk '$1 == "service" && ($3 == "changed" || $3 == "inside") { print $2 }')
+	# shellcheck disable=SC2086
+	[ -z "$compose_changed" ] || [ -z "$compose_noted" ] || compose_causes $compose_changed
 }
 
 # compose_wait SECONDS: until every service is up and stays so, or healthy where it says, or has done its work.
@@ -258,7 +570,7 @@ compose_rollback() {
 		*) docker tag "$compose_id" "$compose_image" || return 1 ;;
 		esac
 	done <"$compose_saved/images"
-	compose up -d --no-build --remove-orphans </dev/null >&2 && compose_wait "$wait" || return 1
+	compose_bring --no-build --remove-orphans </dev/null >&2 && compose_wait "$wait" || return 1
 	[ "${1:-}" = files ] || return 0
 	if [ -e "$compose_saved/owed" ]; then cp -- "$compose_saved/owed" "$sent.owed"; else compose_paid; fi
 }

@@ -154,7 +154,7 @@ services:
 	write("release", "2")
 	write("web.conf", "second\n")
 	step, change = release()
-	if change.Action != steps.Update || len(change.Diff) != 2 {
+	if change.Action != steps.Update || len(change.Diff) != 3 {
 		t.Errorf("the second plan is %s %v", change.Action, change.Diff)
 	}
 	if err := h.apply(t, change.Ops); err != nil {

@@ -65,56 +65,51 @@ func (c *compose) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		c.tree.describe(&change, d, kind)
 	}
 	files := len(change.Diff) > 0
-	if err := c.services(&change, obs, files); err != nil {
+	again, err := c.services(&change, obs, d, files)
+	if err != nil {
 		return steps.Change{}, err
 	}
 	if len(change.Diff) == 0 {
 		change.Predict = c.wake(obs)
 		return change, nil
 	}
-	change.Ops = []steps.Op{c.op(d, files)}
+	change.Ops = []steps.Op{c.op(d, files, again)}
 	c.needs(&change, obs)
 	return change, nil
 }
 
-// services compares the services with how they should be.
-func (c *compose) services(change *steps.Change, obs steps.Observation, files bool) error {
+// services compares the services with how they should be, and lists those of which compose does not see that they need new containers.
+func (c *compose) services(change *steps.Change, obs steps.Observation, d differences, files bool) (again []string, err error) {
 	change.Action = steps.Update
 	owed := c.owed(change, obs)
 	if broken, _ := obs.Get("config"); broken == "broken" && !files {
-		return fmt.Errorf("compose does not accept the project in %s: %s", c.Dir, lastLine(obs.Stderr))
+		return nil, fmt.Errorf("compose does not accept the project in %s: %s", c.Dir, lastLine(obs.Stderr))
 	}
-	running, changes := false, false
-	var touched []string
-	for _, line := range obs.All("service") {
-		name, state, _ := strings.Cut(line, " ")
-		running = running || state != "absent"
-		if c.State == "stopped" {
-			if state == "stopped" || state == "done" || state == "failed" || state == "absent" {
-				continue
-			}
-			change.Diff = append(change.Diff, steps.Attr{Name: "service " + name, Before: composeState(state), After: "stopped"})
-			touched = append(touched, name)
+	services := readServices(obs)
+	if files {
+		services.remount(c.project, d)
+	}
+	services.spread()
+	running, changes := obs.Yes("containers"), false
+	for _, s := range services {
+		running = running || s.state != "absent" && s.state != "none"
+		before, after := s.change(c.State)
+		if after == "" {
 			continue
-		}
-		if state == "up" || state == "done" {
-			continue
-		}
-		change.Diff = append(change.Diff, steps.Attr{Name: "service " + name, Before: composeState(state), BeforeMissing: state == "absent", After: "up"})
-		if state == "changed" || state == "image" || state == "unhealthy" {
-			touched = append(touched, name)
 		}
 		changes = true
+		change.Diff = append(change.Diff, steps.Attr{Name: "service " + s.name, Before: before, BeforeMissing: before == "", After: after})
+		if after == "recreated" && s.state != "changed" && s.state != "image" {
+			again = append(again, s.name)
+		}
 	}
-	if c.RemoveOrphans {
+	if c.RemoveOrphans && c.State == "up" {
 		for _, name := range obs.All("orphan") {
 			change.Diff = append(change.Diff, steps.Attr{Name: "service " + name, Before: "no longer in the files", AfterMissing: true})
 			change.Dangers = append(change.Dangers, "removes the containers of "+name)
 		}
 	}
-	running = running || obs.Yes("containers")
-	known := len(obs.All("service")) > 0
-	if !known && !files && c.State == "up" {
+	if len(services) == 0 && !files && c.State == "up" {
 		change.Diff = append(change.Diff, steps.Attr{Name: "project " + c.title(), BeforeMissing: true, After: "up"})
 	}
 	switch {
@@ -123,14 +118,11 @@ func (c *compose) services(change *steps.Change, obs steps.Observation, files bo
 	case !running && c.State == "up":
 		change.Action = steps.Create
 	}
-	if c.State == "stopped" && len(touched) > 0 {
-		change.Dangers = append(change.Dangers, "stops "+strings.Join(touched, ", "))
-	} else if len(touched) > 0 {
-		change.Dangers = append(change.Dangers, "recreates "+strings.Join(touched, ", "))
-	} else if (files || owed) && running && !changes {
+	change.Dangers = append(change.Dangers, services.dangers(c.State)...)
+	if (files && services.unexplained(d) || owed && !changes) && running && c.State == "up" {
 		change.Dangers = append(change.Dangers, "recreates the services of "+c.title()+" that the files change")
 	}
-	return nil
+	return again, nil
 }
 
 // owed adds what an earlier run began and did not get done.
@@ -145,19 +137,6 @@ func (c *compose) owed(change *steps.Change, obs steps.Observation) bool {
 	}
 	change.Diff = append(change.Diff, steps.Attr{Name: "project " + c.title(), Before: before, After: "up"})
 	return true
-}
-
-// composeState is what a person reads for a state of compose.sh.
-func composeState(state string) string {
-	switch state {
-	case "absent":
-		return ""
-	case "image":
-		return "runs an older image"
-	case "changed":
-		return "runs an older configuration"
-	}
-	return state
 }
 
 func lastLine(s string) string {
@@ -212,11 +191,12 @@ func (c *compose) planAbsent(obs steps.Observation) steps.Change {
 	return steps.Change{
 		Action: steps.Delete, Diff: []steps.Attr{{Name: "project " + c.title(), Before: "there", AfterMissing: true}}, Dangers: dangers,
 		Ops: []steps.Op{steps.Run{Script: c.head() + "[ -d \"$dir\" ] || fail \"$dir is not there, and with it the files that say what belongs to the project; remove the containers by a command step\"\n" +
-			c.place() + shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\ncompose_paid\n"}},
+			c.place() + shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\ncompose_paid\nrm -f -- \"$sent.up\"\n"}},
 	}
 }
 
-func (c *compose) op(d differences, files bool) steps.Op {
+// op is the one operation. Services in again get new containers even where compose sees no reason.
+func (c *compose) op(d differences, files bool, again []string) steps.Op {
 	run := steps.Run{}
 	var b strings.Builder
 	b.WriteString(c.head() + c.place())
@@ -243,7 +223,7 @@ func (c *compose) op(d differences, files bool) steps.Op {
 		b.WriteString("compose_sweep\n")
 	}
 	if c.State == "stopped" {
-		b.WriteString("compose stop || exit 1\n")
+		b.WriteString("compose_running halted && compose stop || exit 1\n")
 		run.Script = b.String()
 		return run
 	}
@@ -260,15 +240,15 @@ func (c *compose) op(d differences, files bool) steps.Op {
 		b.WriteString("\tcompose_owe build\n\t" + shell.Words(words...) + " || return 1\n")
 	}
 	b.WriteString("\tcompose_owe up\n")
-	up := []string{"compose", "up", "-d"}
+	up := []string{"compose_bring"}
 	if c.RemoveOrphans {
 		up = append(up, "--remove-orphans")
 	}
 	b.WriteString("\t" + shell.Words(up...) + " || return 1\n")
-	if again := c.remount(d); len(again) > 0 {
-		b.WriteString("\t" + shell.Words(append([]string{"compose", "up", "-d", "--no-deps", "--force-recreate"}, again...)...) + " || return 1\n")
+	b.WriteString("\tcompose_owe wait\n\tcompose_wait \"$wait\" && compose_running running && compose_paid\n}\n")
+	if len(again) > 0 {
+		b.WriteString("compose_again=" + shell.Quote(strings.Join(again, " ")) + "\n")
 	}
-	b.WriteString("\tcompose_owe wait\n\tcompose_wait \"$wait\" && compose_paid\n}\n")
 	b.WriteString("compose_deploy && exit 0\ncompose_logs\n")
 	if c.Rollback {
 		back := "compose_rollback"
@@ -282,18 +262,4 @@ func (c *compose) op(d differences, files bool) steps.Op {
 	}
 	run.Script = b.String()
 	return run
-}
-
-// remount lists the services that mount a file which is replaced.
-func (c *compose) remount(d differences) []string {
-	var list []string
-	if c.project == nil {
-		return nil
-	}
-	for _, m := range c.project.Mounts {
-		if slices.Contains(d.send[d.created:], m.Path) && !slices.Contains(list, m.Service) {
-			list = append(list, m.Service)
-		}
-	}
-	return list
 }
