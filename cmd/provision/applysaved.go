@@ -90,7 +90,7 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPla
 		fmt.Fprintf(c.stderr, "The plan in %s was made %s.\n", c.clean(file), c.clean(origin(plan, time.Now())))
 	}
 	summary := r.planned(ctx)
-	now, err := r.saved(sealer)
+	now, err := r.run.Saved(sealer)
 	var unplanned *engine.UnplannedError
 	if err != nil && !errors.As(err, &unplanned) {
 		_ = r.close(ctx)

@@ -87,7 +87,7 @@ func (r *rollout) start(ctx context.Context, command string) error {
 		r.run.Rerun[addr] = true
 	}
 	r.run.Owner += ", run " + r.run.ID
-	r.run.Selection = r.selection()
+	r.run.Selection, r.run.Inputs = r.selection(), r.pb.Inputs
 	if r.options.resumes != nil {
 		r.run.Resumes = r.options.resumes.run.ID
 	}

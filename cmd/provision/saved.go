@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -80,17 +78,8 @@ func checkOut(file string, o *options) error {
 
 // save writes the plan that was made to a file.
 func (r *rollout) save(file string) error {
-	plan, err := r.saved(engine.NewSealer(r.run.Salt))
+	plan, err := r.run.Saved(engine.NewSealer(r.run.Salt))
 	if err != nil {
-		return err
-	}
-	if plan.Playbook, err = filepath.Abs(r.path); err != nil {
-		return err
-	}
-	plan.Typed = r.path
-	// Without since when, and in which run.
-	plan.By, _, _ = strings.Cut(r.run.Owner, " since ")
-	if plan.Selection, err = r.kept(); err != nil {
 		return err
 	}
 	data, err := plan.Encode()
@@ -98,30 +87,6 @@ func (r *rollout) save(file string) error {
 		return err
 	}
 	return writePrivate(file, data)
-}
-
-// kept is the selection as it is saved: good in every directory, and without a value in which a secret would be found.
-func (r *rollout) kept() (*engine.Selection, error) {
-	was := r.run.Selection
-	s := &engine.Selection{Limit: was.Limit, Shard: was.Shard, Tags: was.Tags, SkipTags: was.SkipTags, Secret: slices.Clone(was.Secret), Vars: map[string]string{}}
-	for _, name := range was.VarFiles {
-		path, err := filepath.Abs(name)
-		if err != nil {
-			return nil, err
-		}
-		s.VarFiles = append(s.VarFiles, path)
-	}
-	for _, name := range slices.Sorted(maps.Keys(was.Vars)) {
-		if r.run.Secrets.Value(was.Vars[name]) != was.Vars[name] {
-			s.Secret = append(s.Secret, name)
-			continue
-		}
-		s.Vars[name] = was.Vars[name]
-		if slices.Contains(was.Environ, name) {
-			s.Environ = append(s.Environ, name)
-		}
-	}
-	return s, nil
 }
 
 // keep ends a plan whose saving came to err, and says where it is.
@@ -139,15 +104,6 @@ func (r *rollout) keep(ctx context.Context, file string, err error) error {
 		fmt.Fprintf(r.cli.stderr, "The plan is saved in %s. To do just this: provision apply %s\n", r.cli.clean(file), r.cli.clean(file))
 	}
 	return status
-}
-
-// saved is the plan that was made, as it is saved. It is not nil if some hosts have none, which is an error too.
-func (r *rollout) saved(s *engine.Sealer) (*engine.SavedPlan, error) {
-	plan, err := r.run.Saved(s)
-	if plan != nil {
-		plan.Inputs = s.Secret(r.pb.Inputs())
-	}
-	return plan, err
 }
 
 // writePrivate puts a file in place as a whole, readable by its owner.

@@ -30,8 +30,9 @@ type Run struct {
 	Version  string
 	Sandbox  bool
 
-	Selection *Selection // what the command chose, for the record
-	Resumes   string     // id of the run that this one goes on with
+	Selection *Selection    // what the command chose, for the record
+	Resumes   string        // id of the run that this one goes on with
+	Inputs    func() string // the same text as long as what the playbook was computed from so far is the same; nil: nobody knows
 
 	Hosts    []Host
 	Phases   []Phase // empty: one, of everything

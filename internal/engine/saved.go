@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,10 +64,21 @@ type SavedStep struct {
 	Change string `json:"change,omitempty"` // of what would run, in the observed state and in the predicted ones, with all contents
 }
 
-// Saved returns the plan that the run has made, without what only its caller knows: By, Playbook, Typed and Inputs. It is an error if a host has no plan. Call it between Plan and
-// Apply, or in place of Apply.
+// Saved returns the plan that the run has made. It is an error if a host has no plan, and the plan of the others is returned all the
+// same. Call it between Plan and Apply, or in place of Apply.
 func (r *Run) Saved(s *Sealer) (*SavedPlan, error) {
-	plan := &SavedPlan{Format: SavedFormat, Version: r.Version, Run: r.ID, Made: r.began.UTC().Truncate(time.Second), Selection: r.Selection, Salt: r.Salt}
+	plan := &SavedPlan{Format: SavedFormat, Version: r.Version, Run: r.ID, Made: r.began.UTC().Truncate(time.Second), Typed: r.Playbook, Salt: r.Salt}
+	plan.By, _, _ = strings.Cut(r.Owner, " since ") // without since when, and in which run
+	var err error
+	if plan.Playbook, err = filepath.Abs(r.Playbook); err != nil {
+		return nil, err
+	}
+	if plan.Selection, err = r.portable(); err != nil {
+		return nil, err
+	}
+	if r.Inputs != nil {
+		plan.Inputs = s.Secret(r.Inputs())
+	}
 	table := map[string]int{}
 	var without []string
 	for _, h := range r.hosts {
@@ -87,6 +101,33 @@ func (r *Run) Saved(s *Sealer) (*SavedPlan, error) {
 		return plan, &UnplannedError{Hosts: without}
 	}
 	return plan, nil
+}
+
+// portable is the selection as it is saved: good in every directory, and without a value in which a secret would be found.
+func (r *Run) portable() (*Selection, error) {
+	if r.Selection == nil {
+		return nil, nil
+	}
+	was := r.Selection
+	s := &Selection{Limit: was.Limit, Shard: was.Shard, Tags: was.Tags, SkipTags: was.SkipTags, Secret: slices.Clone(was.Secret), Vars: map[string]string{}}
+	for _, name := range was.VarFiles {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return nil, err
+		}
+		s.VarFiles = append(s.VarFiles, path)
+	}
+	for _, name := range slices.Sorted(maps.Keys(was.Vars)) {
+		if r.Secrets.Value(was.Vars[name]) != was.Vars[name] {
+			s.Secret = append(s.Secret, name)
+			continue
+		}
+		s.Vars[name] = was.Vars[name]
+		if slices.Contains(was.Environ, name) {
+			s.Environ = append(s.Environ, name)
+		}
+	}
+	return s, nil
 }
 
 // share enters what is shown of a host's steps into the table of the plan. All secrets are known by now, whichever host brought

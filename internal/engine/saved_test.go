@@ -19,14 +19,13 @@ func savedPlan(t *testing.T, host *localHost, hosts ...Host) *SavedPlan {
 	t.Helper()
 	rec := &recorder{}
 	run := newRun(host, rec, nil)
-	run.Command, run.Hosts = CommandPlan, hosts
+	run.Command, run.Hosts, run.Playbook, run.Inputs = CommandPlan, hosts, "/site.hcl", func() string { return "inputs" }
 	run.Plan(t.Context())
 	plan, err := run.Saved(quickSealer(run.Salt))
 	run.Close()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, rec.dump())
 	}
-	plan.Playbook, plan.Typed, plan.Inputs = "/site.hcl", "site.hcl", quickSealer(run.Salt).Secret("inputs")
 	data, err := plan.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -47,13 +46,12 @@ func applySaved(t *testing.T, host *localHost, plan *SavedPlan, inputs string, m
 	rec := &recorder{}
 	run := newRun(host, rec, nil)
 	sealer := quickSealer(plan.Salt)
-	run.Hosts, run.Salt, run.Approved = hosts, plan.Salt, NewApproval(plan, sealer)
+	run.Hosts, run.Salt, run.Approved, run.Inputs = hosts, plan.Salt, NewApproval(plan, sealer), func() string { return inputs }
 	run.Plan(t.Context())
 	now, err := run.Saved(sealer)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, rec.dump())
 	}
-	now.Inputs = sealer.Secret(inputs)
 	stale := Stale(plan, now)
 	if len(stale) > 0 {
 		run.Refuse(stale)
@@ -387,7 +385,7 @@ func TestDamagedSavedPlan(t *testing.T) {
 	}
 	for old, bad := range map[string]string{
 		`"shown": 0`: `"shown": 1`, `"provision_plan": 1`: `"provision_plan": 2`, `"action": "create"`: `"action": "explode"`,
-		`"playbook": "/site.hcl"`: `"playbook": "site.hcl"`, `"salt": "`: `"salt": "x`, `"made"`: `"maid"`, `"name": "web1"`: `"name": ""`, `"typed": "site.hcl"`: `"typed": "a\u0000b"`,
+		`"playbook": "/site.hcl"`: `"playbook": "site.hcl"`, `"salt": "`: `"salt": "x`, `"made"`: `"maid"`, `"name": "web1"`: `"name": ""`, `"typed": "/site.hcl"`: `"typed": "a\u0000b"`,
 	} {
 		text := strings.Replace(string(data), old, bad, 1)
 		if text == string(data) {
