@@ -402,6 +402,7 @@ func TestKindsWithoutEachProgram(t *testing.T) {
 		{"line", "echo a=1 >f", "path = \"$WORK/f\"\nline = \"a=2\"\nmatch = \"^a=\"\n"},
 		{"ini", "printf '[s]\\na = 1\\n' >f", "path = \"$WORK/f\"\nsection = \"s\"\nkey = \"a\"\nvalue = \"2\"\n"},
 		{"ini", "printf '[s]\\na = 1\\n' >f", "path = \"$WORK/f\"\nsection = \"s\"\nkey = \"a\"\nvalue = sensitive(\"2\")\n"},
+		{"sysctl", "echo b.c=1 >f", "path = \"$WORK/f\"\nname = \"provision.test.a\"\nvalue = \"2\"\nignore = true\n"},
 		{"env_file", "", "path = \"$WORK/f\"\nvalues = { A = \"b c\" }\n"},
 		{"sync", "mkdir s; : >s/old", "source = \"" + local + "/tree\"\ndest = \"$WORK/s\"\ndelete = true\n"},
 		{"archive", "mkdir x; echo 1 >x/y; tar -czf a.tgz x", "file = \"$WORK/a.tgz\"\ndest = \"$WORK/out\"\n"},

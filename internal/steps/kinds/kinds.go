@@ -9,10 +9,12 @@ import (
 // All returns every kind of step, sorted by name.
 func All() []*steps.Kind {
 	return []*steps.Kind{
+		alternativesKind,
 		archiveKind,
 		authorizedKeyKind,
 		commandKind,
 		composeKind,
+		cronKind,
 		directoryKind,
 		dockerImageKind,
 		downloadKind,

@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"fmt"
 	"path"
-	"strconv"
 	"strings"
 
 	"provision/internal/shell"
@@ -195,7 +194,7 @@ func (s *sysctl) Probe() string {
 		b += "probe_kernel " + words + " || " + missing + "\n"
 	}
 	if s.readAtBoot() && !s.Absent() {
-		b += "rivals " + shell.Words(sysctlKey(s.Name), s.wanted(), s.Path) + " || exit 1\n"
+		b += "rivals " + shell.Words(sysctlKey(s.Name), s.wanted(), s.Path, s.Name) + "\n"
 	}
 	right := ""
 	if !s.Absent() {
@@ -219,9 +218,6 @@ func (s *sysctl) Settled(f *steps.Facts) []steps.Observation {
 }
 
 func (s *sysctl) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, error) {
-	if err := s.rival(obs); err != nil {
-		return steps.Change{}, err
-	}
 	change, err := s.Edit.Plan(obs, s.Same, s.edit)
 	if err != nil || s.Absent() || !s.Live || obs.Yes("ignored") {
 		if err == nil && obs.Yes("ignored") {
@@ -247,43 +243,6 @@ func (s *sysctl) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, erro
 		}
 	}
 	return change, nil
-}
-
-// rival is the error for what wins over the file.
-func (s *sysctl) rival(obs steps.Observation) error {
-	if file, ok := obs.Get("hidden"); ok {
-		return fmt.Errorf("%s is not read: %s has the same name and comes first; set path to that, or to another name", s.Path, file)
-	}
-	if obs.Yes("unread") {
-		return fmt.Errorf("systemd does not read /etc/sysctl.conf at boot; set path to a file below /etc/sysctl.d")
-	}
-	for _, when := range []struct{ key, text string }{
-		{"boot", "is read later and wins at the next boot; remove that line with a step \"sysctl\" of state \"absent\" before this one, or give path a later name"},
-		{"system", "is what \"sysctl --system\" reads last, so that it wins then; remove that line with a step \"sysctl\" of state \"absent\" before this one"},
-	} {
-		rival, ok := obs.Get(when.key)
-		if !ok {
-			continue
-		}
-		// A path may hold blanks, and a value too: the place ends with the first ":NUMBER ".
-		place, value := splitPlace(rival)
-		return fmt.Errorf("%s sets %s to %q in place of %q: it %s", place, s.Name, value, s.wanted(), when.text)
-	}
-	return nil
-}
-
-// splitPlace cuts "FILE:LINE VALUE".
-func splitPlace(s string) (place, value string) {
-	for i := range s {
-		if s[i] != ':' {
-			continue
-		}
-		number, rest, _ := strings.Cut(s[i+1:], " ")
-		if _, err := strconv.Atoi(number); err == nil {
-			return s[:i+1] + number, rest
-		}
-	}
-	return s, ""
 }
 
 // edit leaves one line for the key, or none.

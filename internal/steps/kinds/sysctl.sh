@@ -57,42 +57,44 @@ files_after() {
 	done
 }
 
-# rivals KEY VALUE PATH: says what wins over a setting in a file: "hidden FILE", "unread", "boot FILE:LINE VALUE" where a later file
-# sets another value, "system FILE:LINE VALUE" where "sysctl --system" does, which reads /etc/sysctl.conf last.
+# rivals KEY VALUE PATH NAME: fails if something wins over a setting in a file: an earlier step may change that, so that it is "could not
+# tell" and no state.
 rivals() {
 	rivals_in=no
 	if [ "$3" != /etc/sysctl.conf ]; then
 		rivals_files=$(files_after "$3")
-		case $? in 0) ;; 2) say hidden "$rivals_files"; return 0 ;; *) return 1 ;; esac
+		case $? in 0) ;; 2) fail "$3 is not read: $rivals_files has the same name and comes first; set path to that, or to another name" ;; *) return 1 ;; esac
 	else
 		# Links to it have its place in the order, such as Debian's 99-sysctl.conf.
 		rivals_files=
 		for rivals_f in /etc/sysctl.d/*.conf; do
 			[ ! "$rivals_f" -ef "$3" ] || { rivals_in=yes; rivals_files=$(files_after "$rivals_f") || return 1; }
 		done
-		[ $rivals_in = yes ] || [ "${F_INIT-}" != systemd ] || say unread yes
+		[ $rivals_in = yes ] || [ "${F_INIT-}" != systemd ] ||
+			fail "systemd does not read /etc/sysctl.conf at boot; set path to a file below /etc/sysctl.d"
 	fi
 	set -f
 	IFS=$NL
 	# shellcheck disable=SC2086
-	set -- "$1" "$2" "$3" $rivals_files
+	set -- "$1" "$2" "$3" "$4" $rivals_files
 	unset IFS
 	set +f
-	rivals_key=$1 rivals_value=$2 rivals_path=$3
-	shift 3
-	[ $# -eq 0 ] || rival boot "$@" || return 1
-	[ "$rivals_path" = /etc/sysctl.conf ] || [ ! -f /etc/sysctl.conf ] || [ /etc/sysctl.conf -ef "$rivals_path" ] || rival system /etc/sysctl.conf
+	rivals_key=$1 rivals_value=$2 rivals_path=$3 rivals_name=$4
+	shift 4
+	[ $# -eq 0 ] || rival "is read later, so that it wins at the next boot; remove that line with a step \"sysctl\" of state \"absent\" before this one, or give path a later name" "$@"
+	[ "$rivals_path" = /etc/sysctl.conf ] || [ ! -f /etc/sysctl.conf ] || [ /etc/sysctl.conf -ef "$rivals_path" ] ||
+		rival "wins when \"sysctl --system\" reads it last; remove that line with a step \"sysctl\" of state \"absent\" before this one" /etc/sysctl.conf
 }
 
-# rival WORD FILE...: says the last setting in some files, if it is another one.
+# rival WHY FILE...: fails if the last setting in some files is another one.
 rival() {
-	rival_word=$1
+	rival_why=$1
 	shift
-	rival_line=$(settings "$rivals_key" "$@") || return 1
+	rival_line=$(settings "$rivals_key" "$@") || exit 1
 	rival_line=${rival_line##*"$NL"}
 	case $rival_line in
 	'' | *"	"[=-]"$rivals_value") ;;
-	*) say "$rival_word" "${rival_line%%	*} ${rival_line#*	[=-]}" ;;
+	*) fail "${rival_line%%	*} sets $rivals_name to \"${rival_line#*	[=-]}\" in place of \"$rivals_value\", and $rival_why" ;;
 	esac
 }
 
