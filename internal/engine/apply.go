@@ -324,9 +324,10 @@ func (h *hostRun) subscriptions() map[string][]string {
 func (h *hostRun) entry(i int, raises []string) entry {
 	p := &h.planned[i]
 	e := entry{
-		number: i + 1, addr: p.Addr, runAs: h.runAs(&p.Instance), probe: p.Step.Probe(), cases: p.cases(h.facts), settled: p.settled(h.facts),
+		number: i + 1, addr: p.Addr, runAs: h.runAs(&p.Instance), probe: p.Step.Probe(), cases: p.cases(h.facts),
 		raises: raises, timeout: p.Timeout, retries: p.Retries, proceed: p.Proceed || p.Check,
 	}
+	e.settled, e.alike = p.settled(h.facts)
 	slices.Sort(e.raises)
 	if r, ok := p.Step.(steps.Repeater); ok {
 		if !r.Repeatable() {

@@ -28,9 +28,10 @@ func (h *hostRun) follow(ctx context.Context, prog *program, text string, w *wat
 		telling.Go(func() { h.tell(following, prog.id, wishStop) })
 	}
 	telling.Go(func() { h.interrupts(ctx, following, cancel, prog.id, done) })
+	run := h.state.Run
 	w.answer = func(number int, verdict string) (taken func()) {
 		ctx, cancel := context.WithCancel(following)
-		telling.Go(func() { h.answerProgram(ctx, prog.id, number, verdict) })
+		telling.Go(func() { h.answerProgram(ctx, run, prog.id, number, verdict) })
 		return cancel
 	}
 	defer telling.Wait() // the link is closed after this, and nothing is told of the program after its end
@@ -140,13 +141,13 @@ func (h *hostRun) tell(ctx context.Context, id string, w wish) {
 
 // answerProgram gives the program the client's verdict on a state, over a session of its own, and again over the next link if this one
 // drops. It ends when the program has gone on.
-func (h *hostRun) answerProgram(ctx context.Context, id string, number int, verdict string) {
+func (h *hostRun) answerProgram(ctx context.Context, run, id string, number int, verdict string) {
 	for {
 		conn, err := h.link.await(ctx)
 		if err == nil {
 			var session *Session
 			if session, err = OpenSession(ctx, conn, h.privilege(), h.password); err == nil {
-				err = session.answerProgram(ctx, id, number, verdict)
+				err = session.answerProgram(ctx, run, id, number, verdict)
 				session.Close()
 			}
 		}

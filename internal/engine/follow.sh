@@ -108,22 +108,33 @@ attach() {
 follow() {
 	FOLLOW_JOURNAL=$STATE/journal.$1
 	DIR=$2 FOLLOW_AT=$3 FOLLOW_NUMBER=$4 FOLLOW_1=$5 FOLLOW_2=$6
-	follow_idle=0 follow_looks=0
+	follow_idle=0 follow_told= follow_elapsed=0 follow_since=100 follow_unread=0
 	while :; do
 		FOLLOW_MOVED=
 		follow_done=
 		# The order matters: what is looked at first was written last. Each file is measured once in a look, the journal before
 		# the outputs: all that a record of it speaks of is on its way before the record.
 		if [ -f "$DIR/done" ] || [ ! -d "$DIR" ]; then follow_done=1; fi
-		# Quick at first, since most programs are done in a moment; but a whole look takes a few processes from what the host
-		# is busy with, so only every fifth is one.
-		follow_looks=$((follow_looks + 1))
-		if [ -z "$follow_done" ] && [ "$follow_looks" -lt 50 ] && [ $((follow_looks % 5)) -ne 0 ]; then
-			sleep 0.02 2>/dev/null || sleep 1
+		# The pauses grow with the time that it takes: most programs are done in a moment. A look takes a few processes from what the
+		# host is busy with, so there is none unless a step has begun or 0.2 seconds are over, and the journal is looked at if a
+		# step has begun, at every third look, and whenever the program may have ended.
+		follow_line=
+		[ ! -s "$DIR/number" ] || IFS= read -r follow_line <"$DIR/number"
+		if [ -z "$follow_done" ] && [ "$follow_since" -lt 20 ] && { [ "$follow_line" = "$follow_told" ] || [ "$follow_since" -lt 15 ]; }; then
+			follow_pause
 			continue
 		fi
-		size "$FOLLOW_JOURNAL"
-		follow_size=$SIZE
+		follow_since=0
+		follow_unread=$((follow_unread + 1))
+		if [ -n "$follow_done" ] || [ "$follow_line" != "$follow_told" ] || [ "$follow_unread" -ge 3 ] || [ "$follow_idle" -ge 10 ]; then
+			follow_unread=0
+		fi
+		follow_told=$follow_line
+		follow_size=$FOLLOW_AT
+		[ "$follow_unread" -gt 0 ] || {
+			size "$FOLLOW_JOURNAL"
+			follow_size=$SIZE
+		}
 		follow_current=$FOLLOW_NUMBER
 		[ ! -s "$DIR/number" ] || IFS=' ' read -r follow_current follow_began <"$DIR/number"
 		outputs "$FOLLOW_NUMBER"
@@ -144,7 +155,7 @@ follow() {
 			# It may have ended since that was looked at.
 			[ -f "$DIR/done" ] || [ ! -d "$DIR" ] || break
 		fi
-		if [ "$follow_looks" -lt 50 ]; then sleep 0.02; else sleep 0.2; fi 2>/dev/null || sleep 1
+		follow_pause
 	done
 	if [ -f "$DIR/locked" ]; then
 		IFS= read -r follow_line <"$DIR/locked"
@@ -159,6 +170,15 @@ follow() {
 		follow_fault
 		printf '%s dead 0 0 0 0\n' "$NONCE"
 	fi
+}
+
+# follow_pause: sleeps for an eighth of the time since the first look, 0.03 seconds at least and 0.2 at most.
+follow_pause() {
+	follow_tick=$((follow_elapsed / 8))
+	[ "$follow_tick" -ge 3 ] || follow_tick=3
+	[ "$follow_tick" -le 20 ] || follow_tick=20
+	case $follow_tick in ?) sleep "0.0$follow_tick" ;; *) sleep "0.$follow_tick" ;; esac 2>/dev/null || sleep 1
+	follow_elapsed=$((follow_elapsed + follow_tick)) follow_since=$((follow_since + follow_tick))
 }
 
 # follow_fault: why the program could not go on, if it could not. The file has had its room since the launch.

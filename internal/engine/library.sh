@@ -181,6 +181,7 @@ still_alive() {
 # steps that must not simply run again, that an earlier run began and never ended.
 print_state() {
 	say session "$(self)"
+	say run "$RUN"
 	if have gzip && have base64; then say unpacks yes; fi
 	for state_file in "$STATE"/pending/*; do
 		[ -f "$state_file" ] && say pending "${state_file##*/}"

@@ -40,6 +40,7 @@ type HostState struct {
 	Lock    string          // owner of a lock that is held; "" if none is
 	Begun   map[string]bool // addresses of steps that earlier runs began and never ended
 	Unpacks bool            // it has gzip and base64
+	Run     string          // where programs run
 }
 
 // boot is the id of the boot of the host.
@@ -63,6 +64,8 @@ func parseHostState(out string) HostState {
 			st.Lock = value
 		case "begun":
 			st.Begun[value] = true
+		case "run":
+			st.Run = value
 		case "unpacks":
 			st.Unpacks = true
 		}
@@ -332,20 +335,25 @@ func (p *Planned) cases(f *steps.Facts) []stateCase {
 	return list
 }
 
-// settled returns the states that the step says to be the wanted ones.
-func (p *Planned) settled(f *steps.Facts) []string {
+// settled returns the states that the step says to be the wanted ones, and those of them in which some numbers are not known.
+func (p *Planned) settled(f *steps.Facts) (states, alike []string) {
 	settler, ok := p.Step.(steps.Settler)
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	var list []string
 	for _, obs := range settler.Settled(f) {
-		change, err := p.Step.Plan(f, obs)
-		if err == nil && len(change.Needs) == 0 && !unsettles(&change) {
-			list = append(list, obs.State())
+		state := obs.State()
+		open := strings.HasSuffix(state, " "+steps.AnyNumber) || strings.Contains(state, " "+steps.AnyNumber+"\n")
+		change, err := p.Step.Plan(f, steps.Observe(strings.ReplaceAll(state+"\n", " "+steps.AnyNumber+"\n", " 4711\n")))
+		switch {
+		case err != nil || len(change.Needs) > 0 || unsettles(&change):
+		case open:
+			alike = append(alike, state)
+		default:
+			states = append(states, state)
 		}
 	}
-	return list
+	return states, alike
 }
 
 func (p *Planned) stateCase(f *steps.Facts, obs steps.Observation, change steps.Change) stateCase {

@@ -43,6 +43,7 @@ type entry struct {
 	probe   string
 	cases   []stateCase
 	settled []string    // states that are known to be the wanted ones, beside those of cases
+	alike   []string    // likewise, with steps.AnyNumber in them
 	gate    string      // name of a notification; "" if the step does not wait for one
 	events  []eventCase // of on_change = { EVENT = … }, in the order of the kind
 	raises  []string    // notifications owed to others once this step changes something
@@ -181,7 +182,11 @@ func (w *programWriter) converge(e *entry, unsettled []string) {
 		if settled := e.wanted(); len(settled) > 0 {
 			fmt.Fprintf(w, "%s) ;;\n", strings.Join(settled, "|"))
 		}
-		w.WriteString("*) judge ;;\n")
+		if len(e.alike) > 0 {
+			fmt.Fprintf(w, "*) alike %s || judge ;;\n", shell.Words(e.alike...))
+		} else {
+			w.WriteString("*) judge ;;\n")
+		}
 	}
 	w.WriteString("esac\nif [ \"$ANSWER\" = stop ]; then end unsettled 0 \"$STATEMENT\"; ")
 	w.giveUp(e)

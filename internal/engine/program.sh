@@ -152,7 +152,8 @@ begin() {
 	clock
 	BEGAN=$NOW
 	if [ -f "$DIR/stop" ]; then NUMBER=; finish stopped; fi
-	{ printf '%s %s\n' "$1" "${NOW%.*}${NOW#*.}" >"$DIR/number" && true >>"$DIR/out.$1.1" && true >>"$DIR/out.$1.2"; } 2>/dev/null || fault "$DIR"
+	SINCE=${NOW%.*}${NOW#*.}
+	{ printf '%s %s\n' "$1" "$SINCE" >"$DIR/number" && true >>"$DIR/out.$1.1" && true >>"$DIR/out.$1.2"; } 2>/dev/null || fault "$DIR"
 	record "begin $1 $2"
 }
 
@@ -189,11 +190,30 @@ run_here() {
 	eval "$3"
 }
 
+# alike STATE…: is STATEMENT one of these? A line "KEY #" of them is one with any number.
+alike() {
+	for alike_want in "$@"; do
+		alike_have=$STATEMENT$NL alike_want=$alike_want$NL
+		while [ -n "$alike_want" ] && [ -n "$alike_have" ]; do
+			alike_line=${alike_have%%"$NL"*} alike_like=${alike_want%%"$NL"*}
+			if [ "$alike_line" != "$alike_like" ]; then
+				[ "${alike_line% *} #" = "$alike_like" ] || break
+				case ${alike_line##* } in '' | *[!0-9]*) break ;; esac
+			fi
+			alike_have=${alike_have#*"$NL"} alike_want=${alike_want#*"$NL"}
+		done
+		[ -n "$alike_want$alike_have" ] || return 0
+	done
+	return 1
+}
+
 # judge: nothing here knows whether STATEMENT, the state after the operations, is the wanted one. The client does, and its answer, go or
 # stop, becomes ANSWER; it stays empty if none comes: then the program ends after this step.
 judge() {
 	ANSWER=
 	printf 'ask %s %s\n%s\n' "$NUMBER" "${#STATEMENT}" "$STATEMENT" >>"$JOURNAL" || fault "$STATE"
+	# The follower looks into the journal when this file says something else.
+	printf '%s %s ask\n' "$NUMBER" "$SINCE" 2>/dev/null >"$DIR/number" || fault "$DIR"
 	clock
 	judge_end=$((${NOW%.*} + PATIENCE))
 	while [ ! -f "$DIR/stop" ] && [ "${NOW%.*}" -lt "$judge_end" ]; do

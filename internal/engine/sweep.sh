@@ -64,7 +64,7 @@ end_session() {
 bury() {
 	sweep_stages
 	[ -s "$1/number" ] && ! holder "$1/pid" && [ "${HOLDER#*.*.}" = "$(boot_id)" ] || return 0
-	IFS=' ' read -r bury_number bury_since <"$1/number"
+	IFS=' ' read -r bury_number bury_since bury_rest <"$1/number"
 	bury_pid=${HOLDER%%.*}
 	# Its number may be that of another process by now.
 	[ -n "$bury_since" ] && [ -z "$(started "$bury_pid")" ] || return 0

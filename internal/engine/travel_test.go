@@ -14,6 +14,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/shell"
 	"provision/internal/steps"
 )
 
@@ -164,9 +165,9 @@ func thirty(t *testing.T, host *localHost) (list stepList, byHand string) {
 // TestContentTravelsTogether counts what a first apply of everyday steps takes: one channel, one exchange for the plan and one for the
 // program, whatever the number of files.
 func TestContentTravelsTogether(t *testing.T) {
-	for name, shell := range shells(t) {
+	for name, sh := range shells(t) {
 		t.Run(name, func(t *testing.T) {
-			host := newLocalHost(t, shell...)
+			host := newLocalHost(t, sh...)
 			list, byHand := thirty(t, host)
 			apply := func() *countingHost {
 				count := &countingHost{localHost: host}
@@ -203,9 +204,9 @@ func TestContentTravelsTogether(t *testing.T) {
 // TestLargeContentTravelsInOneTransfer pins that what is too large for a program takes one channel more, however many files there are,
 // and that binary content arrives as it is, inside of a program as well.
 func TestLargeContentTravelsInOneTransfer(t *testing.T) {
-	for name, shell := range shells(t) {
+	for name, sh := range shells(t) {
 		t.Run(name, func(t *testing.T) {
-			host := newLocalHost(t, shell...)
+			host := newLocalHost(t, sh...)
 			contents := map[string]string{"binary": bytesOf(3000), "large1": bytesOf(300 << 10), "large2": bytesOf(700 << 10), "text": words(600 << 10), "empty": ""}
 			var list stepList
 			for name, content := range contents {
@@ -283,9 +284,9 @@ func withoutTar(t *testing.T) string {
 // TestEditsOfOneFileTakeOneProgram pins that steps which edit a file one after the other, or one that an earlier step writes, are not planned
 // anew each.
 func TestEditsOfOneFileTakeOneProgram(t *testing.T) {
-	for name, shell := range shells(t) {
+	for name, sh := range shells(t) {
 		t.Run(name, func(t *testing.T) {
-			host := newLocalHost(t, shell...)
+			host := newLocalHost(t, sh...)
 			line := func(name, file, text string) steps.Instance {
 				return step(t, "line", name, map[string]cty.Value{"path": str(host.path(file)), "line": str(text), "create": cty.True})
 			}
@@ -334,5 +335,61 @@ func TestManyStepsMayMove(t *testing.T) {
 	}
 	if exit, rec := applied(t, host, list); exit != 0 {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+}
+
+// TestAlike pins which states pass for one in which a number is not known beforehand: no other line, no other value, digits alone.
+func TestAlike(t *testing.T) {
+	for name, sh := range shells(t) {
+		for state, want := range map[string]bool{
+			"exists yes\nuid 1000\nhome /home/a": true, "exists yes\nuid 0\nhome /home/a": true,
+			"exists yes\nuid \nhome /home/a": false, "exists yes\nuid 10x\nhome /home/a": false, "exists yes\nuid 10 10\nhome /home/a": false,
+			"exists yes\nuid 1000": false, "exists yes\nuid 1000\nhome /home/b": false, "exists yes\nuid 1000\nhome /home/a\nin wheel": false,
+			"exists yes\nuid 1000\nshell /bin/sh\nhome /home/a": false, "exists yes\ngid 1000\nhome /home/a": false, "": false,
+			"exists no": true,
+		} {
+			cmd := exec.Command(sh[0], append(sh[1:], "-s")...)
+			cmd.Stdin = strings.NewReader(shell.Prelude + "\n" + functionOf(t, programText, "alike") + "\nSTATEMENT=" + shell.Quote(state) +
+				"\nalike 'exists no' " + shell.Quote("exists yes\nuid #\nhome /home/a") + "\n")
+			if err := cmd.Run(); (err == nil) != want {
+				t.Errorf("%s: %q: %v", name, state, err)
+			}
+		}
+	}
+}
+
+// functionOf is the text of a function of sh.
+func functionOf(t *testing.T, text, name string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, "\n"+name+"() {\n")
+	body, _, end := strings.Cut(rest, "\n}\n")
+	if !ok || !end {
+		t.Fatalf("there is no function %s", name)
+	}
+	return name + "() {\n" + body + "\n}\n"
+}
+
+// TestAnswersAreShort pins that the client's verdict on a state takes a channel, and not all that a session is sent otherwise.
+func TestAnswersAreShort(t *testing.T) {
+	host := newLocalHost(t)
+	count, rec := &countingHost{localHost: host}, &recorder{}
+	run := newRun(host, rec, stepList{dialStep(host, "good 7")})
+	run.Dialer = count
+	run.Plan(t.Context())
+	planned := count.bytes
+	run.Apply(t.Context())
+	if exit := run.Close(); exit != 0 {
+		t.Fatalf("exit %d\n%s", exit, rec.dump())
+	}
+	if count.channels != 2 {
+		t.Fatalf("%d channels: the state was not asked about", count.channels)
+	}
+	text, _, err := (&program{id: "x"}).text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The program, what follows it, and some words.
+	if rest := count.bytes - planned; rest > len(pack(text))+len(sweepText)+len(followText)+4000 {
+		t.Errorf("a program of one step and its answer take %d bytes", rest)
 	}
 }

@@ -15,13 +15,30 @@ put() {
 	if [ -n "${PUT_NOTE:-}" ]; then
 		printf '%s\n' "$put_dir/.provision.$$." >"$PUT_NOTE" || fail "$PUT_NOTE cannot be written"
 	fi
-	put_temp=$(mktemp "$put_dir/.provision.$$.XXXXXX") || exit 1
+	put_new "$put_dir"
 	trap 'rm -f -- "$put_temp" "$put_temp.old"; exit 143' HUP INT TERM
 	put_copy "$@"
 	put_status=$?
 	[ "$put_status$put_mounted" = 0 ] || rm -f -- "$put_temp" "$put_temp.old"
 	trap - HUP INT TERM
 	[ "$put_status" -eq 0 ] || exit 1
+}
+
+# put_new DIRECTORY: makes a new empty file there, put_temp, that nobody else can open. The shell does so itself, by O_EXCL; mktemp says why it
+# cannot be done, and finds another name where somebody takes them all.
+put_new() {
+	put_n=100000
+	put_temp=$1/.provision.$$.$put_n
+	while [ "$put_n" -lt 100100 ] && { [ -e "$put_temp" ] || [ -h "$put_temp" ]; }; do
+		put_n=$((put_n + 1))
+		put_temp=$1/.provision.$$.$put_n
+	done
+	umask 077
+	set -C
+	{ true >"$put_temp"; } 2>/dev/null || put_temp=
+	set +C
+	umask 022
+	[ -n "$put_temp" ] || put_temp=$(mktemp "$1/.provision.$$.XXXXXX") || exit 1
 }
 
 put_copy() {

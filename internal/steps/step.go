@@ -109,7 +109,8 @@ type (
 
 	// A Settler lists states in which the step asks for nothing once its operations have succeeded. The program goes on from them by
 	// itself; from a state that is neither here nor predicted it goes on once the client has judged it, which takes an exchange. It only
-	// saves time: the engine asks Plan about each.
+	// saves time: the engine asks Plan about each. A line "KEY #" (AnyNumber) stands for all with a number in its place, such as the one
+	// that a host chooses for an account.
 	Settler interface {
 		Settled(*Facts) []Observation
 	}
@@ -126,6 +127,9 @@ type (
 		Repeatable() bool
 	}
 )
+
+// AnyNumber as the value of a line of a settled state is any number in decimal.
+const AnyNumber = "#"
 
 // An Observation is what a probe printed.
 type Observation struct {

@@ -128,6 +128,11 @@ func (a *archive) Requires() []steps.Thing {
 // names are the owner and the group.
 func (a *archive) names() *kit.Ownership { return &kit.Ownership{Owner: a.Owner, Group: a.Group} }
 
+// Settled implements steps.Settler.
+func (a *archive) Settled(*steps.Facts) []steps.Observation {
+	return []steps.Observation{steps.Observe("unpacked yes")}
+}
+
 func (a *archive) Probe() string {
 	if a.Creates != "" {
 		return fmt.Sprintf("path_type %s || exit 1; t=$TYPE\nif [ \"$t\" = absent ]; then say unpacked no; else say unpacked yes; exit 0; fi\n", shell.Quote(a.Creates)) + a.probeDest() + a.probeFile(false) + a.names().ProbeNames(false)

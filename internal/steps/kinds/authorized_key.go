@@ -208,6 +208,11 @@ absent)
 	return b.String()
 }
 
+// Settled implements steps.Settler.
+func (a *authorizedKey) Settled(*steps.Facts) []steps.Observation {
+	return []steps.Observation{steps.Observe("directory "+a.User+" 700", "file "+a.User+" 600", "keys same")}
+}
+
 func (a *authorizedKey) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
 	directory, _ := obs.Get("directory")
 	fileState, _ := obs.Get("file")

@@ -172,6 +172,9 @@ func (d *directory) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, e
 		commands = append(commands, mkdir+quoted)
 	}
 	attributes := d.Differences(&change, obs, quoted)
+	if n := len(attributes); kind == "absent" && n > 0 && len(d.Mode) == 3 {
+		attributes = attributes[:n-1] // mkdir has set the mode, and chown takes nothing of it
+	}
 	if below, _ := obs.Get("below"); below == "differs" {
 		if d.ChownOperand(obs) == "" {
 			change.Diff = append(change.Diff, steps.Attr{Name: "owner below", Before: "differs", After: d.Operand()})
@@ -191,10 +194,30 @@ func (d *directory) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, e
 	}
 	change.Ops = []steps.Op{steps.Run{Script: strings.Join(commands, " &&\n")}}
 	if kind == "absent" {
-		change.Predict = append(change.Predict, d.madeByOthers())
+		change.Predict = append(append(change.Predict, d.madeByOthers()), d.madeAsHome()...)
 	}
 	change.AddNeeds(obs)
 	return change, nil
+}
+
+// madeAsHome are the likely states of a directory that is made as the home of its owner; see HOME_MODE and UMASK in login.defs(5).
+func (d *directory) madeAsHome() []steps.Observation {
+	if d.Owner == "" || d.Mode == "" {
+		return nil
+	}
+	var list []steps.Observation
+	for _, mode := range []string{"700", "750", "755"} {
+		lines := []string{"type directory", "owner " + d.Owner}
+		if d.Group != "" {
+			lines = append(lines, "group "+d.Group)
+		}
+		lines = append(lines, "mode "+mode)
+		if d.Recurse {
+			lines = append(lines, "below same")
+		}
+		list = append(list, steps.Observe(lines...))
+	}
+	return list
 }
 
 // madeByOthers is the likeliest state of a directory that an earlier step makes, such as the

@@ -96,6 +96,17 @@ esac
 `, shell.Quote(g.Name), primary)
 }
 
+// Settled implements steps.Settler: the host chooses the number.
+func (g *group) Settled(*steps.Facts) []steps.Observation {
+	switch {
+	case g.State == "absent":
+		return []steps.Observation{steps.Observe("exists no")}
+	case g.GID == nil:
+		return []steps.Observation{steps.Observe("exists yes", "gid "+steps.AnyNumber)}
+	}
+	return []steps.Observation{steps.Observe("exists yes", "gid "+strconv.Itoa(*g.GID))}
+}
+
 func (g *group) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
 	exists := obs.Yes("exists")
 	gid, _ := obs.Get("gid")

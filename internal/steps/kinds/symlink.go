@@ -143,12 +143,13 @@ func (s *symlink) planAbsent(kind string) (steps.Change, error) {
 // script makes the link beside its place and renames it. -T keeps mv from moving it into a
 // directory that the old link leads to.
 func (s *symlink) script() string {
-	return fmt.Sprintf(`p=%s
+	return fmt.Sprintf(`p=%[1]s
+[ -e "$p" ] || [ -h "$p" ] || exec ln -s -- %[2]s "$p"
 n=$p.new.$$
-ln -s -- %s "$n" || exit 1
+ln -s -- %[2]s "$n" || exit 1
 mv -fT -- "$n" "$p" 2>/dev/null && exit 0
 rm -f -- "$n"
 [ -h "$p" ] || [ ! -d "$p" ] || fail "$p is a directory"
-ln -sfn -- %s "$p"
-`, shell.Quote(s.Path), shell.Quote(s.Target), shell.Quote(s.Target))
+ln -sfn -- %[2]s "$p"
+`, shell.Quote(s.Path), shell.Quote(s.Target))
 }

@@ -106,6 +106,11 @@ func (s *syncTree) Requires() []steps.Thing { return s.tree.owner.Accounts() }
 
 func (s *syncTree) Probe() string { return s.tree.probe() }
 
+// Settled implements steps.Settler.
+func (s *syncTree) Settled(*steps.Facts) []steps.Observation {
+	return []steps.Observation{steps.Observe("dest directory")}
+}
+
 func (s *syncTree) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
 	return s.tree.plan(f, obs)
 }

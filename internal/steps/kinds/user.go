@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -180,6 +181,38 @@ func (u *user) Probe() string {
 		b.WriteString(u.probePassword())
 	}
 	return b.String()
+}
+
+// Settled implements steps.Settler: the host chooses what is not asked for, and mostly a home below /home.
+func (u *user) Settled(*steps.Facts) []steps.Observation {
+	switch {
+	case u.State == "absent":
+		return []steps.Observation{steps.Observe("exists no")}
+	case u.PasswordHash != nil || u.Lock != nil:
+		return nil
+	}
+	uid := steps.AnyNumber
+	if u.UID != nil {
+		uid = strconv.Itoa(*u.UID)
+	}
+	home := u.Home
+	if home == "" {
+		home = "/home/" + u.Name
+	}
+	lines := []string{"exists yes", "uid " + uid, "gid " + steps.AnyNumber, "home " + home}
+	if u.Shell != "" {
+		lines = append(lines, "shell "+u.Shell)
+	}
+	if u.Comment != nil {
+		lines = append(lines, "comment "+*u.Comment)
+	}
+	if u.Group != "" {
+		lines = append(lines, "group "+u.Group)
+	}
+	for _, g := range u.Groups {
+		lines = append(lines, "in "+g)
+	}
+	return []steps.Observation{steps.Observe(lines...)}
 }
 
 // wantedGroups lists the groups that must exist.
