@@ -24,7 +24,8 @@ var composeKind = &steps.Kind{
 	Doc: `A Docker Compose project: its files, its images, its services up and healthy.
 
 source is a local project directory. It is copied to dir as the kind sync does, leaving out what its .dockerignore
-names, save for what the project itself needs: compose files, Dockerfiles, environment files, what is mounted. Its
+names, save for what the project itself needs: compose files and those that they include or extend, Dockerfiles, files of
+environments, labels and secrets, what is mounted. In a directory that an image is built from, its own .dockerignore counts. Its
 compose files are checked before anything is connected to: keys that compose does not know, services that do not
 exist, values of the wrong type. Without source the project is in dir already. An environment file that neither the
 project nor the host has must be made by an earlier step of the kind env_file.
@@ -104,6 +105,7 @@ type compose struct {
 	Wait                                          int
 	tree                                          remoteTree
 	project                                       *composeProject
+	ignore                                        *composeIgnore
 }
 
 var (
@@ -155,7 +157,10 @@ func (c *compose) Load(d *steps.Disk) []steps.Problem {
 		}
 		patterns = append(lines, patterns...)
 	}
-	tree, err := kit.ReadTree(d, c.Source, patterns, project.Keep)
+	if c.ignore, err = project.ignore(d, c.Source, patterns); err != nil {
+		return []steps.Problem{{Arg: "source", Summary: "a file that says what a build leaves out cannot be read", Detail: err.Error() + "."}}
+	}
+	tree, err := kit.ReadTreeWithout(d, c.Source, c.ignore, project.Keep)
 	if err != nil {
 		return []steps.Problem{{Arg: "source", Summary: "the local directory cannot be copied", Detail: err.Error() + "."}}
 	}

@@ -57,7 +57,7 @@ func TestComposeDeploys(t *testing.T) {
 		h.script(t, `for c in $(docker ps -a -q --filter label=com.docker.compose.project=`+project+`); do docker rm -f "$c"; done
 docker network rm `+project+`_default; docker image rm -f `+project+`-web
 HOME=`+h.work+` F_UID=$(id -u)
-`+sentPlace(h.work+"/app", project)+`rm -f "$sent" && rmdir "${sent%/*}" "${sent%/*/*}"`, nil)
+`+sentPlace(h.work+"/app", project)+`rm -f "$sent" "$sent".* && rmdir "${sent%/*}" "${sent%/*/*}"`, nil)
 	})
 	write := func(name, text string) {
 		t.Helper()

@@ -30,6 +30,9 @@ type composeProject struct {
 	// Secret are the environment files and the files of secrets, relative to the directory.
 	Secret []string
 
+	// Contexts are the directories that images are built from, with what their builds leave out.
+	Contexts []composeContext
+
 	// Mounts are the files and directories that services mount. A container keeps the file that it was started with,
 	// whatever takes its name later.
 	Mounts []composeMount
@@ -106,6 +109,9 @@ func (e *composeEnvironment) project(dir string, files []string, envFile string,
 		p.Name = project.Name
 	}
 	p.collect(dir, envFile, project)
+	referred, variables := e.references(dir, files)
+	p.Keep = append(p.Keep, slices.Concat(referred, variables)...)
+	p.Secret = append(p.Secret, variables...)
 	return p
 }
 
@@ -120,6 +126,7 @@ func (p *composeProject) without(other *composeProject, variable string) {
 	both(&p.Keep, other.Keep)
 	both(&p.Env, other.Env)
 	both(&p.Secret, other.Secret)
+	p.Contexts = slices.DeleteFunc(p.Contexts, func(c composeContext) bool { return !slices.Contains(other.Contexts, c) })
 	p.Mounts = slices.DeleteFunc(p.Mounts, func(m composeMount) bool { return !slices.Contains(other.Mounts, m) })
 }
 
@@ -256,6 +263,28 @@ func (p *composeProject) collect(dir, envFile string, project *types.Project) {
 			if !filepath.IsAbs(file) {
 				file = filepath.Join(service.Build.Context, file)
 			}
+			keep(file)
+			keep(file + ".dockerignore")
+			context := func(directory, file string) {
+				// Others than directories (a repository, an image, a service) are not absolute.
+				if rel, ok := within(directory); filepath.IsAbs(directory) && (ok || rel == ".") {
+					keep(filepath.Join(directory, ".dockerignore"))
+					file, _ = within(file)
+					p.Contexts = append(p.Contexts, composeContext{rel, file})
+				}
+			}
+			context(service.Build.Context, file)
+			for _, directory := range service.Build.AdditionalContexts {
+				context(directory, "")
+			}
+			for _, s := range service.Build.Secrets {
+				if file := project.Secrets[s.Source].File; file != "" {
+					secret(file)
+					must(file)
+				}
+			}
+		}
+		for _, file := range service.LabelFiles {
 			keep(file)
 		}
 		for _, f := range service.EnvFiles {

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/moby/patternmatcher"
-
 	"provision/internal/steps"
 )
 
@@ -24,12 +22,8 @@ func sentPlace(dir, project string) string {
 // drop adds what was sent once and is to go: not what a pattern names, and not what the project needs, which another
 // step may bring now.
 func (c *compose) drop(d *differences, obs steps.Observation) error {
-	matcher, err := patternmatcher.New(c.tree.patterns)
-	if err != nil {
-		return err
-	}
 	for _, p := range obs.All("dropped") {
-		ignored, err := matcher.MatchesOrParentMatches(p)
+		ignored, err := c.ignore.MatchesOrParentMatches(p)
 		if err != nil {
 			return err
 		}

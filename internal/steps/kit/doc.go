@@ -16,7 +16,7 @@
 //
 // A File is a file whose whole content is known, or its absence; an Edit is one of which a part is. Both have Probe, Plan, Args or arguments of
 // their parts, and the powers Bringer and Requirer. Ownership is owner, group and mode; Writing is validate and backup. ReadLines
-// reads Lines, each a Line, in Go, and ProbeLines in sh. ReadTree reads a local directory.
+// reads Lines, each a Line, in Go, and ProbeLines in sh. ReadTree reads a local directory, and ReadTreeWithout one of which an Ignore tells what stays.
 //
 // # Probes
 //

@@ -30,33 +30,56 @@ func ReadTree(d *steps.Disk, root string, patterns, keep []string) (*steps.Tree,
 		if err != nil {
 			return nil, fmt.Errorf("the patterns are wrong: %w", err)
 		}
-		real, err := filepath.EvalSymlinks(root)
-		if err != nil {
-			return nil, steps.LocalError(err)
-		}
-		t := &steps.Tree{Root: real}
-		err = filepath.WalkDir(real, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return fmt.Errorf("%s: %w", path, steps.LocalError(err))
-			}
-			if path == real || ctx.Err() != nil {
-				return ctx.Err()
-			}
-			rel, err := filepath.Rel(real, path)
-			if err != nil {
-				return err
-			}
-			return addToTree(t, filepath.ToSlash(rel), entry, matcher, keep)
-		})
-		if err != nil {
-			return nil, err
-		}
-		t.AddParents()
-		return t, nil
+		return readTree(ctx, root, matcher, keep)
 	})
 }
 
-func addToTree(t *steps.Tree, rel string, entry fs.DirEntry, matcher *patternmatcher.PatternMatcher, keep []string) error {
+// An Ignore tells what does not travel. Exclusions tells whether something may travel of a directory that does not.
+type Ignore interface {
+	MatchesOrParentMatches(path string) (bool, error)
+	Exclusions() bool
+	String() string // of two that differ it differs
+}
+
+// ReadTreeWithout is like [ReadTree], for what patterns alone cannot tell.
+func ReadTreeWithout(d *steps.Disk, root string, ignore Ignore, keep []string) (*steps.Tree, error) {
+	return steps.Once(d, treeKey(fmt.Sprintf("%q %q %q", root, ignore.String(), keep)), func(ctx context.Context) (*steps.Tree, error) {
+		return readTree(ctx, root, ignore, keep)
+	})
+}
+
+type matcher interface {
+	MatchesOrParentMatches(path string) (bool, error)
+	Exclusions() bool
+}
+
+func readTree(ctx context.Context, root string, ignore matcher, keep []string) (*steps.Tree, error) {
+	real, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return nil, steps.LocalError(err)
+	}
+	t := &steps.Tree{Root: real}
+	err = filepath.WalkDir(real, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, steps.LocalError(err))
+		}
+		if path == real || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		rel, err := filepath.Rel(real, path)
+		if err != nil {
+			return err
+		}
+		return addToTree(t, filepath.ToSlash(rel), entry, ignore, keep)
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.AddParents()
+	return t, nil
+}
+
+func addToTree(t *steps.Tree, rel string, entry fs.DirEntry, matcher matcher, keep []string) error {
 	ignored, err := matcher.MatchesOrParentMatches(rel)
 	if err != nil {
 		return err
