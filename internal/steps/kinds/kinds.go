@@ -12,6 +12,7 @@ func All() []*steps.Kind {
 		alternativesKind,
 		archiveKind,
 		authorizedKeyKind,
+		blockKind,
 		commandKind,
 		composeKind,
 		cronKind,
