@@ -169,7 +169,6 @@ func (b *block) Probe() string {
 	begin, end := b.bounds()
 	look := kit.ProbeLines + fmt.Sprintf("block() { lines | BEGIN=%s END=%s BODY=$1 awk %s; }\nfound=$(block '') || exit 1\n",
 		shell.Quote(bareBlockLine(begin)), shell.Quote(bareBlockLine(end)), shell.Quote(blockAwk))
-	const private = "m=$(stat -c %a -- \"$p\") || exit 1\ncase $m in ?00 | ??00 | 0) say private yes ;; esac\n"
 	if b.secret() {
 		return b.Edit.ProbeSecret(look + `say markers "$found"
 if [ "$found" = "1 1 1" ]; then
@@ -184,7 +183,7 @@ fi
 	} else {
 		judge += fmt.Sprintf("if [ \"$found\" = '1 1 1' ]; then\n\tSUM=$(block 1 | sha256sum) || exit 1\n\t[ \"${SUM%%%% *}\" != %s ] || r=same\nfi\n", steps.Plain(b.wanted()).Sum(&steps.Facts{}))
 	}
-	return b.Edit.Probe(judge + "if [ $r = differ ]; then\n" + private + "fi\n")
+	return b.Edit.Probe(judge + "if [ $r = differ ]; then\n" + kit.ProbePrivate + "fi\n")
 }
 
 func (b *block) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
@@ -205,9 +204,7 @@ func (b *block) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error
 			return steps.Text{}, err
 		}
 		if b.secret() || obs.Yes("private") {
-			for i, a := range change.Diff {
-				change.Diff[i] = steps.Attr{Name: a.Name, Sensitive: true, BeforeMissing: a.BeforeMissing, AfterMissing: a.AfterMissing}
-			}
+			kit.HideDiff(change)
 		}
 		if b.secret() {
 			return steps.Secret(after), nil

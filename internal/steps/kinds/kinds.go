@@ -31,6 +31,7 @@ func All() []*steps.Kind {
 		packageUpgradeKind,
 		pipKind,
 		rebootKind,
+		replaceKind,
 		repositoryKind,
 		serviceKind,
 		sourceBuildKind,

@@ -21,7 +21,7 @@
 // # Probes
 //
 // ProbeType begins the probe of a path. ProbeParent reports its missing directory; Ownership.ProbeAttributes and ProbeNames print owner and
-// mode, and report names that nobody has. ProbeDetail and ProbeEdit send a content, ProbeMounted tells of a mount point.
+// mode, and report names that nobody has. ProbeDetail and ProbeEdit send a content, ProbeMounted tells of a mount point, ProbePrivate of a file that only its owner may read.
 //
 // # Needs
 //
@@ -30,7 +30,7 @@
 // # Plans
 //
 // NotA is the error for a path that holds something else; ProtectedPath tells what must not be removed; ShownMode and Duration write values
-// as people do; NumberOutput turns a line of the state into an output.
+// as people do; NumberOutput turns a line of the state into an output; HideDiff keeps a text from being shown.
 //
 // # Programs on the host
 //

@@ -166,6 +166,18 @@ func (e *Edit) Plan(obs steps.Observation, same func(steps.Observation) bool, ed
 	return change, nil
 }
 
+// ProbePrivate is sh that says "private yes" if only its owner may read the file $p: a plan shows nothing of its text.
+const ProbePrivate = `m=$(stat -c %a -- "$p") || exit 1
+case $m in ?00 | ??00 | 0) say private yes ;; esac
+`
+
+// HideDiff makes what a change says of a text sensitive.
+func HideDiff(c *steps.Change) {
+	for i, a := range c.Diff {
+		c.Diff[i] = steps.Attr{Name: a.Name, Sensitive: true, BeforeMissing: a.BeforeMissing, AfterMissing: a.AfterMissing}
+	}
+}
+
 // ProbeEdit is sh that prints the sum of the file $p and sends it. A file that is not worth
 // editing is "could not tell", whether planning or not.
 func ProbeEdit() string { return probeEdit("sum_of") }
