@@ -190,7 +190,7 @@ func (g *generator) common(b *block, s *Step) {
 	case 15:
 		b.str("timeout", "5m")
 	case 12, 13:
-		if s.Outlook == Fine && len(g.earlier) > 0 && len(s.Sources) == 0 && slices.Contains([]string{"file", "line", "ini", "symlink"}, b.kind) {
+		if s.Outlook == Fine && len(g.earlier) > 0 && len(s.Sources) == 0 && slices.Contains([]string{"file", "line", "ini", "symlink", "hosts_entry", "block", "replace"}, b.kind) {
 			s.Sources = g.sources()
 			b.expr("on_change", addrs(s.Sources))
 		}
@@ -232,6 +232,9 @@ func (g *generator) step() {
 		{3, g.symlink},
 		{4, g.line},
 		{4, g.ini},
+		{3, g.hostsEntry},
+		{3, g.blockStep},
+		{3, g.replace},
 		{2, g.envFile},
 		{4, g.commandStep},
 		{5, g.user},

@@ -136,6 +136,9 @@ mount -t tmpfs none sealed && : >sealed/resolv.conf && mount --bind outside-reso
 				{"file", "path = \"$WORK/hosts\"\ncontent = sensitive(\"y\\n\")\nmode = \"0600\"\nbackup = true\n", "y\n"},
 				{"line", "path = \"$WORK/a b\"\nline = \"10.0.0.1 db\"\n", "127.0.0.1 localhost\n10.0.0.1 db\n"},
 				{"ini", "path = \"$WORK/a b\"\nsection = \"s\"\nkey = \"k\"\nvalue = \"v\"\n", "127.0.0.1 localhost\n10.0.0.1 db\n\n[s]\nk=v\n"},
+				{"hosts_entry", "path = \"$WORK/a b\"\naddress = \"10.0.0.2\"\nnames = [\"db\"]\n", "127.0.0.1 localhost\n10.0.0.2 db\n\n[s]\nk=v\n"},
+				{"block", "path = \"$WORK/a b\"\nname = \"b\"\ncontent = \"c\"\nbefore = \"^.s\"\n", "127.0.0.1 localhost\n10.0.0.2 db\n\n# BEGIN provision b\nc\n# END provision b\n[s]\nk=v\n"},
+				{"replace", "path = \"$WORK/a b\"\nmatch = \"^k=.*\"\nwith = sensitive(\"k=w\")\n", "127.0.0.1 localhost\n10.0.0.2 db\n\n# BEGIN provision b\nc\n# END provision b\n[s]\nk=w\n"},
 				{"file", "path = \"$WORK/sealed/resolv.conf\"\ncontent = \"nameserver 10.0.0.1\\n\"\n", "nameserver 10.0.0.1\n"},
 			} {
 				p := places{work: h.work}

@@ -143,7 +143,6 @@ func (e *Edit) Plan(obs steps.Observation, same func(steps.Observation) bool, ed
 			return change, nil
 		}
 	case kind == "file":
-		NoteMounted(&change, obs)
 		text, err := Editable(obs)
 		if err != nil {
 			return steps.Change{}, err
@@ -156,6 +155,7 @@ func (e *Edit) Plan(obs steps.Observation, same func(steps.Observation) bool, ed
 	if err != nil {
 		return steps.Change{}, err
 	}
+	NoteMounted(&change, obs)
 	put := steps.Put{Path: e.Path, Content: steps.Content{Text: after}, Validate: e.Check, Backup: e.Backup}
 	if kind == "absent" {
 		put.Owner, put.Group, put.Mode = e.Owner, e.Group, e.Mode

@@ -62,10 +62,13 @@ fi
 // ProbeMounted is sh that says whether the file $p is a mount point, for NoteMounted.
 const ProbeMounted = "! mounted \"$p\" || say mounted yes\n"
 
-// NoteMounted notes that a file is written without being replaced: what ProbeMounted found.
+// NoteMounted adds to the reason that a file is written without being replaced: what ProbeMounted found.
 func NoteMounted(c *steps.Change, obs steps.Observation) {
 	if _, yes := obs.Get("mounted"); yes {
-		c.Reason = "a mount point, so it is written in place: a reader may see half of it"
+		if c.Reason != "" {
+			c.Reason += "; "
+		}
+		c.Reason += "a mount point, so it is written in place: a reader may see half of it"
 	}
 }
 
