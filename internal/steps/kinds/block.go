@@ -17,8 +17,8 @@ var blockKind = &steps.Kind{
 Everything else in the file stays as it is. The markers are comments that a name or a marker
 makes: name = "app" gives the lines "# BEGIN provision app" and "# END provision app". Blocks of
 several names can be in one file. marker is for files with other comments, such as
-"<!-- %s app -->", and for blocks that another tool has made, such as "# %s ANSIBLE MANAGED BLOCK";
-%s in it stands for BEGIN and END. Blanks around a marker make no difference.
+"<!-- %s app -->", and for blocks that another tool has made, such as "# %s ANSIBLE MANAGED BLOCK"; %s in it
+stands for BEGIN and END. Blanks around a marker make no difference.
 
 A block that is there stays in its place. A new one goes after the last line that after matches,
 or before the first one that before matches, or to the end of the file; with at = "begin" to the
@@ -32,15 +32,14 @@ What ends a line is no part of it: a file with CRLF keeps that, and the block ge
 replaced as a whole and at once; owner, mode, access list and label stay. Files larger than
 256 KiB and files with NUL bytes are not edited.
 
-The content may be sensitive: then neither it nor the old one is shown. Nor is the block of a file that only
-its owner may read.`,
+The content may be sensitive: then neither it nor the old one is shown. Nor is the block of a file
+that only its owner may read.`,
 	Example: `step "file" "conf" {
-  path    = "/etc/demo.conf"
-  content = "#!/bin/sh\nexec true\n"
+  path = "/etc/demo-block.conf"
 }
 
 step "block" "limits" {
-  path    = "/etc/demo.conf"
+  path    = "/etc/demo-block.conf"
   name    = "limits"
   before  = "^exec "
   content = <<-EOT
@@ -50,7 +49,7 @@ step "block" "limits" {
 }
 
 step "block" "page" {
-  path    = "/etc/demo.html"
+  path    = "/etc/demo-block.html"
   marker  = "<!-- %s menu -->"
   content = "<p>menu</p>"
   create  = true

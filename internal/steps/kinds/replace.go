@@ -15,8 +15,9 @@ var replaceKind = &steps.Kind{
 	Doc: `Text in a file that a regular expression finds, replaced or removed.
 
 Every match in every line is replaced; a match never goes beyond its line. match is a regular
-expression in Go's syntax; it may not match the empty text. Word boundaries (\b) and ranges beyond ASCII are
-not for it, since grep on the host looks for the same lines. "(?i)" in front ignores case.
+expression in Go's syntax; it may not match the empty text. Word boundaries (\b) and ranges beyond
+ASCII are not for it, since grep on the host looks for the same lines. "(?i)" in front ignores
+case.
 
 In with, $1 is what the first group of match has found, $name what the group (?P<name>…) has, and
 $$ is a dollar sign; before a letter, a digit or an underscore write $${1}. A sensitive text is
@@ -30,8 +31,8 @@ after and before limit it to the lines after the first one that after matches, u
 that before matches, or to the end of the file. Where no line matches after, nothing is replaced.
 
 With count another number of matches is an error of the plan, unless nothing is left to replace.
-With required it is an error if there is neither a match nor the text of with: an expression that finds nothing is often
-a mistake.
+With required it is an error if there is neither a match nor the text of with: an expression that
+finds nothing is often a mistake.
 
 state = "absent" removes the matches, and keeps the lines.
 
@@ -39,21 +40,21 @@ What ends a line is no part of it, and stays. The file is replaced as a whole an
 mode, access list and label stay. Files larger than 256 KiB and files with NUL bytes are not
 edited. Where the text is sensitive, neither it nor the old lines are shown, and neither are those
 of a file that only its owner may read.`,
-	Example: `step "file" "conf" {
-  path    = "/etc/demo.conf"
-  content = "listen old.example:80\nworkers=2\n[b]\nworkers=2\n"
+	Example: `step "command" "conf" {
+  script  = "printf 'listen old.example:80\\nworkers=2\\n[jobs]\\nworkers=2\\n' >/etc/demo-replace.conf"
+  creates = "/etc/demo-replace.conf"
 }
 
 step "replace" "host" {
-  path  = "/etc/demo.conf"
+  path  = "/etc/demo-replace.conf"
   match = "old\\.example:(\\d+)"
   with  = "new.example:$1"
   count = 1
 }
 
 step "replace" "workers" {
-  path   = "/etc/demo.conf"
-  after  = "^\\[b\\]$"
+  path   = "/etc/demo-replace.conf"
+  after  = "^\\[jobs\\]$"
   before = "^\\["
   match  = "^workers=.*"
   with   = "workers=8"
