@@ -230,11 +230,20 @@ func (j *Judge) text(p *engine.PlanStep, name string, secret bool) {
 	}
 	split := *p
 	split.Diff = nil
+	shown := func(text string, missing bool) []string {
+		if missing {
+			return nil
+		}
+		if !strings.Contains(text, "\n") {
+			return []string{text}
+		}
+		return splitLines(text)
+	}
 	for _, a := range p.Diff {
-		for _, l := range splitLines(a.Before) {
+		for _, l := range shown(a.Before, a.BeforeMissing) {
 			split.Diff = append(split.Diff, steps.Attr{Before: l, AfterMissing: true})
 		}
-		for _, l := range splitLines(a.After) {
+		for _, l := range shown(a.After, a.AfterMissing) {
 			split.Diff = append(split.Diff, steps.Attr{BeforeMissing: true, After: l})
 		}
 	}

@@ -70,6 +70,7 @@ type hostsEntry struct {
 
 var (
 	_ steps.Bringer  = (*hostsEntry)(nil)
+	_ steps.Foreseer = (*hostsEntry)(nil)
 	_ steps.Requirer = (*hostsEntry)(nil)
 )
 
@@ -150,3 +151,6 @@ func (h *hostsEntry) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, 
 		return steps.Plain(after), err
 	})
 }
+
+// Foresee implements steps.Foreseer: the state is not that of an edit which the host judges.
+func (h *hostsEntry) Foresee(func(string) (string, bool)) []steps.Observation { return nil }

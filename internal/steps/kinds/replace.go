@@ -88,6 +88,7 @@ type replace struct {
 
 var (
 	_ steps.Bringer  = (*replace)(nil)
+	_ steps.Foreseer = (*replace)(nil)
 	_ steps.Requirer = (*replace)(nil)
 )
 
@@ -152,3 +153,6 @@ func (r *replace) Validate() []steps.Problem {
 
 // secret tells whether the replacement may not be shown.
 func (r *replace) secret() bool { return r.With != nil && r.With.Sensitive() }
+
+// Foresee implements steps.Foreseer: the state is not that of an edit which the host judges.
+func (r *replace) Foresee(func(string) (string, bool)) []steps.Observation { return nil }
