@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A flood is a host that prints one text for ever; it counts what was taken.
@@ -48,6 +52,79 @@ func TestProbeThatPrintsWithoutEnd(t *testing.T) {
 		}
 		if host.taken.Load() > fragmentLimit+1<<20 {
 			t.Errorf("%s: %d bytes were taken", name, host.taken.Load())
+		}
+	}
+}
+
+// memoryOf returns by how many bytes the heap grew at most while f ran. Garbage is collected soon, so that it hardly counts.
+func memoryOf(f func()) int64 {
+	defer debug.SetGCPercent(debug.SetGCPercent(10))
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	runtime.GC()
+	before, most, done := heap(), int64(0), make(chan struct{})
+	var sampled sync.WaitGroup
+	sampled.Go(func() {
+		for {
+			most = max(most, heap()-before)
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	f()
+	close(done)
+	sampled.Wait()
+	return most
+}
+
+// A host that prints without end costs the client at most 64 MiB, whatever it prints in whose place.
+func TestMemoryThatAHostMayTake(t *testing.T) {
+	const nonce = "provision-0123456789abcdef"
+	ask := func(stdout io.Reader) {
+		s := floodSession(stdout)
+		s.nonce = nonce
+		_, _ = s.Ask(t.Context(), "", make([]Fragment, 200))
+	}
+	for name, f := range map[string]func(){
+		"an endless line": func() { ask(&flood{text: "x"}) },
+		"lines":           func() { ask(&flood{text: "line\n"}) },
+		"answers": func() {
+			var answers []io.Reader
+			for i := range 200 {
+				answers = append(answers, io.LimitReader(&flood{text: "much\n"}, fragmentLimit-1<<10), strings.NewReader(fmt.Sprintf("\n%s %d 0\n", nonce, i)))
+			}
+			ask(io.MultiReader(answers...))
+		},
+		"frames": func() {
+			body := strings.Repeat("y", frameLimit)
+			s := floodSession(&flood{text: fmt.Sprintf("%s out 1 1 0 %d\n%s", nonce, frameLimit, body)})
+			s.nonce = nonce
+			for range 200 {
+				if _, err := s.readFrame(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"an endless record": func() {
+			var j journalReader
+			for range 200 {
+				if _, err := j.feed(bytes.Repeat([]byte("z"), 1<<20)); err != nil {
+					return
+				}
+			}
+			t.Error("a record without end was taken")
+		},
+	} {
+		if n := memoryOf(f); n > 64<<20 {
+			t.Errorf("%s: %d MiB", name, n>>20)
+		} else {
+			t.Logf("%s: %d MiB", name, n>>20)
 		}
 	}
 }
