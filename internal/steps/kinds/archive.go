@@ -71,6 +71,7 @@ type archive struct {
 }
 
 var (
+	_ steps.Settler  = (*archive)(nil)
 	_ steps.Bringer  = (*archive)(nil)
 	_ steps.Requirer = (*archive)(nil)
 )

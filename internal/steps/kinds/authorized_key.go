@@ -53,6 +53,7 @@ type authorizedKey struct {
 }
 
 var (
+	_ steps.Settler  = (*authorizedKey)(nil)
 	_ steps.Bringer  = (*authorizedKey)(nil)
 	_ steps.Requirer = (*authorizedKey)(nil)
 )

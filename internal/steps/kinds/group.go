@@ -47,6 +47,7 @@ type group struct {
 }
 
 var (
+	_ steps.Settler   = (*group)(nil)
 	_ steps.Bringer   = (*group)(nil)
 	_ steps.Outputter = (*group)(nil)
 )

@@ -60,6 +60,7 @@ type syncTree struct {
 }
 
 var (
+	_ steps.Settler  = (*syncTree)(nil)
 	_ steps.Bringer  = (*syncTree)(nil)
 	_ steps.Requirer = (*syncTree)(nil)
 	_ steps.Loader   = (*syncTree)(nil)

@@ -94,6 +94,7 @@ type user struct {
 }
 
 var (
+	_ steps.Settler   = (*user)(nil)
 	_ steps.Bringer   = (*user)(nil)
 	_ steps.Requirer  = (*user)(nil)
 	_ steps.Outputter = (*user)(nil)
