@@ -25,9 +25,51 @@ func refusals(t *testing.T, h *testhost.Host) string {
 	return strings.TrimSpace(h.Run(t, "journalctl --no-pager -o cat _COMM=sudo | grep -c 'authentication failure; logname' || true"))
 }
 
+// countFailures has faillock(8) count failed attempts, and lock an account after three of them.
+const countFailures = `cat >/etc/pam.d/common-auth <<'END'
+auth required pam_faillock.so preauth
+auth [success=2 default=ignore] pam_unix.so nullok
+auth [default=die] pam_faillock.so authfail
+auth requisite pam_deny.so
+auth required pam_permit.so
+END
+echo 'account required pam_faillock.so' >>/etc/pam.d/common-account`
+
+// failures is how many failed attempts of the login user faillock has counted since the last success.
+func failures(t *testing.T, h *testhost.Host) string {
+	t.Helper()
+	return strings.TrimSpace(h.Run(t, "faillock --user admin | grep -c SVC || true"))
+}
+
+// What keeps sudo from asking is told in its own words, or those of the account, and the host has failed: it was reached.
+func TestWhatRefusesToBecome(t *testing.T) {
+	t.Parallel()
+	h := testhost.Fresh(t, testhost.AsAdmin())
+	for name, c := range map[string]struct{ breaks, mends, wants string }{
+		"no sudoers":       {"mv /etc/sudoers /etc/sudoers.away", "mv /etc/sudoers.away /etc/sudoers", "unable to open /etc/sudoers"},
+		"broken sudoers":   {"echo nonsense >/etc/sudoers.d/odd", "rm /etc/sudoers.d/odd", ""},
+		"no shell":         {"usermod -s /usr/sbin/nologin admin", "usermod -s /bin/bash admin", "This account is currently not available."},
+		"no sudo":          {"chmod 0 /usr/bin/sudo; mv /usr/bin/sudo /usr/bin/sudo.away", "mv /usr/bin/sudo.away /usr/bin/sudo; chmod 4755 /usr/bin/sudo", "there is no sudo on the host"},
+		"only another one": {"echo 'admin ALL=(root) NOPASSWD: /usr/bin/id' >/etc/sudoers.d/login", "echo 'admin ALL=(ALL:ALL) NOPASSWD: ALL' >/etc/sudoers.d/login", "--ask-become-pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.Run(t, c.breaks)
+			o := newBook(t, h, asRoot).apply()
+			h.Run(t, c.mends)
+			message := o.message()
+			if name == "broken sudoers" && o.exit == 0 { // sudo of newer versions passes over the line
+				return
+			}
+			if o.exit != 1 || !strings.Contains(message, c.wants) || strings.Contains(message, "unreachable") || strings.Contains(message, "\n") {
+				t.Errorf("exit %d, %q\n%s", o.exit, message, o.dump())
+			}
+		})
+	}
+}
+
 func TestSudoPassword(t *testing.T) {
 	t.Parallel()
-	h := testhost.Fresh(t, testhost.AsAdminPassword())
+	h := testhost.Fresh(t, testhost.AsAdminPassword(), testhost.Edit(countFailures))
 	t.Run("not given", func(t *testing.T) {
 		o := newBook(t, h, asRoot).apply()
 		if o.exit != 1 || !strings.Contains(o.message(), "password is required") || !strings.Contains(o.message(), "--ask-become-pass") {
@@ -42,6 +84,9 @@ func TestSudoPassword(t *testing.T) {
 		}
 		if after := refusals(t, h); before != "0" || after != "1" {
 			t.Errorf("sudo has refused %s passwords before and %s after, want 0 and 1: a second try may lock an account", before, after)
+		}
+		if n := failures(t, h); n != "1" {
+			t.Errorf("faillock has counted %s failed attempts, want 1", n)
 		}
 	})
 	t.Run("in the playbook", func(t *testing.T) {

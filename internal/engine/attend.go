@@ -146,7 +146,7 @@ func (h *hostRun) answerProgram(ctx context.Context, run, id string, number int,
 		conn, err := h.link.await(ctx)
 		if err == nil {
 			var session *Session
-			if session, err = OpenSession(ctx, conn, h.privilege(), h.password); err == nil {
+			if session, err = OpenSession(ctx, conn, h.privilege()); err == nil {
 				err = session.answerProgram(ctx, run, id, number, verdict)
 				session.Close()
 			}
@@ -163,7 +163,7 @@ func (h *hostRun) answerProgram(ctx context.Context, run, id string, number int,
 }
 
 func (h *hostRun) stopProgram(ctx context.Context, conn Conn, id string, w wish) error {
-	session, err := OpenSession(ctx, conn, h.privilege(), h.password)
+	session, err := OpenSession(ctx, conn, h.privilege())
 	if err != nil {
 		return err
 	}

@@ -30,8 +30,16 @@ type Dialer interface {
 	Dial(ctx context.Context, host string) (Conn, error)
 }
 
-// Become says how a session gets the rights of root.
+// Become says how a session becomes root, or another user.
 type Become struct {
 	Method   string                                // sudo, su or doas; "" if the login user's own rights do
+	User     string                                // of letters, digits, "_", "-" and "."; "" is root
 	Password func(context.Context) (string, error) // asked only if the host wants one; may be nil
+}
+
+func (b *Become) user() string {
+	if b.User == "" {
+		return "root"
+	}
+	return b.User
 }

@@ -12,14 +12,13 @@ import (
 // A conversation is what is said with one host: a session on a link, and another one on another link where they are lost. Whatever is
 // asked, staged, launched and followed goes on over the next one (persist), so that no part of the engine knows of lost links but this.
 type conversation struct {
-	link     link
-	session  *Session
-	self     string   // the shell of the session, PID.START.BOOT; "" if it has not said so yet
-	earlier  []string // those of sessions that were lost
-	root     bool     // the session became root
-	password bool     // the session was opened with one
-	reached  bool     // the host has answered in this run: it is not simply unreachable
-	outage   outage
+	link    link
+	session *Session
+	self    string   // the shell of the session, PID.START.BOOT; "" if it has not said so yet
+	earlier []string // those of sessions that were lost
+	root    bool     // the session became root
+	reached bool     // the host has answered in this run: it is not simply unreachable
+	outage  outage
 }
 
 // An outage is a time in which nothing more is heard of a host that was reached before.
@@ -126,7 +125,7 @@ func (h *hostRun) linked(ctx context.Context) error {
 			return err
 		}
 	}
-	return h.open(ctx, h.password)
+	return h.open(ctx)
 }
 
 // connect makes a connection.
@@ -140,15 +139,15 @@ func (h *hostRun) connect(ctx context.Context) error {
 	return nil
 }
 
-// open starts the session, with a password only if the host wants one.
-func (h *hostRun) open(ctx context.Context, usePassword bool) error {
+// open starts the session.
+func (h *hostRun) open(ctx context.Context) error {
 	become := h.privilege()
-	session, err := OpenSession(ctx, h.link.get(), become, usePassword)
+	session, err := OpenSession(ctx, h.link.get(), become)
 	if err != nil {
 		return err
 	}
 	h.forget()
-	h.session, h.root, h.password = session, become.Method != "", usePassword
+	h.session, h.root = session, become.Method != ""
 	return nil
 }
 
@@ -183,7 +182,7 @@ func (h *hostRun) privilege() Become {
 	return Become{}
 }
 
-// ask runs fragments that only look, once more with a password where that is what is missing.
+// ask runs fragments that only look.
 func (h *hostRun) ask(ctx context.Context, fragments []Fragment) (answers []steps.Observation, err error) {
 	err = h.persist(ctx, func() (err error) {
 		answers, err = h.askOnce(ctx, fragments)
@@ -194,16 +193,7 @@ func (h *hostRun) ask(ctx context.Context, fragments []Fragment) (answers []step
 
 func (h *hostRun) askOnce(ctx context.Context, fragments []Fragment) ([]steps.Observation, error) {
 	h.exchanges++
-	answers, err := h.session.Ask(ctx, h.run.Salt, fragments)
-	var refused *BecomeError
-	if errors.As(err, &refused) && refused.NeedPassword && h.Become.Password != nil {
-		if err := h.open(ctx, true); err != nil {
-			return nil, err
-		}
-		h.exchanges++
-		answers, err = h.session.Ask(ctx, h.run.Salt, fragments)
-	}
-	return answers, err
+	return h.session.Ask(ctx, h.run.Salt, fragments)
 }
 
 // askState asks for what the host says beside the states of its steps.

@@ -21,7 +21,8 @@ func (e *LockedError) Error() string {
 // A BecomeError says why the session did not get the rights of root.
 type BecomeError struct {
 	Method, Cause, Hint string
-	NeedPassword        bool
+	NeedPassword        bool // there was none to give
+	NotAccepted         bool // the one that was given counts as a failed attempt
 }
 
 func (e *BecomeError) Error() string {
@@ -35,4 +36,13 @@ func lastLines(s string, n int) string {
 		lines = lines[len(lines)-n:]
 	}
 	return strings.Join(lines, "\n")
+}
+
+// lastWords returns the last n lines of s that are not empty in one line, for a message.
+func lastWords(s string, n int) string {
+	lines := strings.Split(lastLines(strings.ReplaceAll(s, "\r", ""), n), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(lines, "; ")
 }

@@ -62,12 +62,7 @@ func (h *hostRun) exec(ctx context.Context, c *Command) error {
 	}
 	x := &execution{host: h, command: c, line: c.shown()}
 	script := c.script(runAs)
-	err := x.begin(ctx, script, false)
-	var refused *BecomeError
-	if errors.As(err, &refused) && refused.NeedPassword && h.Become.Password != nil {
-		err = x.begin(ctx, script, true)
-	}
-	if err != nil {
+	if err := x.begin(ctx, script); err != nil {
 		return err
 	}
 	x.attend(ctx)
@@ -90,9 +85,9 @@ type execution struct {
 }
 
 // begin opens a session and starts the command in it.
-func (x *execution) begin(ctx context.Context, script string, usePassword bool) error {
+func (x *execution) begin(ctx context.Context, script string) error {
 	h := x.host
-	if err := h.open(ctx, usePassword); err != nil {
+	if err := h.open(ctx); err != nil {
 		return err
 	}
 	x.session = h.session
@@ -192,7 +187,7 @@ func (x *execution) killOnHost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	session, err := OpenSession(ctx, conn, h.privilege(), h.password)
+	session, err := OpenSession(ctx, conn, h.privilege())
 	if err != nil {
 		return err
 	}

@@ -2,15 +2,48 @@ package engine
 
 import (
 	"context"
-	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
 
-// sudoHost is a host with something that behaves as sudo does: it wants a password, and its shell says that it is root.
+// sudoHost is a host with a program in front of its PATH that behaves as sudo does: it wants a password, and its shell says that it is root.
 type sudoHost struct {
 	*localHost
 	refuses string // what it says in place of asking; "" to ask
+}
+
+// fakeSudo asks up to three times, and counts wrong answers in a file.
+const fakeSudo = `#!/bin/sh
+case $1 in
+-n) shift; refuses='a password is required' ;;
+esac
+[ -z "$refuses" ] || { echo "sudo: $refuses" >&2; exit 1; }
+while [ "$#" -gt 0 ]; do
+	case $1 in
+	-k | -S) ;;
+	-p) ask=$2; shift ;;
+	*) break ;;
+	esac
+	shift
+done
+for try in 1 2 3; do
+	printf '%s' "$ask" >&2
+	IFS= read -r p
+	[ "$p" != right ] || LEVEL=root exec "$@"
+	echo "$p" >>"$HOME/wrong"
+	echo 'Sorry, try again.' >&2
+done
+exit 1
+`
+
+func newSudoHost(t *testing.T, refuses string) sudoHost {
+	host := newLocalHost(t)
+	text := strings.Replace(fakeSudo, "\n", "\nrefuses='"+strings.ReplaceAll(refuses, "'", `'\''`)+"'\n", 1)
+	if err := os.WriteFile(host.path("sudo"), []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return sudoHost{host, refuses}
 }
 
 func (s sudoHost) Dial(ctx context.Context, name string) (Conn, error) {
@@ -18,30 +51,13 @@ func (s sudoHost) Dial(ctx context.Context, name string) (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sudoConn{c.(*localConn), s.refuses}, nil
+	return sudoConn{c.(*localConn)}, nil
 }
 
-type sudoConn struct {
-	*localConn
-	refuses string
-}
+type sudoConn struct{ *localConn }
 
 func (c sudoConn) Start(ctx context.Context, command string) (*Process, error) {
-	sh := map[string]string{
-		plainCommand: "exec sh",
-		sudoCommand:  "echo 'sudo: a password is required' >&2; exit 1",
-		sudoPasswordCommand: `printf provision-password: >&2; IFS= read -r p
-[ "$p" = right ] || { echo 'sudo: 1 incorrect password attempt' >&2; exit 1; }
-LEVEL=root sh`,
-	}
-	if c.refuses != "" {
-		sh[sudoCommand] = "echo '" + c.refuses + "' >&2; exit 1"
-	}
-	text, ok := sh[command]
-	if !ok {
-		return nil, fmt.Errorf("unexpected command %q", command)
-	}
-	as := &localHost{t: c.host.t, home: c.host.home, shell: []string{"/bin/sh", "-c", text}}
+	as := &localHost{t: c.host.t, home: c.host.home, shell: []string{"/bin/sh", "-c", `PATH=$HOME:$PATH; ` + command}}
 	p, err := (&localConn{host: as}).Start(ctx, plainCommand)
 	if err == nil {
 		// As with SSH, what was printed stays there to be read.
@@ -72,7 +88,8 @@ func TestExecBecomes(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			rec := &recorder{}
-			run := commandRun(sudoHost{newLocalHost(t), c.refuses}, rec, "web1")
+			host := newSudoHost(t, c.refuses)
+			run := commandRun(host, rec, "web1")
 			if c.password != "" {
 				run.Hosts[0].Become.Password = func(context.Context) (string, error) { return c.password, nil }
 			}
@@ -85,6 +102,9 @@ func TestExecBecomes(t *testing.T) {
 			}
 			if exit != c.exit || !strings.Contains(got, c.want) {
 				t.Errorf("exit %d, %q\n%s", exit, got, rec.dump())
+			}
+			if c.password == "wrong" && host.read("wrong") != "wrong\n" {
+				t.Errorf("sudo was given %q", host.read("wrong"))
 			}
 			if c.exit != 0 && strings.Contains(rec.dump(), "unreachable") {
 				t.Errorf("the host was reached:\n%s", rec.dump())

@@ -219,7 +219,7 @@ func (s *Session) followed(ctx context.Context, script string, pos *position, to
 			said := s.stderr.take("0")
 			switch {
 			case f.number != 0:
-				return fmt.Errorf("the program could not be written to the host: %s", lastLines(strings.TrimSpace(said), 3))
+				return fmt.Errorf("the program could not be written to the host: %s", lastWords(strings.TrimSpace(said), 3))
 			case absent:
 				return errAbsent
 			case fault != nil:

@@ -116,7 +116,7 @@ func openLocal(t *testing.T, host *localHost) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := OpenSession(t.Context(), conn, Become{}, false)
+	session, err := OpenSession(t.Context(), conn, Become{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 		return h.silent(err, addrs, len(answers)-len(fragments))
 	}
 	if answers[0].Exit != 0 {
-		return fmt.Errorf("the facts of the host could not be gathered: %s", lastLines(answers[0].Stderr, 3))
+		return fmt.Errorf("the facts of the host could not be gathered: %s", lastWords(answers[0].Stderr, 3))
 	}
 	h.facts = steps.ParseFacts(answers[0].Stdout)
 	h.facts.Salt = h.run.Salt

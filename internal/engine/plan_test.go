@@ -82,7 +82,7 @@ func TestQuotePatternMatchesItselfAlone(t *testing.T) {
 		host := newLocalHost(t, shell...)
 		for _, s := range []string{"a*b", "it's", "[x]?", "two\nlines", `back\slash`, "$HOME `id`", ""} {
 			conn, _ := host.Dial(t.Context(), "")
-			session, err := OpenSession(t.Context(), conn, Become{}, false)
+			session, err := OpenSession(t.Context(), conn, Become{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +101,7 @@ func TestFragmentsStayInside(t *testing.T) {
 	for name, shell := range shells(t) {
 		host := newLocalHost(t, shell...)
 		conn, _ := host.Dial(t.Context(), "")
-		session, err := OpenSession(t.Context(), conn, Become{}, false)
+		session, err := OpenSession(t.Context(), conn, Become{})
 		if err != nil {
 			t.Fatal(err)
 		}

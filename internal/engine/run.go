@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -264,6 +265,8 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 	var stale *StaleError
 	var told stepsError
 	var running *runningError
+	var shell *noShellError
+	var given *lostError
 	switch {
 	case errors.As(err, &running):
 		h.end(HostInterrupted, err.Error())
@@ -285,17 +288,18 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 		said.Cause = h.run.Secrets.Text(said.Cause)
 		err, refused = &said, &said
 		h.end(HostFailed, err.Error())
+	case errors.As(err, &shell) && !errors.As(err, &given):
+		h.end(HostFailed, err.Error())
 	case errors.Is(err, ErrUnreachable):
-		unreachable := &HostUnreachable{Phase: "connect", Message: err.Error()}
+		unreachable := &HostUnreachable{Phase: "connect", Message: strings.TrimPrefix(err.Error(), ErrUnreachable.Error()+": ")}
 		var detailed interface {
 			Unreachable() (phase, message, hint string)
 		}
 		if errors.As(err, &detailed) {
 			unreachable.Phase, unreachable.Message, unreachable.Hint = detailed.Unreachable()
 		}
-		var lost *lostError
-		if errors.As(err, &lost) && errors.As(err, &detailed) {
-			unreachable.Message += lost.suffix()
+		if errors.As(err, &given) && errors.As(err, &detailed) {
+			unreachable.Message += given.suffix()
 		}
 		h.emit(unreachable)
 		h.end(HostUnreached, unreachable.Message)

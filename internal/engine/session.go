@@ -30,73 +30,69 @@ type Session struct {
 	stderr   *stderrReader
 	nonce    string // begins every mark; nothing on the host can know it beforehand
 	method   string // of become, until the first answer has shown that it worked
+	user     string // that it has become; "" is root, or who logs in
 	answered bool   // something has been answered
 	greeted  bool   // the library has been sent
 	follows  bool   // and the functions of the follower
 	told     bool   // the host was told something that it has not answered
 	heard    heard
 	first    firstWords
-	silence  time.Duration // how long it may be silent; 0: silenceLimit
+	clean    func(said string) string // takes our own words out of what was said; nil: there are none
+	silence  time.Duration            // how long it may be silent; 0: silenceLimit
 }
 
-// The commands are constants without a character that a login shell expands: tcsh expands "!" even
-// within single quotes, and fish refuses assignments.
-const (
-	plainCommand = "exec /bin/sh"
-	sudoCommand  = "exec sudo -n /bin/sh"
-	// -k makes sudo ask even if it remembers an earlier answer, so that the password always has a
-	// reader: without the question it would reach the shell as a command.
-	sudoPasswordCommand = "exec sudo -k -S -p provision-password: /bin/sh"
-	doasCommand         = "exec doas -n /bin/sh"
-	suCommand           = "exec su root -c /bin/sh"
-)
+// The command is without a character that a login shell expands: tcsh expands "!" even within single quotes, and fish refuses
+// assignments.
+const plainCommand = "exec /bin/sh"
+
+// quietCommand starts a shell that nothing is asked for: what is sent is its script at once.
+func (b *Become) quietCommand() string {
+	switch {
+	case b.Method == "":
+		return plainCommand
+	case b.User == "":
+		return "exec " + b.Method + " -n /bin/sh"
+	}
+	return "exec " + b.Method + " -n -u " + b.User + " /bin/sh"
+}
 
 const (
-	passwordTimeout = 30 * time.Second
-	silenceLimit    = 3 * time.Minute // without any output of a script that only looks
-	fragmentLimit   = 4 << 20         // bytes of one fragment's output
-	answerLimit     = 32 << 20        // bytes of the output of all fragments of a script
-	stderrLimit     = 64 << 10        // bytes of one fragment's standard error
-	stderrTotal     = 4 << 20         // of all that are not read yet
+	silenceLimit  = 3 * time.Minute // without any output of a script that only looks
+	fragmentLimit = 4 << 20         // bytes of one fragment's output
+	answerLimit   = 32 << 20        // bytes of the output of all fragments of a script
+	stderrLimit   = 64 << 10        // bytes of one fragment's standard error
+	stderrTotal   = 4 << 20         // of all that are not read yet
 )
 
-// OpenSession starts the shell, as root where become asks for it. Whether that was granted shows in
-// the first exchange, as a *BecomeError. With usePassword the password is asked for and sent.
-func OpenSession(ctx context.Context, conn Conn, become Become, usePassword bool) (*Session, error) {
-	command := plainCommand
+// OpenSession starts the shell, as root or another user where become asks for it. Where no password is there to be given, it shows in
+// the first exchange whether that was granted, as a *BecomeError.
+func OpenSession(ctx context.Context, conn Conn, become Become) (*Session, error) {
+	asks := false
 	switch become.Method {
-	case "":
+	case "", "doas": // doas reads no password from its standard input
 	case "sudo":
-		command = sudoCommand
-		if usePassword {
-			command = sudoPasswordCommand
-		}
-	case "doas":
-		command = doasCommand
+		asks = become.Password != nil
 	case "su":
-		command, usePassword = suCommand, true
+		if asks = true; become.Password == nil {
+			return nil, needPassword(become.Method)
+		}
 	default:
 		return nil, fmt.Errorf("unknown become_method %q: sudo, su and doas are known", become.Method)
 	}
-	password := ""
-	if usePassword {
-		if become.Password == nil {
-			return nil, needPassword(become.Method)
-		}
-		var err error
-		if password, err = become.Password(ctx); err != nil {
-			return nil, err
-		}
+	command := plainCommand
+	if !asks {
+		command = become.quietCommand()
 	}
 	process, err := conn.Start(ctx, command)
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{process: process, method: become.Method, nonce: newNonce()}
+	s := &Session{process: process, method: become.Method, user: become.User, nonce: newNonce()}
 	s.read(process.Stdout)
 	s.stderr = readStderr(&listening{process.Stderr, &s.heard}, s.nonce)
-	if usePassword {
-		if err := s.givePassword(ctx, password); err != nil {
+	if asks {
+		a := &asker{session: s, conn: conn, method: become.Method, mark: newNonce()}
+		if err := a.begin(ctx, become); err != nil {
 			s.Close()
 			return nil, err
 		}
@@ -130,19 +126,6 @@ func newNonce() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails, see crypto/rand
 	return "provision-" + hex.EncodeToString(b)
-}
-
-// givePassword answers the question of sudo or su, which comes on standard error.
-func (s *Session) givePassword(ctx context.Context, password string) error {
-	if !s.stderr.waitFor(ctx, "assword:", passwordTimeout) {
-		if err := becomeError(s.method, s.stderr.take("")); err != nil {
-			return err
-		}
-		return &BecomeError{Method: s.method, Cause: "it did not ask for a password", Hint: "try it by hand over ssh"}
-	}
-	s.stderr.take("")
-	_, err := io.WriteString(s.process.Stdin, password+"\n")
-	return err
 }
 
 // Close ends the channel. What was detached from it goes on.
@@ -369,6 +352,21 @@ func (s *Session) readFragment(n, limit int) (out string, status int, err error)
 	}
 }
 
+// readLine skips what comes before a line, and reads that line.
+func (s *Session) readLine(want string) error {
+	for skipped := 0; skipped < fragmentLimit; {
+		line, err := s.stdout.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return err
+		}
+		if strings.TrimRight(string(line), "\r\n") == want {
+			return nil
+		}
+		skipped += len(line)
+	}
+	return errors.New("the login shell prints without end")
+}
+
 // A shellEndedError says that the host can be reached, and that its shell ended while it was looking at something.
 type shellEndedError struct {
 	status int
@@ -392,10 +390,11 @@ func (e *silenceError) Error() string {
 
 func (e *silenceError) Is(target error) bool { return target == ErrUnreachable }
 
-// A noShellError says that the host can be reached, and that no shell answers.
+// A noShellError says that the host can be reached, and that no shell answers: the account has none. In the middle of a conversation
+// it is a host that goes down.
 type noShellError struct{ message string }
 
-func (e *noShellError) Error() string { return ErrUnreachable.Error() + ": " + e.message }
+func (e *noShellError) Error() string { return e.message }
 
 func (e *noShellError) Is(target error) bool { return target == ErrUnreachable }
 
@@ -407,6 +406,9 @@ func (s *Session) lost(err error) error {
 	}
 	s.Close()
 	said := s.stderr.wait()
+	if s.clean != nil {
+		said = s.clean(said)
+	}
 	if s.method != "" {
 		if refused := becomeError(s.method, said); refused != nil {
 			return refused
@@ -418,14 +420,14 @@ func (s *Session) lost(err error) error {
 		return fmt.Errorf("%w: the connection was lost: %w", ErrUnreachable, werr)
 	case err == io.EOF || err == io.ErrClosedPipe:
 		if s.answered {
-			return &shellEndedError{status: status, said: lastLines(said, 3)}
+			return &shellEndedError{status: status, said: lastWords(said, 3)}
 		}
 		message := fmt.Sprintf("the shell on the host ended with status %d before it had answered", status)
 		if words := s.first.before(s.nonce); words != "" {
 			message += ", and said: " + words // nologin(8) and a shell for SFTP only tell it there
 		}
 		if said != "" {
-			message += ": " + lastLines(said, 3)
+			message += ": " + lastWords(said, 3)
 		}
 		return &noShellError{message}
 	}

@@ -60,7 +60,7 @@ func (g *staging) stage(ctx context.Context, conn Conn, owner string) (dir strin
 		return "", fmt.Errorf("staging: %w", err)
 	}
 	if dir == "" {
-		return "", fmt.Errorf("staging: the host did not answer as expected: %s", lastLines(out, 3))
+		return "", fmt.Errorf("staging: the host did not answer as expected: %s", lastWords(out, 3))
 	}
 	dir, streamed := strings.CutSuffix(dir, " stream")
 	for i := range g.files {
@@ -340,7 +340,7 @@ func converse(p *Process, script, mark string, send func(string, io.Writer) erro
 	case own != nil && to.err == nil:
 		return "", own
 	case status != 0:
-		return "", fmt.Errorf("status %d: %s", status, lastLines(strings.TrimSpace(<-errs), 3))
+		return "", fmt.Errorf("status %d: %s", status, lastWords(strings.TrimSpace(<-errs), 3))
 	case to.err != nil:
 		return "", to.err
 	case err != nil:

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"strings"
 	"sync"
@@ -150,26 +149,11 @@ func (s *stderrReader) await(name string) {
 	}
 }
 
-func (s *stderrReader) waitFor(ctx context.Context, text string, limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	for {
-		s.mu.Lock()
-		found := strings.Contains(s.open.String(), text)
-		s.mu.Unlock()
-		if found {
-			return true
-		}
-		select {
-		case <-s.grew:
-		case <-s.ended:
-			return false
-		case <-timer.C:
-			return false
-		case <-ctx.Done():
-			return false
-		}
-	}
+// peek returns what has no mark yet, and leaves it there.
+func (s *stderrReader) peek() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open.String()
 }
 
 // wait returns all that was printed after the last mark, once the stream has ended.
