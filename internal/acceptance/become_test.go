@@ -67,6 +67,37 @@ func TestWhatRefusesToBecome(t *testing.T) {
 	}
 }
 
+// Who may become another user, and not root, needs no more for steps that all run as that user: files, secrets, scripts.
+func TestRunAsWithoutRoot(t *testing.T) {
+	t.Parallel()
+	h := testhost.Fresh(t, testhost.AsAdmin(), testhost.Edit("useradd -m -s /usr/sbin/nologin bicycle; echo 'admin ALL=(bicycle) NOPASSWD: ALL' >/etc/sudoers.d/login"))
+	b := newBook(t, h, `step "file" "text" {
+  run_as  = "bicycle"
+  path    = "/home/bicycle/text"
+  content = "x"
+}
+
+step "env_file" "secret" {
+  run_as = "bicycle"
+  path   = "/home/bicycle/.env"
+  values = { A = "b" }
+}
+
+step "command" "who" {
+  run_as  = "bicycle"
+  script  = "id -un; pwd; echo $HOME; touch ran"
+  creates = "/home/bicycle/ran"
+}
+`)
+	o := b.applied()
+	if got, want := o.output("step.command.who"), "bicycle\n/home/bicycle\n/home/bicycle\n"; got != want {
+		t.Errorf("it printed %q, want %q", got, want)
+	}
+	b.converged()
+	h.Run(t, "echo 'admin ALL=(root) NOPASSWD: ALL' >/etc/sudoers.d/login; rm /home/bicycle/text")
+	b.applied()
+}
+
 func TestSudoPassword(t *testing.T) {
 	t.Parallel()
 	h := testhost.Fresh(t, testhost.AsAdminPassword(), testhost.Edit(countFailures))
@@ -196,6 +227,7 @@ step "command" "login" {
   become  = false
   script  = "id -un; pwd; touch ran"
   creates = "/home/admin/ran"
+  only_if = "test $(id -un) = admin"
 }
 
 step "command" "root" {

@@ -397,12 +397,12 @@ func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error)
 	if len(files) > 0 {
 		dir, err := h.stage(gentle, staging)
 		if err != nil {
-			staging.remove(ctx, h.link.get())
+			staging.remove(ctx, h.conn())
 			return ending{}, err
 		}
 		prog.stage = dir
 		if text, _, err = prog.text(); err != nil {
-			staging.remove(ctx, h.link.get())
+			staging.remove(ctx, h.conn())
 			return ending{}, err
 		}
 	}
@@ -412,7 +412,7 @@ func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error)
 		err = h.follow(ctx, prog, text, w)
 	}
 	if errors.Is(err, errNotSent) {
-		staging.remove(ctx, h.link.get())
+		staging.remove(ctx, h.conn())
 		return ending{}, context.Canceled
 	}
 	if err != nil {
@@ -436,7 +436,7 @@ func (h *hostRun) stage(ctx context.Context, s *staging) (dir string, err error)
 	err = h.persist(ctx, func() error {
 		owner, err := h.identify(ctx)
 		if err == nil {
-			dir, err = s.stage(ctx, h.link.get(), owner)
+			dir, err = s.stage(ctx, h.conn(), owner)
 		}
 		return err
 	})

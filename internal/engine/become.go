@@ -32,7 +32,7 @@ var noCommand = regexp.MustCompile(`(?im)(^|[\s:'"])(sudo|su|doas)['"]?: *(comma
 // cause and a hint: what is not known is told as it was said. It returns nil if nothing was said.
 func becomeError(method, said string) error {
 	has := func(part string) bool { return strings.Contains(strings.ToLower(said), part) }
-	e := &BecomeError{Method: method, Cause: lastWords(said, 2), Hint: unknownWords}
+	e := &BecomeError{Method: method, Cause: lastWords(said, 4), Hint: unknownWords}
 	switch {
 	case strings.TrimSpace(said) == "":
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"provision/internal/steps"
@@ -17,6 +18,8 @@ type conversation struct {
 	self    string   // the shell of the session, PID.START.BOOT; "" if it has not said so yet
 	earlier []string // those of sessions that were lost
 	root    bool     // the session became root
+	as      string   // the other user that it became; "" if none
+	byRoot  bool     // the rights of another user are reached by way of root only
 	reached bool     // the host has answered in this run: it is not simply unreachable
 	outage  outage
 }
@@ -117,6 +120,10 @@ func (h *hostRun) pause(ctx context.Context, err error) error {
 
 // linked opens the session, on a new connection if there is none.
 func (h *hostRun) linked(ctx context.Context) error {
+	if h.session != nil && h.as != "" && h.privilege().User != h.as { // more is known of the steps by now
+		h.session.leave()
+		h.forget()
+	}
 	if h.session != nil {
 		return nil
 	}
@@ -143,12 +150,26 @@ func (h *hostRun) connect(ctx context.Context) error {
 func (h *hostRun) open(ctx context.Context) error {
 	become := h.privilege()
 	session, err := OpenSession(ctx, h.link.get(), become)
+	if h.roundabout(err) {
+		return h.open(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	h.forget()
-	h.session, h.root = session, become.Method != ""
+	h.session, h.root, h.as = session, become.Method != "" && become.User == "", become.User
 	return nil
+}
+
+// roundabout tells whether an error means that the login user may not become the other user of all steps. Root may, and is tried in
+// its place. A password that was not accepted is not tried once more.
+func (h *hostRun) roundabout(err error) bool {
+	var refused *BecomeError
+	if !errors.As(err, &refused) || refused.NotAccepted || h.byRoot || h.privilege().User == "" {
+		return false
+	}
+	h.byRoot = true
+	return true
 }
 
 // forget notes that the session is over.
@@ -168,19 +189,35 @@ func (h *hostRun) close() {
 	h.forget()
 }
 
-// privilege tells whether any step needs the rights of root.
+// privilege tells who the session has to become: root where any step needs its rights, or the one other user that all steps run as,
+// which the login user may be allowed without root.
 func (h *hostRun) privilege() Become {
+	if h.User == "root" || len(h.instances) == 0 {
+		return Become{}
+	}
+	become, needed := h.Become, false
+	become.User = h.instances[0].RunAs
 	for i := range h.instances {
-		if in := &h.instances[i]; (in.Become || in.RunAs != "") && h.User != "root" {
-			become := h.Become
-			if become.Method == "" {
-				become.Method = "sudo"
-			}
-			return become
+		in := &h.instances[i]
+		needed = needed || in.Become || in.RunAs != ""
+		if in.RunAs != become.User {
+			become.User = ""
 		}
 	}
-	return Become{}
+	if !needed {
+		return Become{}
+	}
+	if become.Method == "" {
+		become.Method = "sudo"
+	}
+	if become.Method == "su" || h.byRoot || become.User == "root" || !plainName.MatchString(become.User) {
+		become.User = ""
+	}
+	return become
 }
+
+// plainName matches names of users that no login shell changes.
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 // ask runs fragments that only look.
 func (h *hostRun) ask(ctx context.Context, fragments []Fragment) (answers []steps.Observation, err error) {
@@ -193,7 +230,15 @@ func (h *hostRun) ask(ctx context.Context, fragments []Fragment) (answers []step
 
 func (h *hostRun) askOnce(ctx context.Context, fragments []Fragment) ([]steps.Observation, error) {
 	h.exchanges++
-	return h.session.Ask(ctx, h.run.Salt, fragments)
+	answers, err := h.session.Ask(ctx, h.run.Salt, fragments)
+	if len(answers) == 0 && h.roundabout(err) {
+		if err := h.open(ctx); err != nil {
+			return nil, err
+		}
+		h.exchanges++
+		return h.session.Ask(ctx, h.run.Salt, fragments)
+	}
+	return answers, err
 }
 
 // askState asks for what the host says beside the states of its steps.
@@ -210,6 +255,15 @@ func (h *hostRun) tookState(answer string) HostState {
 	state := parseHostState(answer)
 	h.self = state.Session
 	return state
+}
+
+// conn is the link as the staging uses it: what is staged belongs to who runs the program, and to the login user where that is root.
+func (h *hostRun) conn() Conn {
+	conn := h.link.get()
+	if conn == nil || h.as == "" {
+		return conn
+	}
+	return userConn{conn, h.privilege()}
 }
 
 // identify returns the shell of the session, PID.START.BOOT. It is part of a conversation that persists.

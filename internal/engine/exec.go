@@ -61,8 +61,11 @@ func (h *hostRun) exec(ctx context.Context, c *Command) error {
 		return err
 	}
 	x := &execution{host: h, command: c, line: c.shown()}
-	script := c.script(runAs)
-	if err := x.begin(ctx, script); err != nil {
+	err := x.begin(ctx, runAs)
+	if h.roundabout(err) {
+		err = x.begin(ctx, runAs)
+	}
+	if err != nil {
 		return err
 	}
 	x.attend(ctx)
@@ -85,13 +88,17 @@ type execution struct {
 }
 
 // begin opens a session and starts the command in it.
-func (x *execution) begin(ctx context.Context, script string) error {
+func (x *execution) begin(ctx context.Context, runAs string) error {
 	h := x.host
 	if err := h.open(ctx); err != nil {
 		return err
 	}
 	x.session = h.session
 	x.session.stderr.follow(readyMark, func(p []byte) { x.print(StreamStderr, p) })
+	script := x.command.script(runAs)
+	if h.as != "" {
+		script = "HOME=~" + h.as + "\ncd 2>/dev/null || cd /\n" + x.command.script("")
+	}
 	shell, err := x.session.begin(ctx, script, x.command.Input)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ while [ "$#" -gt 0 ]; do
 	case $1 in
 	-k | -S) ;;
 	-p) ask=$2; shift ;;
+	-u) echo "sudo: unknown user $2" >&2; exit 1 ;;
 	*) break ;;
 	esac
 	shift

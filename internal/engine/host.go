@@ -70,9 +70,9 @@ func (h *hostRun) emit(p Payload) { h.run.pass(Event{Host: h.Name}.With(p)) }
 // runAs is the user that a step's fragments run as; "" is the session's own.
 func (h *hostRun) runAs(in *steps.Instance) string {
 	switch {
-	case in.RunAs != "":
+	case in.RunAs != "" && in.RunAs != h.as:
 		return in.RunAs
-	case h.root && !in.Become:
+	case in.RunAs == "" && h.root && !in.Become:
 		return h.User
 	}
 	return ""
@@ -101,6 +101,10 @@ func (h *hostRun) evaluate() error {
 func (h *hostRun) unasked(from int) ([]Fragment, []string) {
 	var fragments []Fragment
 	var addrs []string
+	if h.session == nil { // the one that they are for is opened with these rights
+		become := h.privilege()
+		h.root = become.Method != "" && become.User == ""
+	}
 	for i := from; i < len(h.instances); i++ {
 		in := &h.instances[i]
 		if in.Step == nil || in.Skip {

@@ -66,7 +66,7 @@ fragment() {
 		)
 		return
 	fi
-	account passwd "$1" >/dev/null || { printf 'there is no user %s to run as\n' "$1" >&2; return 119; }
+	find_account passwd "$1" || { printf 'there is no user %s to run as\n' "$1" >&2; return 119; }
 	case $1 in *"'"*) return 119 ;; esac
 	if have runuser; then fragment_switch=runuser; else fragment_switch=su; fi
 	{
@@ -74,9 +74,8 @@ fragment() {
 		if [ -n "$2" ]; then cat "$2"; fi
 		printf '%s\n' "$4"
 	} | {
-		# Standard input carries the text, so the input of the text comes as descriptor 3.
-		exec 3<"${3:-/dev/null}"
-		"$fragment_switch" -s /bin/sh "$1" -c 'text=$(cat) || exit 1; cd 2>/dev/null || cd /; exec <&3 3<&-; eval "$text"'
+		# Standard input carries the text, so the input of the text comes as descriptor 3. Not by exec: ksh keeps what exec opens to itself.
+		"$fragment_switch" -s /bin/sh "$1" -c 'text=$(cat) || exit 1; cd 2>/dev/null || cd /; exec <&3 3<&-; eval "$text"' 3<"${3:-/dev/null}"
 	}
 }
 

@@ -70,7 +70,7 @@ func (h *hostPlanner) needs(p *Planned) {
 
 // probeUser is the probe of a step that looks at nothing, for the user that it runs as.
 func probeUser(name string) string {
-	return fmt.Sprintf("account passwd %s >/dev/null\ncase $? in 0) ;; 2) exit %d ;; *) fail 'cannot look up the user' ;; esac\n", shell.Quote(name), statusNoUser)
+	return fmt.Sprintf("find_account passwd %s\ncase $? in 0) ;; 2) exit %d ;; *) fail 'cannot look up the user' ;; esac\n", shell.Quote(name), statusNoUser)
 }
 
 // required is what must be there for a step to be in its state.

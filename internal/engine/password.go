@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -176,3 +177,41 @@ func (a *asker) kill(ctx context.Context) {
 
 // killTimeout is how long a host may take to end an asker.
 const killTimeout = 10 * time.Second
+
+// A userConn starts its shells as the user that a session has become.
+type userConn struct {
+	Conn
+	become Become
+}
+
+func (c userConn) Start(ctx context.Context, command string) (*Process, error) {
+	if command != plainCommand {
+		return c.Conn.Start(ctx, command)
+	}
+	s, err := OpenSession(ctx, c.Conn, c.become)
+	if err != nil {
+		return nil, err
+	}
+	return &Process{
+		Stdin: s.process.Stdin, Stdout: s.stdout, Stderr: &lateReader{from: s.stderr}, Wait: s.process.Wait,
+		Close: func() error { s.Close(); return nil },
+	}, nil
+}
+
+// Upload would write as the login user.
+func (c userConn) Upload(context.Context, string, os.FileMode, int64, io.Reader) error {
+	return fmt.Errorf("large files reach the user %s only where the host has tar: install it", c.become.User)
+}
+
+// A lateReader has what was said on standard error, once that has ended.
+type lateReader struct {
+	from *stderrReader
+	text io.Reader
+}
+
+func (l *lateReader) Read(p []byte) (int, error) {
+	if l.text == nil {
+		l.text = strings.NewReader(l.from.wait())
+	}
+	return l.text.Read(p)
+}

@@ -111,7 +111,7 @@ func (w *programWriter) entry(e *entry) {
 	w.WriteString("step() {\n")
 	fmt.Fprintf(w, "begin %d %s\n", e.number, shell.Quote(oneLine(e.addr)))
 	if e.gate != "" {
-		fmt.Fprintf(w, "if ! owed %s; then end skipped 0 ''; return; fi\n", e.gate)
+		fmt.Fprintf(w, "if ! owed %s; then ended skipped 0 ''; return; fi\n", e.gate)
 	}
 	w.look(e)
 	fmt.Fprintf(w, "CHANGED=0 ANSWER=go LEFT=%d PAUSE=1\n", e.retries)
@@ -129,7 +129,7 @@ func (w *programWriter) entry(e *entry) {
 			w.caseBody(e, i, calls[i])
 			w.WriteString(";;\n")
 		}
-		w.WriteString("*) end stale 0 \"$STATEMENT\"; finish stale ;;\n")
+		w.WriteString("*) ended stale 0 \"$STATEMENT\"; finish stale ;;\n")
 		w.WriteString("esac\n")
 	}
 	if e.probe != "" {
@@ -144,7 +144,7 @@ func (w *programWriter) entry(e *entry) {
 	if e.gate != "" {
 		fmt.Fprintf(w, "paid %s\n", e.gate)
 	}
-	w.WriteString("if [ \"$CHANGED\" = 1 ]; then end changed 0 \"$STATEMENT\"; else end unchanged 0 \"$STATEMENT\"; fi\n")
+	w.WriteString("if [ \"$CHANGED\" = 1 ]; then ended changed 0 \"$STATEMENT\"; else ended unchanged 0 \"$STATEMENT\"; fi\n")
 	if e.judged() {
 		w.WriteString("judged\n")
 	}
@@ -159,7 +159,7 @@ func (w *programWriter) look(e *entry) {
 		return
 	}
 	fmt.Fprintf(w, "look %s\n", shell.Quote(e.runAs))
-	w.WriteString("if [ \"$STATUS\" -ne 0 ]; then end blind \"$STATUS\" ''; ")
+	w.WriteString("if [ \"$STATUS\" -ne 0 ]; then ended blind \"$STATUS\" ''; ")
 	w.giveUp(e)
 	w.WriteString("fi\n")
 }
@@ -188,7 +188,7 @@ func (w *programWriter) converge(e *entry, unsettled []string) {
 			w.WriteString("*) judge ;;\n")
 		}
 	}
-	w.WriteString("esac\nif [ \"$ANSWER\" = stop ]; then end unsettled 0 \"$STATEMENT\"; ")
+	w.WriteString("esac\nif [ \"$ANSWER\" = stop ]; then ended unsettled 0 \"$STATEMENT\"; ")
 	w.giveUp(e)
 	w.WriteString("fi\n")
 }
@@ -267,7 +267,7 @@ func (w *programWriter) caseBody(e *entry, i int, calls caseCalls) {
 		if e.gate != "" {
 			fmt.Fprintf(w, "paid %s\n", e.gate)
 		}
-		w.WriteString("end reboot 0 ''; finish reboot\n")
+		w.WriteString("ended reboot 0 ''; finish reboot\n")
 	}
 	for j, ev := range e.events {
 		if calls.events[j] != "" {
@@ -293,9 +293,9 @@ func (w *programWriter) operate(e *entry, function string, raises []string) {
 		w.WriteString("keep\n")
 	}
 	fmt.Fprintf(w, "operate %d %s\n", e.timeout, function)
-	w.WriteString("if [ -n \"$TIMEOUT\" ]; then end timeout \"$STATUS\" ''; ")
+	w.WriteString("if [ -n \"$TIMEOUT\" ]; then ended timeout \"$STATUS\" ''; ")
 	w.giveUp(e)
-	w.WriteString("fi\nif [ \"$STATUS\" -ne 0 ]; then end failed \"$STATUS\" ''; ")
+	w.WriteString("fi\nif [ \"$STATUS\" -ne 0 ]; then ended failed \"$STATUS\" ''; ")
 	w.giveUp(e)
 	w.WriteString("fi\n")
 }

@@ -143,7 +143,7 @@ interrupted() {
 	true >"$DIR/ending"
 	# Not by the file of the job: the signal may come before it is written.
 	[ -z "$OPERATING" ] || end_tree "$!" 10
-	if [ -n "$NUMBER" ]; then end interrupted 130 ""; fi
+	if [ -n "$NUMBER" ]; then ended interrupted 130 ""; fi
 	finish stopped
 }
 
@@ -157,8 +157,8 @@ begin() {
 	record "begin $1 $2"
 }
 
-# end VERDICT STATUS STATE
-end() {
+# ended VERDICT STATUS STATE: the end of a step. zsh has a word "end" of its own.
+ended() {
 	clock
 	end_out=0 end_err=0
 	[ ! -s "$DIR/out.$NUMBER.1" ] || end_out=$(wc -c <"$DIR/out.$NUMBER.1")

@@ -159,6 +159,9 @@ func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([
 			writeBatch(&b, fragments[i:min(i+batchSize, len(fragments))])
 		}
 		b.WriteString(fragments[i].take)
+		if f.RunAs == s.user {
+			f.RunAs = ""
+		}
 		b.WriteString(fragmentText(f))
 		fmt.Fprintf(&b, "\nmark %d $?\n", i)
 	}
@@ -247,6 +250,10 @@ func (s *Session) library(b *strings.Builder) {
 		return
 	}
 	s.greeted = true
+	if s.user != "" {
+		// sudo leaves the directory as it was, and with !env_reset the home.
+		fmt.Fprintf(b, "RUN_AS=%s\n", shell.Quote(s.user))
+	}
 	fmt.Fprintf(b, "NONCE=%s\nLIBRARY=%s\neval \"$LIBRARY\"\n", s.nonce, shell.Quote(library))
 }
 

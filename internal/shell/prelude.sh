@@ -37,10 +37,11 @@ fail() { printf '%s\n' "$*" >&2; exit 1; }
 NL='
 '
 
-# account DATABASE NAME: the line of passwd, group or shadow, like getent, which Debian's
+# find_account DATABASE NAME: sets ACCOUNT to the line of passwd, group or shadow, like getent, which Debian's
 # busybox and some Alpine images lack. Status 2 if there is no such name, as getent(1) has it;
 # any other failure is "could not tell". While probing, ACCOUNTS_passwd and ACCOUNTS_group hold the local files.
-account() {
+find_account() {
+	ACCOUNT=
 	case $1 in
 	passwd) account_all=${ACCOUNTS_passwd-} ;;
 	group) account_all=${ACCOUNTS_group-} ;;
@@ -50,24 +51,31 @@ account() {
 	*"$NL$2:"*)
 		account_all=${account_all#"$2:"}
 		account_all=${account_all##*"$NL$2:"}
-		printf '%s:%s\n' "$2" "${account_all%%"$NL"*}"
+		ACCOUNT=$2:${account_all%%"$NL"*}
 		return 0
 		;;
 	esac
 	if have getent; then
-		getent "$1" "$2"
+		ACCOUNT=$(getent "$1" "$2")
 		return
 	fi
 	[ -r "/etc/$1" ] || return 1
 	while IFS= read -r account_line; do
 		case $account_line in
 		"$2":*)
-			printf '%s\n' "$account_line"
+			ACCOUNT=$account_line
 			return 0
 			;;
 		esac
 	done <"/etc/$1"
 	return 2
+}
+
+# account DATABASE NAME: prints the line that find_account finds. Not with its output sent away: within $(…) ksh93 loses what is printed
+# after a function that was called so and redirects something itself.
+account() {
+	find_account "$1" "$2" || return
+	printf '%s\n' "$ACCOUNT"
 }
 
 # id_name DATABASE NUMBER: the name in passwd or group that has a number; nothing if none has.

@@ -268,7 +268,7 @@ func probeGroup(name string) string {
 	if kit.IsNumber(name) {
 		return fmt.Sprintf("g=$(id_name group %[1]s) && [ -n \"$g\" ] || need group %[1]s\n", name)
 	}
-	return fmt.Sprintf("account group %[1]s >/dev/null\ncase $? in 0) ;; 2) need group %[1]s ;; *) fail 'cannot look up a group' ;; esac\n", shell.Quote(name))
+	return fmt.Sprintf("find_account group %[1]s\ncase $? in 0) ;; 2) need group %[1]s ;; *) fail 'cannot look up a group' ;; esac\n", shell.Quote(name))
 }
 
 // namedPrimary is sh that reads the name of the primary group. A group that is not there, since somebody removed it or useradd was
@@ -287,7 +287,7 @@ func (u *user) probeGroups() string {
 	*" $g "*) say in "$g" ;;
 	*)
 		say not_in "$g"
-		account group "$g" >/dev/null
+		find_account group "$g"
 		case $? in 0) ;; 2) need group "$g" ;; *) fail 'cannot look up a group' ;; esac
 		;;
 	esac

@@ -196,7 +196,7 @@ func (u *user) add() string {
 	var b strings.Builder
 	if u.Group == "" {
 		// useradd refuses to make the user's own group if there is one of the name already.
-		fmt.Fprintf(&b, "g=\nif account group %s >/dev/null; then g=%s; fi\n", name, name)
+		fmt.Fprintf(&b, "g=\nif find_account group %s; then g=%s; fi\n", name, name)
 	} else if kit.IsNumber(u.Group) {
 		fmt.Fprintf(&b, "g=$(id_name group %s) || exit 1\n", group)
 	} else {
