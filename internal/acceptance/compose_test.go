@@ -176,6 +176,7 @@ volumes: { own: {} }
 	p.args("")
 	p.planned("started")
 	settled()
+	p.host.Run(t, "sleep 8") // the job runs once more
 	if got := p.host.Run(t, "docker ps --format '{{.Label \"com.docker.compose.service\"}}' | sort | uniq -c | tr -s ' \\n' ' '"); got != " 1 from 1 side 3 three 1 trap 1 web " {
 		t.Errorf("these run: %s", got)
 	}
