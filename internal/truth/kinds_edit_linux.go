@@ -285,7 +285,7 @@ func (g *generator) replace() {
 	become := func(text string) (string, int) {
 		var lines []string
 		n, within := 0, !after
-		for _, l := range splitLines(text) {
+		for l := range strings.SplitSeq(text, "\n") { // an emptied last line stays one
 			if within {
 				n += len(re.FindAllStringIndex(l, -1))
 				l = re.ReplaceAllString(l, with)
