@@ -195,7 +195,8 @@ func (r *replace) edit(change *steps.Change, before string, hidden bool) (string
 			where = append(where, strconv.Itoa(i+1))
 		}
 		if after := r.replaced(line.Text); after != line.Text {
-			change.Diff = append(change.Diff, steps.Attr{Name: fmt.Sprintf("line %d", i+1), Before: line.Text, After: after})
+			gone := after == "" && line.End == "" // of the last line nothing is left
+			change.Diff = append(change.Diff, steps.Attr{Name: fmt.Sprintf("line %d", i+1), Before: line.Text, After: after, AfterMissing: gone})
 			line.Text = after
 		}
 	}
