@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -250,14 +251,14 @@ func TestFirstInterruptEndsAfterTheStep(t *testing.T) {
 func TestAProgramThatIsEndedFromOutsideHasFailed(t *testing.T) {
 	host := newLocalHost(t)
 	exit, rec := applied(t, host, stepList{
-		script(t, "slow", `read -r pid rest <"$(echo "$HOME"/.provision/run/run-*/pid)"; kill -TERM "$pid"; sleep 4569`),
+		script(t, "slow", `read -r pid rest <"$(echo "$HOME"/.provision/run/run-*/pid)"; kill -TERM "$pid"; `+lasting(4569)),
 		script(t, "next", "touch next"),
 	})
 	said := rec.dump()
 	if exit != 1 || !strings.Contains(said, "not by this run") || host.exists("next") {
 		t.Errorf("exit %d, next %v\n%s", exit, host.exists("next"), said)
 	}
-	ended(t, "sleep 4569")
+	ended(t, lasting(4569))
 	host.tidy()
 }
 
@@ -265,7 +266,7 @@ func TestSecondInterruptKills(t *testing.T) {
 	for name, shell := range shells(t) {
 		t.Run(name, func(t *testing.T) {
 			host := newLocalHost(t, shell...)
-			list := stepList{script(t, "slow", "echo started; sh -c 'sleep 4567 & wait'; touch finished")}
+			list := stepList{script(t, "slow", "echo started; sh -c '"+lasting(4567)+" & wait'; touch finished")}
 			rec := &recorder{}
 			run := newRun(host, rec, list)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -279,7 +280,7 @@ func TestSecondInterruptKills(t *testing.T) {
 			if exit := run.Close(); exit != 130 {
 				t.Errorf("exit %d\n%s", exit, rec.dump())
 			}
-			ended(t, "sleep 4567")
+			ended(t, lasting(4567))
 			if host.exists("finished") {
 				t.Error("the step went on")
 			}
@@ -290,15 +291,18 @@ func TestSecondInterruptKills(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	host := newLocalHost(t)
-	list := stepList{script(t, "slow", "sleep 4568")}
+	list := stepList{script(t, "slow", lasting(4568))}
 	list[0].Timeout = 1
 	exit, rec := applied(t, host, list)
 	e := rec.ends()["step.command.slow"]
 	if exit != 1 || e == nil || !strings.Contains(e.Error.Message, "timeout of 1 s") {
 		t.Errorf("exit %d %+v\n%s", exit, e, rec.dump())
 	}
-	ended(t, "sleep 4568")
+	ended(t, lasting(4568))
 }
+
+// lasting is a command that only this process of the tests starts: it is looked for among all that runs on the machine.
+func lasting(seconds int) string { return fmt.Sprintf("sleep %d.%d", seconds, os.Getpid()) }
 
 // ended fails the test if a process of this command line runs. pgrep is not on every machine.
 func ended(t *testing.T, words string) {

@@ -495,7 +495,7 @@ func TestAKilledProgramLeavesNothing(t *testing.T) {
 				}
 				list := stepList{
 					step(t, "file", "secret", map[string]cty.Value{"path": str(host.path("secret")), "content": str("hush").Mark(steps.Sensitive)}),
-					script(t, "killed", `echo x >>"$HOME/killed"; (sleep 4571; touch "$HOME/went-on") & `+kill+`; sleep 4571`),
+					script(t, "killed", `echo x >>"$HOME/killed"; (`+lasting(4571)+`; touch "$HOME/went-on") & `+kill+`; `+lasting(4571)),
 				}
 				exit, rec := applied(t, host, list)
 				if exit != 1 || !strings.Contains(rec.dump(), "ended without finishing") {
@@ -505,10 +505,10 @@ func TestAKilledProgramLeavesNothing(t *testing.T) {
 				if exit != 0 {
 					t.Errorf("the next run: exit %d\n%s", exit, rec.dump())
 				}
-				for end := time.Now().Add(5 * time.Second); len(running("sleep 4571")) > 0 && time.Now().Before(end); {
+				for end := time.Now().Add(5 * time.Second); len(running(lasting(4571))) > 0 && time.Now().Before(end); {
 					time.Sleep(50 * time.Millisecond)
 				}
-				ended(t, "sleep 4571")
+				ended(t, lasting(4571))
 				host.tidy()
 				unstaged(t)
 				// Another run in between does not change that nobody knows how the command ended.
@@ -699,7 +699,7 @@ func TestInterruptsDuringAnOutage(t *testing.T) {
 func TestInterruptWhilePlanning(t *testing.T) {
 	host := newLocalHost(t)
 	rec := &recorder{}
-	run := newRun(host, rec, stepList{step(t, "command", "slow", map[string]cty.Value{"script": str("true"), "unless": str("sleep 4572")})})
+	run := newRun(host, rec, stepList{step(t, "command", "slow", map[string]cty.Value{"script": str("true"), "unless": str(lasting(4572))})})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(time.Second, cancel)
 	began := time.Now()
@@ -707,7 +707,7 @@ func TestInterruptWhilePlanning(t *testing.T) {
 	if exit := run.Close(); exit != 130 || time.Since(began) > 5*time.Second {
 		t.Errorf("exit %d after %s\n%s", exit, time.Since(began), rec.dump())
 	}
-	for _, f := range running("sleep 4572") {
+	for _, f := range running(lasting(4572)) {
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(f)))
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
@@ -718,7 +718,7 @@ func TestSecondInterruptWhileAStepLooks(t *testing.T) {
 	host := newLocalHost(t)
 	list := stepList{
 		step(t, "file", "secret", map[string]cty.Value{"path": str(host.path("secret")), "content": str("hush").Mark(steps.Sensitive)}),
-		step(t, "command", "looks", map[string]cty.Value{"script": str("touch \"$HOME/ran\""), "unless": str("[ ! -e \"$HOME/secret\" ] || { touch \"$HOME/looking\"; sleep 4573; }; false")}),
+		step(t, "command", "looks", map[string]cty.Value{"script": str("touch \"$HOME/ran\""), "unless": str("[ ! -e \"$HOME/secret\" ] || { touch \"$HOME/looking\"; " + lasting(4573) + "; }; false")}),
 	}
 	rec := &recorder{}
 	run := newRun(host, rec, list)
@@ -735,7 +735,7 @@ func TestSecondInterruptWhileAStepLooks(t *testing.T) {
 	if exit := run.Close(); exit != 130 || host.exists("ran") || !strings.Contains(rec.dump(), "nothing is running there") {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
 	}
-	ended(t, "sleep 4573")
+	ended(t, lasting(4573))
 	host.tidy()
 	unstaged(t)
 	if left, _ := filepath.Glob(host.path(".provision/begun/*")); len(left) > 0 {
