@@ -102,7 +102,7 @@ step "command" "restart" {
 func TestDidNotConverge(t *testing.T) {
 	t.Parallel()
 	h := testhost.Fresh(t)
-	h.Run(t, "echo mine >/etc/contested; systemd-run --quiet --unit=undo sh -c 'while :; do echo mine >/etc/contested; done'")
+	h.Run(t, "echo mine >/etc/contested; systemd-run --quiet --unit=undo sh -c 'for i in 1 2 3 4; do while :; do echo mine >/etc/contested; done & done; wait'")
 	b := newBook(t, h, `step "file" "contested" {
   path    = "/etc/contested"
   content = "ours\n"
