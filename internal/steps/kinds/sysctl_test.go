@@ -43,7 +43,8 @@ func TestSysctlReadsAlike(t *testing.T) {
 func TestSysctlSetsTheKernel(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		lack(t, "root")
+		lack(t, "root, for a network namespace")
+		return
 	}
 	// The namespace lives as long as its process, which ends with its input.
 	holder := exec.Command("unshare", "-n", "sh", "-c", "ip link set lo name d0.1; echo; read x")
@@ -56,11 +57,13 @@ func TestSysctlSetsTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := holder.Start(); err != nil {
-		lack(t, "unshare")
+		lack(t, "unshare on this machine")
+		return
 	}
 	t.Cleanup(func() { in.Close(); holder.Wait() })
 	if _, err := out.Read(make([]byte, 1)); err != nil {
 		lack(t, "a network namespace")
+		return
 	}
 	for _, sh := range availableShells(t, "") {
 		h := &host{shell: append([]string{"nsenter", "-t", strconv.Itoa(holder.Process.Pid), "-n", "--"}, sh...), work: t.TempDir()}
