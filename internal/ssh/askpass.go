@@ -88,7 +88,7 @@ func newAskpass(ctx context.Context, t Target, watch *watchdog, giveUp func(), s
 	return a, nil
 }
 
-// close ends the asking, and returns why a question had no answer.
+// close ends the asking, and returns why a question had no answer. It is safe to call twice.
 func (a *askpass) close() error {
 	_ = a.listen.Close()
 	a.served.Wait()
@@ -163,7 +163,7 @@ func (a *askpass) answer(kind, question string) (string, error) {
 	a.mu.Unlock()
 	switch {
 	case p.Kind == PromptNewPassword, p.Kind == PromptConfirm:
-		return "", fmt.Errorf("the host asks %q: the password has expired, or must be changed; log in with ssh once and change it", p.Text)
+		return "", p.expired()
 	case p.Kind == PromptPassword && given:
 		return "", fmt.Errorf("the host asks %q once more: the password is wrong", p.Text)
 	case own && p.Kind == PromptPassword && a.target.Password != nil:

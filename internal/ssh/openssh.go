@@ -91,15 +91,7 @@ func (m *master) start(ctx context.Context, t Target) (nc net.Conn, err error) {
 		close(m.exited)
 		return nil, t.fail(PhaseConnect, err, "")
 	}
-	closed := false
-	closeAsked := func() error {
-		if closed {
-			return nil
-		}
-		closed = true
-		return asked.close()
-	}
-	defer func() { _ = closeAsked() }()
+	defer func() { _ = asked.close() }()
 	if err := m.run(t, socket); err != nil {
 		watch.end()
 		close(m.exited)
@@ -111,7 +103,7 @@ func (m *master) start(ctx context.Context, t Target) (nc net.Conn, err error) {
 		select {
 		case <-m.exited:
 			_, ranOut := watch.end()
-			return nil, m.failure(ctx, t, ranOut, closeAsked())
+			return nil, m.failure(ctx, t, ranOut, asked.close())
 		case <-ctx.Done():
 			watch.end()
 			return nil, t.fail(PhaseConnect, ctx.Err(), "")

@@ -74,7 +74,7 @@ func (l *login) answer(name, instruction string, questions []string, echos []boo
 func (l *login) answerOne(p Prompt) (string, error) {
 	switch {
 	case p.Kind == PromptNewPassword, p.Kind == PromptConfirm:
-		return "", fmt.Errorf("the host asks %q: the password has expired, or must be changed; log in with ssh once and change it", p.Text)
+		return "", p.expired()
 	case p.Kind == PromptPassword && l.hasPassword():
 		return l.givePassword()
 	case p.Kind == PromptPassword && l.given > 0:
@@ -86,6 +86,11 @@ func (l *login) answerOne(p Prompt) (string, error) {
 	}
 	defer l.watch.pause()()
 	return l.target.Answer(l.ctx, p)
+}
+
+// expired is why a question for a new password is not answered.
+func (p Prompt) expired() error {
+	return fmt.Errorf("the host asks %q: the password has expired, or must be changed; log in with ssh once and change it", p.Text)
 }
 
 // An Answer asks a person what the host asks.
