@@ -120,9 +120,12 @@ func (w *programWriter) entry(e *entry) {
 	if retried {
 		w.WriteString("while :; do\n")
 	}
-	if e.probe == "" {
+	switch {
+	case e.probe == "" && len(e.cases) == 0: // a saved plan shows that it does nothing
+		w.WriteString("ended stale 0 ''; finish stale\n")
+	case e.probe == "":
 		w.caseBody(e, 0, calls[0])
-	} else {
+	default:
 		w.WriteString("case $STATEMENT in\n")
 		for i, c := range e.cases {
 			fmt.Fprintf(w, "%s)\n", quotePattern(c.state))

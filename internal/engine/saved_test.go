@@ -321,6 +321,23 @@ func TestSavedPlanRunsNoCommandThatItDoesNotShow(t *testing.T) {
 	host.tidy()
 }
 
+// A gated command that the plan shows as idle does not run in silence if what it watches changes after all.
+func TestSavedPlanRunsNoCommandThatWakesLater(t *testing.T) {
+	host := newLocalHost(t)
+	wiped := step(t, "command", "wiped", map[string]cty.Value{"script": str("rm " + host.path("unit"))})
+	unit := file(t, host, "unit", "1\n")
+	gated := script(t, "gated", "touch ran")
+	gated.OnChange = map[string][]string{"": {"step.file.unit"}}
+	list := stepList{wiped, unit, gated}
+	host.write("unit", "1\n")
+	plan := savedPlan(t, host, one(list))
+	exit, _, rec := applySaved(t, host, plan, "inputs", nil, one(list))
+	if exit != 4 || host.exists("ran") {
+		t.Errorf("exit %d, ran %v\n%s", exit, host.exists("ran"), rec.dump())
+	}
+	host.tidy()
+}
+
 func TestSavedPlanHoldsNoSecret(t *testing.T) {
 	host := newLocalHost(t)
 	secret := "s3cr3t \xff\x00 bytes"

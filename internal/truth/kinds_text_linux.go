@@ -141,7 +141,7 @@ func (j *Judge) edited(p *engine.PlanStep, name string) {
 	}
 }
 
-// lines compares the lines that the plan names with those that came and went.
+// lines compares the lines that the plan names with those that came and went. Where they are not UTF-8, the events hold U+FFFD.
 func (j *Judge) lines(p *engine.PlanStep, name string) {
 	b, e := j.Before.Files[name], j.After.Files[name]
 	if b == nil || e == nil || b.Size > contentLimit || e.Size > contentLimit {
@@ -149,7 +149,7 @@ func (j *Judge) lines(p *engine.PlanStep, name string) {
 	}
 	count := map[string]int{}
 	for _, l := range splitLines(b.Content) {
-		count[l]++
+		count[string([]rune(l))]++
 	}
 	for _, a := range p.Diff {
 		if !a.BeforeMissing {
@@ -160,7 +160,7 @@ func (j *Judge) lines(p *engine.PlanStep, name string) {
 		}
 	}
 	for _, l := range splitLines(e.Content) {
-		count[l]--
+		count[string([]rune(l))]--
 	}
 	for _, l := range sorted(count) {
 		if count[l] != 0 {
