@@ -188,7 +188,9 @@ func (g *generator) common(b *block, s *Step) {
 	case 16:
 		b.expr("tags", `["a", "b"]`)
 	case 15:
-		b.str("timeout", "5m")
+		if b.kind != "wait_for" { // it has a timeout of its own
+			b.str("timeout", "5m")
+		}
 	case 12, 13:
 		if s.Outlook == Fine && len(g.earlier) > 0 && len(s.Sources) == 0 && slices.Contains([]string{"file", "line", "ini", "symlink", "hosts_entry", "block", "replace"}, b.kind) {
 			s.Sources = g.sources()
@@ -247,6 +249,10 @@ func (g *generator) step() {
 		{1, g.many},
 		{2, g.git},
 		{1, g.sourceBuild},
+		{2, g.waitFor},
+		{3, g.cron},
+		{3, g.alternatives},
+		{3, g.sysctl},
 	}
 	total := 0
 	for _, k := range kinds {

@@ -33,7 +33,7 @@ type Scene struct {
 // A Placed is something that lies somewhere before anything is done.
 type Placed struct {
 	Path      string
-	Type      string // as of an Entry; "mount" is a file that is a mount point
+	Type      string // as of an Entry; "mount" is a file that is a mount point, "kernel" one below /proc/sys
 	Mode      uint32
 	UID, GID  int
 	Content   string
@@ -123,6 +123,8 @@ func (p *Placed) place(file, aside string) error {
 	}
 	var err error
 	switch p.Type {
+	case "kernel":
+		return os.WriteFile(file, []byte(p.Content), 0o644)
 	case "file":
 		err = os.WriteFile(file, []byte(p.Content), 0o644)
 	case "mount":

@@ -51,6 +51,13 @@ func (r *Root) Take() (*Snapshot, error) {
 	if err := s.walk(r, "/"); err != nil {
 		return nil, err
 	}
+	for key := range kernelKeys {
+		value, err := os.ReadFile(r.Path(kernelFile(key)))
+		if err != nil {
+			return nil, err
+		}
+		s.Files[kernelFile(key)] = &Entry{Type: "kernel", Content: string(value), Sum: sumOf(string(value))}
+	}
 	s.Accounts = readAccounts(s)
 	return s, nil
 }
