@@ -339,8 +339,8 @@ func (g *generator) sysctl() {
 		if g.chance("rival", 5) {
 			g.place(Placed{Path: "/etc/sysctl.d/99-zz.conf", Type: "file", Mode: 0o644, Content: key + " = 77\n"})
 			outlook := PlanError
-			if slices.ContainsFunc(g.earlier, func(s *Step) bool { return s.Kind == "sysctl" }) {
-				outlook = Unsure // another file of the directory may change, so that it may be known later
+			if slices.ContainsFunc(g.earlier, func(s *Step) bool { return slices.Contains([]string{"sysctl", "command", "source_build"}, s.Kind) }) {
+				outlook = Unsure // it may change another file of the directory, so that this is known later
 			}
 			g.expect(s, outlook, "a later file sets it")
 		}
