@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"slices"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -19,10 +20,16 @@ import (
 // the host offers strict key exchange. That offer is under the host's signature, and the library uses it wherever it is made.
 
 // A width says how much is offered.
-type width struct{ more, strict bool }
+type width struct {
+	more    bool // the wider lists
+	strict  bool // the host offers strict key exchange
+	checked bool // the host's offer has been seen
+}
+
+// oldCurve25519 is the older name of curve25519-sha256. The library adds it to that by itself.
+const oldCurve25519 = "curve25519-sha256@libssh.org"
 
 func keyExchanges(legacy bool, w width) []string {
-	// The library adds curve25519-sha256@libssh.org, the older name of the same method, by itself.
 	list := []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519, ssh.KeyExchangeDH16SHA512}
 	if legacy || w.more {
 		list = append(list, ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521,
@@ -62,20 +69,18 @@ func macs(legacy bool, w width) []string {
 
 // hostKeyAlgorithms puts those first for which something is on record, so that the host presents a key that we can check:
 // certificates if an authority is, then the types of keys that are, in the order of ssh's own preference. A host without
-// record is asked for Ed25519 first.
-func hostKeyAlgorithms(onRecord []string, authority, legacy bool) []string {
-	all := slices.Concat([]string{ssh.KeyAlgoED25519}, ecdsaHostKeys(), rsaHostKeys())
-	offered := slices.Concat([]string{ssh.KeyAlgoED25519}, rsaHostKeys())
-	if legacy {
-		all = append(all, ssh.InsecureAlgorithms().HostKeys...)
-		offered = append(offered, ecdsaHostKeys()...)
-		offered = append(offered, ssh.InsecureAlgorithms().HostKeys...)
-	}
+// record is asked for Ed25519 first. more are offered last, unless they are on record.
+func hostKeyAlgorithms(onRecord []string, authority bool, more []string) []string {
+	all := slices.Concat([]string{ssh.KeyAlgoED25519}, ecdsaHostKeys(), rsaHostKeys(), more)
+	offered := slices.Concat([]string{ssh.KeyAlgoED25519}, rsaHostKeys(), more)
 	var list []string
 	if authority {
 		list = certificateHostKeys()
 	}
 	for _, a := range all {
+		if slices.Contains(list, a) {
+			continue
+		}
 		if slices.Contains(onRecord, a) || slices.Contains(rsaHostKeys(), a) && slices.Contains(onRecord, ssh.KeyAlgoRSA) {
 			list = append(list, a)
 		}
@@ -98,22 +103,51 @@ func ecdsaHostKeys() []string {
 // keys of any, so all are listed then.
 func certificateHostKeys() []string {
 	return []string{
-		ssh.CertAlgoED25519v01, ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
-		ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+		ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+		ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
 	}
 }
 
-// signatureAlgorithms are those with which a key of a type may sign a login; none: it is not offered.
-func signatureAlgorithms(keyType string, legacy bool) []string {
-	switch {
-	case keyType == "ssh-dss" && !legacy:
-		return nil
-	case keyType != ssh.KeyAlgoRSA:
-		return []string{keyType}
+// signatureAlgorithms are those with which a key may sign a login, by PubkeyAcceptedAlgorithms; none: it is not offered. A
+// certificate goes by names of its own there.
+func (t Target) signatureAlgorithms(key ssh.PublicKey) []string {
+	standard := []string{plainKey(key).Type()}
+	all := standard
+	switch standard[0] {
+	case ssh.KeyAlgoRSA:
+		standard, all = rsaHostKeys(), append(rsaHostKeys(), ssh.KeyAlgoRSA)
+	case "ssh-dss":
+		standard = nil
 	}
-	list := []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
-	if legacy {
-		list = append(list, ssh.KeyAlgoRSA)
+	if t.Legacy {
+		standard = all
+	}
+	if t.PubkeyAcceptedAlgorithms == "" {
+		return standard
+	}
+	_, certified := key.(*ssh.Certificate)
+	named := func(algorithms []string) []string {
+		if !certified {
+			return algorithms
+		}
+		list := make([]string, len(algorithms))
+		for i, a := range algorithms {
+			list[i] = certificateName(a)
+		}
+		return list
+	}
+	var list []string
+	for _, name := range assemble(t.PubkeyAcceptedAlgorithms, named(standard), named(all)) {
+		list = append(list, all[slices.Index(named(all), name)])
 	}
 	return list
+}
+
+// certificateName is the name of an algorithm where it signs for a certificate.
+func certificateName(algorithm string) string {
+	name, vendor, _ := strings.Cut(algorithm, "@")
+	if vendor == "" {
+		vendor = "openssh.com"
+	}
+	return name + "-cert-v01@" + vendor
 }

@@ -71,6 +71,10 @@ func (l *login) load() {
 	}
 	order = slices.Concat(l.certificates(), order)
 	for _, id := range order {
+		if bits := rsaBits(id.public); bits > 0 && bits < l.target.RequiredRSASize {
+			l.notes = append(l.notes, fmt.Sprintf("%s: the RSA key has %d bits, and RequiredRSASize is %d", id.source, bits, l.target.RequiredRSASize))
+			continue
+		}
 		twice := func(other *identity) bool { return sameKey(other.public, id.public) }
 		if len(id.algorithms) > 0 && !slices.ContainsFunc(l.waiting, twice) {
 			id.joinCertificate(order)
@@ -146,7 +150,7 @@ func (i *identity) joinCertificate(all []*identity) {
 func (l *login) identity(public ssh.PublicKey, source string, sign func() (ssh.AlgorithmSigner, error)) *identity {
 	return &identity{
 		login: l, public: public, source: source, private: sign,
-		algorithms: signatureAlgorithms(plainKey(public).Type(), l.target.Legacy),
+		algorithms: l.target.signatureAlgorithms(public),
 	}
 }
 

@@ -217,7 +217,15 @@ func (t *Target) takeTimes(s *sshconfig.Settings) {
 func (t *Target) takeNetwork(s *sshconfig.Settings) {
 	t.AddressFamily = cmp.Or(t.AddressFamily, s.Text("addressfamily"))
 	t.BindAddress = cmp.Or(t.BindAddress, s.Text("bindaddress"))
-	t.HostKeyAlgorithms = cmp.Or(t.HostKeyAlgorithms, s.Text("hostkeyalgorithms"))
+	for keyword, to := range map[string]*string{
+		"hostkeyalgorithms": &t.HostKeyAlgorithms, "kexalgorithms": &t.KexAlgorithms, "ciphers": &t.Ciphers, "macs": &t.MACs,
+		"pubkeyacceptedalgorithms": &t.PubkeyAcceptedAlgorithms, "casignaturealgorithms": &t.CASignatureAlgorithms,
+	} {
+		*to = cmp.Or(*to, s.Text(keyword))
+	}
+	if bits, err := strconv.Atoi(s.Text("requiredrsasize")); err == nil && t.RequiredRSASize == 0 {
+		t.RequiredRSASize = bits
+	}
 	t.PreferredAuthentications = cmp.Or(t.PreferredAuthentications, s.Text("preferredauthentications"))
 	for keyword, method := range map[string]string{
 		"pubkeyauthentication": "publickey", "passwordauthentication": "password", "kbdinteractiveauthentication": "keyboard-interactive",

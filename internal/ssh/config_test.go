@@ -131,15 +131,16 @@ func TestMatch(t *testing.T) {
 }
 
 func TestWhatIsNotDoneIsSaid(t *testing.T) {
-	config := loadConfig(t, "Host web\n VerifyHostKeyDNS yes\n StrictHostKeyChecking no\n Ciphers aes128-ctr\n ForwardAgent yes\n Frobnicate yes\n")
+	config := loadConfig(t, "Host web\n VerifyHostKeyDNS yes\n StrictHostKeyChecking no\n Ciphers rijndael\n ForwardAgent yes\n Frobnicate yes\n"+
+		" KexAlgorithms +sntrup761x25519-sha512,ecdh-sha2-nistp256\n MACs umac-64@openssh.com,hmac-sha2-256\n")
 	got, err := config.Resolve(t.Context(), "web", ssh.Target{})
 	said := strings.Join(append(got.Unheeded, config.Warnings()...), "\n")
-	for _, line := range []string{":2: verifyhostkeydns", ":3: stricthostkeychecking no", ":4: ciphers", ":6: the keyword frobnicate"} {
+	for _, line := range []string{":2: verifyhostkeydns", ":3: stricthostkeychecking no", ":4: ciphers", ":6: the keyword frobnicate", "does not know sntrup761x25519-sha512\n"} {
 		if !strings.Contains(said, line) {
 			t.Errorf("%s is not said, but %s", line, said)
 		}
 	}
-	if err != nil || strings.Contains(said, "forwardagent") {
+	if err != nil || strings.Contains(said, "forwardagent") || strings.Contains(said, "umac") {
 		t.Errorf("error %v, said %s", err, said)
 	}
 	if got, _ := config.Resolve(t.Context(), "other", ssh.Target{}); len(got.Unheeded) > 0 {

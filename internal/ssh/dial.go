@@ -99,12 +99,19 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 		l.Close()
 		return nil, t.fail(PhaseHostKey, keyErr, "")
 	}
-	config := clientConfig(t, d.width(t), narrow(keys.algorithms(t.Legacy, d.whole(t)), t.HostKeyAlgorithms))
-	if len(config.HostKeyAlgorithms) == 0 {
+	config := clientConfig(t, d.width(t), t.hostKeyAlgorithms(keys, d.whole(t)))
+	if err := t.checkOffer(config); err != nil {
 		l.Close()
-		return nil, t.fail(PhaseHandshake, fmt.Errorf("HostKeyAlgorithms %s leaves no algorithm that provision offers", t.HostKeyAlgorithms), "name safe ones there")
+		return nil, err
 	}
+	shown := false // the callback is called at each exchange of keys
 	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
+		if !shown {
+			if keyErr = d.withoutTerrapin(t, l, config.Ciphers); keyErr != nil {
+				return keyErr
+			}
+		}
+		shown = true
 		if keyErr = d.wholeOrder(t, keys, config.HostKeyAlgorithms, key); keyErr != nil {
 			return keyErr
 		}
@@ -166,7 +173,7 @@ func (d *Dialer) wholeOrder(t Target, keys hostKeys, offered []string, key ssh.P
 	if _, certificate := key.(*ssh.Certificate); certificate || key != nil && key.Type() == ssh.KeyAlgoED25519 || d.whole(t) {
 		return nil
 	}
-	if slices.Equal(offered, narrow(keys.algorithms(t.Legacy, true), t.HostKeyAlgorithms)) {
+	if slices.Equal(offered, t.hostKeyAlgorithms(keys, true)) {
 		return nil
 	}
 	d.mu.Lock()
@@ -188,7 +195,7 @@ func (d *Dialer) whole(t Target) bool {
 func clientConfig(t Target, w width, hostKeyAlgorithms []string) *ssh.ClientConfig {
 	return &ssh.ClientConfig{
 		Config: ssh.Config{
-			KeyExchanges: keyExchanges(t.Legacy, w), Ciphers: ciphers(t.Legacy, w), MACs: macs(t.Legacy, w),
+			KeyExchanges: t.keyExchanges(w), Ciphers: t.ciphers(w), MACs: t.macs(w),
 		},
 		User:              t.User,
 		HostKeyAlgorithms: hostKeyAlgorithms,

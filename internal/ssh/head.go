@@ -87,6 +87,9 @@ func (h *head) offer() (offer, bool) {
 	return offer{lists[0], lists[1], lists[2], lists[4]}, true
 }
 
+// strict reports whether the host takes part in strict key exchange (OpenSSH's PROTOCOL, 1.10).
+func (o offer) strict() bool { return slices.Contains(o.keyExchanges, "kex-strict-s-v00@openssh.com") }
+
 // errWider says that the host knows none of what is offered first, and some of what is offered only then.
 var errWider = errors.New("the host wants other algorithms")
 
@@ -103,8 +106,8 @@ func (d *Dialer) widen(t Target, l *link, err error) error {
 	common := func(a, b []string) bool {
 		return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 	}
-	w := width{more: true, strict: slices.Contains(o.keyExchanges, "kex-strict-s-v00@openssh.com")}
-	fits := common(keyExchanges(t.Legacy, w), o.keyExchanges) && common(ciphers(t.Legacy, w), o.ciphers) && common(macs(t.Legacy, w), o.macs)
+	w := width{more: true, strict: o.strict(), checked: true}
+	fits := common(t.keyExchanges(w), o.keyExchanges) && common(t.ciphers(w), o.ciphers) && common(t.macs(w), o.macs)
 	if !fits || d.width(t) == w || strings.Contains(mismatch.What, "host key") {
 		return err
 	}

@@ -30,7 +30,7 @@ func (h hostKeys) checkCertificate(cert *ssh.Certificate) (refusal error, revoke
 			}
 		}
 		// Without the port ssh looks for the plain key, too, before it goes back to what is on record with the port.
-		if i > 0 && find(r.keys, cert.Key) != nil && weakKey(cert.Key) == nil {
+		if i > 0 && find(r.keys, cert.Key) != nil && h.weakKey(cert.Key) == nil {
 			return nil, false
 		}
 	}
@@ -45,6 +45,8 @@ func authoritySignatures() []string {
 	}
 }
 
+func allAuthoritySignatures() []string { return append(authoritySignatures(), ssh.KeyAlgoRSA) }
+
 // judge says what is wrong with a certificate of an authority that may certify this host.
 func (h hostKeys) judge(cert *ssh.Certificate) error {
 	names := slices.ContainsFunc(cert.ValidPrincipals, func(p string) bool { return sshconfig.MatchPattern(h.host, p) })
@@ -55,7 +57,7 @@ func (h hostKeys) judge(cert *ssh.Certificate) error {
 		return errors.New("it names no host")
 	case !names:
 		return fmt.Errorf("it is for %s", strings.Join(cert.ValidPrincipals, ", "))
-	case !slices.Contains(authoritySignatures(), cert.Signature.Format):
+	case !slices.Contains(h.authorities, cert.Signature.Format):
 		return fmt.Errorf("it is signed with %s", cert.Signature.Format)
 	}
 	if now := uint64(time.Now().Unix()); now < cert.ValidAfter {
@@ -63,7 +65,7 @@ func (h hostKeys) judge(cert *ssh.Certificate) error {
 	} else if now >= cert.ValidBefore {
 		return fmt.Errorf("it has expired at %s", certTime(cert.ValidBefore))
 	}
-	if err := weakKey(cert.Key); err != nil {
+	if err := h.weakKey(cert.Key); err != nil {
 		return err
 	}
 	// The principals were judged above, since the library knows no patterns.
@@ -72,17 +74,25 @@ func (h hostKeys) judge(cert *ssh.Certificate) error {
 
 func certTime(t uint64) string { return time.Unix(int64(t), 0).UTC().Format(time.DateTime + " UTC") }
 
-// shortestRSA is ssh's RequiredRSASize.
+// shortestRSA is the smallest RequiredRSASize that counts, and ssh's standard.
 const shortestRSA = 1024
 
 // weakKey refuses RSA keys that ssh refuses for their length.
-func weakKey(key ssh.PublicKey) error {
-	crypto, ok := key.(ssh.CryptoPublicKey)
-	if !ok {
-		return nil
-	}
-	if public, ok := crypto.CryptoPublicKey().(*rsa.PublicKey); ok && public.N.BitLen() < shortestRSA {
-		return fmt.Errorf("the host's RSA key has %d bits, and fewer than %d are no protection", public.N.BitLen(), shortestRSA)
+func (h hostKeys) weakKey(key ssh.PublicKey) error {
+	if bits, least := rsaBits(key), max(shortestRSA, h.rsaSize); bits > 0 && bits < least {
+		return fmt.Errorf("the host's RSA key has %d bits, and at least %d are required (RequiredRSASize)", bits, least)
 	}
 	return nil
+}
+
+// rsaBits is the length of an RSA key; 0 for another.
+func rsaBits(key ssh.PublicKey) int {
+	crypto, ok := plainKey(key).(ssh.CryptoPublicKey)
+	if !ok {
+		return 0
+	}
+	if public, ok := crypto.CryptoPublicKey().(*rsa.PublicKey); ok {
+		return public.N.BitLen()
+	}
+	return 0
 }

@@ -20,6 +20,9 @@ type hostKeys struct {
 	names []string // under which the host is looked up, one after the other
 	host  string   // as a certificate names it: without port
 
+	rsaSize     int      // what RSA keys must have, in bits
+	authorities []string // the algorithms with which authorities may sign
+
 	command KnownHostsCommand
 	timeout time.Duration // of command
 	printed []*knownLine  // what command has printed about the host
@@ -43,7 +46,10 @@ type fileStamp struct {
 // a thousand hosts they have a thousand lines, and would be read a thousand times.
 func (d *Dialer) loadHostKeys(t Target) hostKeys {
 	names, host := t.knownNames()
-	return hostKeys{known: d.loadKnownHosts(t.KnownHostsFiles), names: names, host: host, command: t.KnownHostsCommand, timeout: t.ConnectTimeout}
+	return hostKeys{
+		known: d.loadKnownHosts(t.KnownHostsFiles), names: names, host: host, command: t.KnownHostsCommand, timeout: t.ConnectTimeout,
+		rsaSize: t.RequiredRSASize, authorities: assemble(t.CASignatureAlgorithms, authoritySignatures(), allAuthoritySignatures()),
+	}
 }
 
 func (d *Dialer) loadKnownHosts(files []string) *knownHosts {
@@ -160,8 +166,10 @@ func (h hostKeys) sort(name string, lines []*knownLine) record {
 //
 // Hashed names are looked up only where they matter. After certificates and Ed25519 keys they do, even if a line that is not hashed
 // has an Ed25519 key; whole asks for them then, too.
-func (h hostKeys) algorithms(legacy, whole bool) []string {
-	var types, more []string
+//
+// more are offered last.
+func (h hostKeys) algorithms(more []string, whole bool) []string {
+	var types, portless []string
 	authority, onRecord := false, false
 	for i, name := range h.names {
 		r := h.sort(name, h.known.marked(name))
@@ -179,12 +187,12 @@ func (h hostKeys) algorithms(legacy, whole bool) []string {
 			case i == 0:
 				types = append(types, k.Type())
 			case slices.Contains(ecdsaHostKeys(), k.Type()):
-				more = append(more, k.Type())
+				portless = append(portless, k.Type())
 			}
 		}
 	}
-	list := hostKeyAlgorithms(types, authority, legacy)
-	for _, a := range more {
+	list := hostKeyAlgorithms(types, authority, more)
+	for _, a := range portless {
 		if !slices.Contains(list, a) {
 			list = append(list, a)
 		}
@@ -218,7 +226,7 @@ func (h hostKeys) check(ctx context.Context, key ssh.PublicKey) error {
 // checkPlain looks a key up under each name in turn. As with ssh, what is on record without the port counts only where
 // nothing is with the port.
 func (h hostKeys) checkPlain(key ssh.PublicKey) error {
-	if err := weakKey(key); err != nil {
+	if err := h.weakKey(key); err != nil {
 		return err
 	}
 	fingerprint := ssh.FingerprintSHA256(key)

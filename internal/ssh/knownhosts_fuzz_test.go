@@ -24,7 +24,7 @@ func FuzzKnownHosts(f *testing.F) {
 		known := readKnownHosts([]string{file})
 		for _, name := range []string{"trusted", "[web1]:2222", "10.0.0.1"} {
 			h := hostKeys{known: known, names: []string{name}, host: name}
-			_ = h.algorithms(false, false)
+			_ = h.algorithms(nil, false)
 			err := h.check(t.Context(), testKeys()["host ed25519"].PublicKey())
 			if err != nil && name == "trusted" && !strings.Contains(text, "@revoked") {
 				t.Errorf("a line beside it cost a host its key: %v", err)

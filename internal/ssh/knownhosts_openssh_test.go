@@ -237,7 +237,7 @@ func compareVerdicts(t *testing.T, binary string) {
 		keys := drawHostKeys(t, strings.ToLower(about), patterns)
 		// A certificate is not asked for where no authority is on record.
 		known, askErr := d.loadHostKeys(target).ask(context.Background(), askedForOrder, nil)
-		if askErr != nil || !slices.Contains(known.algorithms(false, true), ssh.CertAlgoED25519v01) {
+		if askErr != nil || !slices.Contains(known.algorithms(nil, true), ssh.CertAlgoED25519v01) {
 			keys = slices.DeleteFunc(keys, func(k ssh.Signer) bool { _, cert := k.PublicKey().(*ssh.Certificate); return cert })
 		}
 		server := startVerdictServer(t, keys)

@@ -69,9 +69,14 @@ type Target struct {
 	BindAddress string
 	// CertificateFiles hold certificates to offer with the keys that they are for, before those keys.
 	CertificateFiles []string
-	// HostKeyAlgorithms narrows or reorders what the host may prove itself with, in the words of ssh_config(5): a list, or one
-	// that begins with + - or ^; empty: all that are safe. Algorithms that are not offered anyway stay out.
+	// HostKeyAlgorithms is what the host may prove itself with, in the words of ssh_config(5): a list, or one that begins with
+	// + - or ^; empty: all that are safe.
 	HostKeyAlgorithms string
+	// KexAlgorithms, Ciphers and MACs are what is negotiated otherwise, PubkeyAcceptedAlgorithms what keys may sign a login with, and
+	// CASignatureAlgorithms what an authority may sign a host's certificate with, in the same words.
+	KexAlgorithms, Ciphers, MACs, PubkeyAcceptedAlgorithms, CASignatureAlgorithms string
+	// RequiredRSASize is how many bits an RSA key needs, the host's or one to log in with; 0: 1024.
+	RequiredRSASize int
 	// RevokedHostKeys is a file of host keys that are never accepted: public keys, one a line, or a key revocation list.
 	RevokedHostKeys string
 	// PreferredAuthentications lists the methods to try, in order; empty: keys, then passwords.

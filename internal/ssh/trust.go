@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -62,12 +61,7 @@ func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 	if err != nil {
 		return HostKey{}, t.fail(PhaseHostKey, err, "")
 	}
-	algorithms := keys.algorithms(t.Legacy, true)
-	for _, a := range ecdsaHostKeys() {
-		if !slices.Contains(algorithms, a) {
-			algorithms = append(algorithms, a)
-		}
-	}
+	algorithms := t.hostKeyAlgorithms(keys, true, ecdsaHostKeys()...)
 	shared := d.scansOf(pathKey(path) + t.addr())
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
@@ -131,6 +125,9 @@ func (d *Dialer) scanOne(ctx context.Context, t Target, l *link, algorithms []st
 	defer stop()
 	var seen ssh.PublicKey
 	config := clientConfig(t, d.width(t), algorithms)
+	if err := t.checkOffer(config); err != nil {
+		return nil, err
+	}
 	config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
 		seen = key
 		return errScanned

@@ -26,8 +26,14 @@ func unheeded(s *sshconfig.Settings) []string {
 	say("verifyhostkeydns", "DNS is not asked for host keys: known_hosts decides", append(off, "ask")...)
 	say("stricthostkeychecking", "an unknown host key is always refused: record it with `provision trust`", "yes", "true", "ask")
 	say("remotecommand", "not run: sessions run what provision needs", off...)
-	for _, keyword := range []string{"ciphers", "macs", "kexalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"} {
-		say(keyword, "not heeded: provision offers its own list, and legacy = true in the playbook adds older ones")
+	for keyword, known := range map[string][]string{
+		"ciphers": allCiphers(), "macs": allMACs(), "kexalgorithms": allKeyExchanges(), "hostkeyalgorithms": allHostKeys(),
+		"pubkeyacceptedalgorithms": allKeys(), "casignaturealgorithms": allAuthoritySignatures(),
+	} {
+		if unknown := unknownNames(s.Text(keyword), known); len(unknown) > 0 {
+			say(keyword, "provision does not know "+strings.Join(unknown, ", "))
+		}
 	}
+	slices.Sort(all)
 	return all
 }

@@ -39,6 +39,7 @@ func allKeywords() map[string]kind {
 		"host": isHost, "match": isMatch, "include": isInclude,
 		"proxyjump": isJump, "port": isPort, "connecttimeout": isTime, "serveraliveinterval": isTime,
 		"serveralivecountmax": isNumber, "canonicalizemaxdots": isNumber, "connectionattempts": isNumber, "numberofpasswordprompts": isNumber,
+		"requiredrsasize": isNumber,
 	}
 	for k, names := range map[kind]string{
 		isRest: "proxycommand localcommand remotecommand knownhostscommand",
@@ -58,7 +59,7 @@ func allKeywords() map[string]kind {
 			"forwardx11trusted gatewayports gssapiauthentication gssapiclientidentity gssapidelegatecredentials gssapikexalgorithms " +
 			"gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity gssapitrustdns hostbasedauthentication ipqos kbdinteractivedevices " +
 			"localforward loglevel logverbose obscurekeystroketiming permitlocalcommand permitremoteopen protocolkeepalives refuseconnection " +
-			"rekeylimit remoteforward requesttty requiredrsasize sendenv sessiontype setenv setuptimeout stdinnull streamlocalbindmask " +
+			"rekeylimit remoteforward requesttty sendenv sessiontype setenv setuptimeout stdinnull streamlocalbindmask " +
 			"streamlocalbindunlink syslogfacility tcpkeepalive tunnel tunneldevice updatehostkeys visualhostkey warnweakcrypto xauthlocation",
 	} {
 		for name := range strings.FieldsSeq(names) {

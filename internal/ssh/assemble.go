@@ -1,0 +1,164 @@
+package ssh
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"provision/internal/ssh/sshconfig"
+)
+
+// assemble is what ssh makes of a setting of algorithms (kex.c, kex_assemble_names): a list instead of the standard one, or one that
+// begins with - (without these), + (these too) or ^ (these first). A setting may name any of all, those that are not safe too.
+func assemble(setting string, standard, all []string) []string {
+	if setting == "" {
+		return standard
+	}
+	names := strings.Split(strings.TrimLeft(setting[:1], "+-^")+setting[1:], ",")
+	switch setting[0] {
+	case '-':
+		return slices.DeleteFunc(slices.Clone(standard), func(a string) bool {
+			return slices.ContainsFunc(names, func(p string) bool { return sshconfig.MatchPattern(a, p) })
+		})
+	case '+':
+		names = slices.Concat(standard, names)
+	case '^':
+		names = slices.Concat(names, standard)
+	}
+	var list []string
+	for _, p := range names {
+		for _, a := range slices.Concat(all, standard) {
+			if sshconfig.MatchPattern(a, p) && !slices.Contains(list, a) {
+				list = append(list, a)
+			}
+		}
+	}
+	return list
+}
+
+// unknownNames are the algorithms that a setting wants and that are not among all, where the setting comes to nothing without them.
+func unknownNames(setting string, all []string) []string {
+	if setting == "" || setting[0] == '-' {
+		return nil
+	}
+	more := setting[0] == '+' || setting[0] == '^'
+	var unknown []string
+	for name := range strings.SplitSeq(strings.TrimLeft(setting, "+^"), ",") {
+		switch {
+		case len(assemble(name, nil, all)) == 0:
+			unknown = append(unknown, name)
+		case !more:
+			return nil // the rest of the list does
+		}
+	}
+	return unknown
+}
+
+func allKeyExchanges() []string {
+	return slices.Concat(keyExchanges(true, width{more: true}), []string{oldCurve25519})
+}
+
+func allCiphers() []string { return ciphers(true, width{more: true, strict: true}) }
+
+func allMACs() []string { return macs(true, width{more: true}) }
+
+func allHostKeys() []string {
+	return slices.Concat(certificateHostKeys(), []string{ssh.KeyAlgoED25519}, ecdsaHostKeys(), rsaHostKeys(), ssh.InsecureAlgorithms().HostKeys)
+}
+
+// allKeys are the names that PubkeyAcceptedAlgorithms may have.
+func allKeys() []string {
+	plain := slices.Concat(ssh.SupportedAlgorithms().PublicKeyAuths, ssh.InsecureAlgorithms().PublicKeyAuths)
+	var certificates []string
+	for _, a := range plain {
+		certificates = append(certificates, certificateName(a))
+	}
+	return slices.Concat(certificates, plain)
+}
+
+// keyExchanges is what t is asked for. What ssh_config names is all offered at once.
+func (t Target) keyExchanges(w width) []string {
+	if t.KexAlgorithms == "" {
+		return keyExchanges(t.Legacy, w)
+	}
+	return assemble(t.KexAlgorithms, keyExchanges(t.Legacy, width{more: true}), allKeyExchanges())
+}
+
+func (t Target) ciphers(w width) []string {
+	list := ciphers(t.Legacy, w)
+	if t.Ciphers != "" {
+		list = assemble(t.Ciphers, ciphers(t.Legacy, width{more: true, strict: true}), allCiphers())
+	}
+	if w.checked && !w.strict {
+		list = slices.DeleteFunc(list, func(a string) bool { return a == ssh.CipherChaCha20Poly1305 })
+	}
+	return list
+}
+
+func (t Target) macs(w width) []string {
+	if t.MACs == "" {
+		return macs(t.Legacy, w)
+	}
+	return assemble(t.MACs, macs(t.Legacy, width{more: true}), allMACs())
+}
+
+// hostKeyAlgorithms lists what the host may prove itself with. As with ssh, what is on record decides the order unless the setting
+// says which come first; more are offered last.
+func (t Target) hostKeyAlgorithms(keys hostKeys, whole bool, more ...string) []string {
+	if t.Legacy {
+		more = slices.Concat(more, ecdsaHostKeys(), ssh.InsecureAlgorithms().HostKeys)
+	}
+	if named, ok := strings.CutPrefix(t.HostKeyAlgorithms, "+"); ok {
+		return keys.algorithms(slices.Concat(more, assemble(named, nil, allHostKeys())), whole)
+	}
+	standard := keys.algorithms(more, whole)
+	list := assemble(t.HostKeyAlgorithms, standard, allHostKeys())
+	plain := slices.DeleteFunc(slices.Clone(list), func(a string) bool {
+		return slices.Contains(certificateHostKeys(), a) && !slices.Contains(standard, a)
+	})
+	if len(plain) > 0 {
+		return plain // without an authority on record a certificate proves nothing
+	}
+	return list
+}
+
+// checkOffer is an error where a setting leaves nothing to offer: the library would take its own lists then.
+func (t Target) checkOffer(c *ssh.ClientConfig) error {
+	for _, o := range []struct {
+		keyword, setting string
+		list             []string
+	}{
+		{"HostKeyAlgorithms", t.HostKeyAlgorithms, c.HostKeyAlgorithms},
+		{"KexAlgorithms", t.KexAlgorithms, c.KeyExchanges},
+		{"Ciphers", t.Ciphers, c.Ciphers},
+		{"MACs", t.MACs, c.MACs},
+	} {
+		if len(o.list) == 0 {
+			return t.fail(PhaseHandshake, fmt.Errorf("%s %s leaves no algorithm that provision can use with the host", o.keyword, o.setting),
+				"name others there, or let ssh connect (transport = \"openssh\")")
+		}
+	}
+	return nil
+}
+
+// withoutTerrapin returns errWider where ChaCha20-Poly1305 was negotiated, as ssh_config asks, with a host that does not take part in
+// strict key exchange (CVE-2023-48795). It is asked once more without that.
+func (d *Dialer) withoutTerrapin(t Target, l *link, offered []string) error {
+	if !slices.Contains(offered, ssh.CipherChaCha20Poly1305) {
+		return nil
+	}
+	o, ok := l.head.offer()
+	chosen := slices.IndexFunc(offered, func(a string) bool { return slices.Contains(o.ciphers, a) })
+	if ok && (o.strict() || chosen >= 0 && offered[chosen] != ssh.CipherChaCha20Poly1305) {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.widths == nil {
+		d.widths = map[string]width{}
+	}
+	d.widths[t.addr()] = width{more: d.widths[t.addr()].more, checked: true}
+	return errWider
+}
