@@ -24,7 +24,7 @@ With --json each mistake is one JSON object a line on stdout, for editors and CI
 				return err
 			}
 			if !diags.HasErrors() {
-				diags = append(diags, pb.ShortSecrets()...)
+				diags = append(append(diags, pb.ShortSecrets()...), pb.LossyFiles()...)
 			}
 			if o.json {
 				if err := ui.DiagnosticsJSON(c.stdout, diags); err != nil {

@@ -16,9 +16,9 @@ import (
 	"filippo.io/age/armor"
 )
 
-// decrypt returns the text of a local file that age encrypted. The key is the one in the file
-// that PROVISION_AGE_IDENTITY names (or in the variable itself), else that in
-// ~/.config/provision/age.key, else an SSH key of the user without a passphrase.
+// decrypt returns the text of a local file that age, SOPS or OpenPGP encrypted; its content tells which. The key of age is the one in
+// the file that PROVISION_AGE_IDENTITY names (or in the variable itself), else that in ~/.config/provision/age.key, else an SSH
+// key of the user without a passphrase. SOPS and OpenPGP are left to sops and gpg, which find their keys themselves.
 func (pb *Playbook) decrypt(p *place, name string) (string, error) {
 	data, err := pb.local.read(p, name)
 	if err != nil {
@@ -31,12 +31,25 @@ func (pb *Playbook) decrypt(p *place, name string) (string, error) {
 	if done, ok := pb.local.texts["age "+key]; ok {
 		return string(done.data), done.err
 	}
-	plain, err := pb.open(name, data)
+	plain, err := pb.open(p, name, data)
+	if err == nil && !utf8.Valid(plain) {
+		plain, err = nil, fmt.Errorf("%q holds no UTF-8 text", name)
+	}
 	pb.local.texts["age "+key] = textFile{plain, err}
 	return string(plain), err
 }
 
-func (pb *Playbook) open(name string, data []byte) ([]byte, error) {
+func (pb *Playbook) open(p *place, name string, data []byte) ([]byte, error) {
+	if format := sopsFormat(name, data); format != "" {
+		return pb.openSOPS(p, name, format, data)
+	}
+	if isOpenPGP(data) {
+		return pb.openGPG(p, name)
+	}
+	return pb.openAge(name, data)
+}
+
+func (pb *Playbook) openAge(name string, data []byte) ([]byte, error) {
 	identities, err := pb.identities()
 	if err != nil {
 		return nil, err
@@ -54,14 +67,17 @@ func (pb *Playbook) open(name string, data []byte) ([]byte, error) {
 		if errors.As(err, &none) {
 			return nil, fmt.Errorf("%q is encrypted for other keys than the %d that were tried; encrypt it for one of them, or name another in PROVISION_AGE_IDENTITY", name, len(identities))
 		}
-		return nil, fmt.Errorf("%q cannot be decrypted; is it a file of age? %w", name, err)
+		if len(bytes.TrimSpace(data)) == 0 {
+			return nil, fmt.Errorf("%q is empty", name)
+		}
+		return nil, fmt.Errorf("%q cannot be decrypted; is it a file of age, SOPS or OpenPGP, and whole? %w", name, err)
 	}
-	plain, err := io.ReadAll(io.LimitReader(out, maxText))
+	plain, err := io.ReadAll(out)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("%q is cut short: copy it again, or take it from where it was made", name)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%q cannot be decrypted: %w", name, err)
-	}
-	if !utf8.Valid(plain) {
-		return nil, fmt.Errorf("%q holds no UTF-8 text", name)
+		return nil, fmt.Errorf("%q cannot be decrypted; it is cut short or was changed: %w", name, err)
 	}
 	return plain, nil
 }

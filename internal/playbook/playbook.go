@@ -57,6 +57,8 @@ type Playbook struct {
 	files   map[string]*hcl.File
 	loading collector
 	ctx     context.Context // while loading, which may run git and the commands of inventories
+	whole   context.Context // as long as the playbook is used: it ends the programs that decrypt files
+	lossy   hcl.Diagnostics // warnings of files whose values SOPS may have changed; guarded by local.mu
 }
 
 // A Play is a list of steps for some of the hosts.
@@ -71,10 +73,11 @@ type Play struct {
 // Load reads the playbook at path: a .hcl or .hcl.json file, or a directory whose *.hcl and
 // *.hcl.json files, those of variables apart, are one playbook. The playbook is not nil even if
 // there are errors, so that Files serves for printing them; nothing else may be asked then. ctx
-// ends the programs that loading may run: git for modules, and the commands of inventories.
+// ends the programs that a playbook may run: git for modules, the commands of inventories, and sops and gpg for decrypt.
 func Load(ctx context.Context, path string, o Options) (*Playbook, hcl.Diagnostics) {
 	pb := &Playbook{
 		ctx:     ctx,
+		whole:   ctx,
 		kinds:   kindIndex(),
 		environ: environMap(o.Environ),
 		shipped: o.Shipped,

@@ -60,6 +60,9 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	t := overrides
 	t.Name = cmp.Or(overrides.Name, name)
 	query := sshconfig.Query{Host: name, User: t.User, Command: remoteCommand}
+	if len(behind) > 0 { // as ssh -W
+		query.Command, query.NoSession = "", true
+	}
 	if t.Port != 0 {
 		query.Port = strconv.Itoa(t.Port)
 	}
@@ -105,7 +108,11 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	}
 	var err error
 	if t.Transport != TransportBuiltin {
-		if t.OpenSSHWords, err = opensshWords(name, overrides); err != nil {
+		command := ""
+		if c != nil && (c.files.Asks("command") || c.files.Asks("sessiontype")) {
+			command, t.OpenSSHSession = query.Command, c.files.Asks("sessiontype") && !query.NoSession
+		}
+		if t.OpenSSHWords, err = opensshWords(name, overrides, command); err != nil {
 			return Target{}, fmt.Errorf("host %s: %w", cmp.Or(overrides.Name, name), err)
 		}
 	}

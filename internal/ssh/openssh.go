@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -25,7 +26,7 @@ const maxSocketPath = 104 - 18
 func (d *Dialer) dialOpenSSH(ctx context.Context, t Target) (*Client, error) {
 	if t.OpenSSHWords == nil {
 		var err error
-		if t.OpenSSHWords, err = opensshWords(t.Name, t); err != nil {
+		if t.OpenSSHWords, err = opensshWords(t.Name, t, ""); err != nil {
 			return nil, t.fail(PhaseConnect, err, "")
 		}
 	}
@@ -44,6 +45,7 @@ func (d *Dialer) dialOpenSSH(ctx context.Context, t Target) (*Client, error) {
 		nc.Close()
 		return nil, t.fail(PhaseSession, fmt.Errorf("the control socket of ssh: %w%s", err, m.said()), "OpenSSH 7.4 or later is needed")
 	}
+	m.endSession()
 	t.KeepAlive = -1 // ssh does it: over a control socket it cannot be asked for
 	c := newClient(t, ssh.NewClient(conn, channels, requests), newLink(nc), nil)
 	go func() {
@@ -57,6 +59,7 @@ func (d *Dialer) dialOpenSSH(ctx context.Context, t Target) (*Client, error) {
 type master struct {
 	cmd    *exec.Cmd
 	dir    string
+	stdin  io.WriteCloser // of a session that only tells Match which type it has; nil without one
 	stderr tail
 	exited chan struct{} // closed once it is gone
 	once   sync.Once
@@ -70,6 +73,13 @@ func (m *master) said() string {
 		return ""
 	}
 	return ": " + strings.TrimPrefix(text, "ssh: ")
+}
+
+// endSession ends the session of the process's own. The process goes on for as long as its connection is shared.
+func (m *master) endSession() {
+	if m.stdin != nil {
+		_ = m.stdin.Close()
+	}
 }
 
 // start runs ssh until it is logged in, and connects to its socket. Closing that ends ssh.
@@ -129,13 +139,21 @@ func (m *master) run(t Target, socket string) error {
 		return err
 	}
 	words := []string{
-		"-M", "-N", "-T", "-S", socket, "-o", "ControlPersist=no", "-o", "StrictHostKeyChecking=yes", "-o", "ClearAllForwardings=yes",
+		"-M", "-T", "-S", socket, "-o", "ControlPersist=no", "-o", "StrictHostKeyChecking=yes", "-o", "ClearAllForwardings=yes",
 		"-o", "PermitLocalCommand=no", "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=INFO",
 	}
 	if t.KeepAlive > 0 {
 		words = append(words, "-o", "ServerAliveInterval="+strconv.Itoa(max(1, int(t.KeepAlive/time.Second))), "-o", "ServerAliveCountMax="+strconv.Itoa(keepAliveMisses-1))
 	}
+	if !t.OpenSSHSession {
+		words = append(words, "-N")
+	}
 	cmd := exec.Command("ssh", append(words, t.OpenSSHWords...)...)
+	if t.OpenSSHSession {
+		if m.stdin, err = cmd.StdinPipe(); err != nil {
+			return err
+		}
+	}
 	cmd.Env = append(os.Environ(), "SSH_ASKPASS="+self, "SSH_ASKPASS_REQUIRE=force", askpassVariable+"="+filepath.Join(m.dir, "a"))
 	if os.Getenv("DISPLAY") == "" {
 		cmd.Env = append(cmd.Env, "DISPLAY=none:0") // before OpenSSH 8.4 it asks only where there is one

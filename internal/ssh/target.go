@@ -89,8 +89,10 @@ type Target struct {
 	Transport Transport
 	// Notice is told what ssh(1) wants of the person, such as to touch a key; nil: nobody is.
 	Notice func(text string)
-	// OpenSSHWords are the options and the host as ssh(1) takes them, from Resolve.
+	// OpenSSHWords are the options and the host as ssh(1) takes them, and a command where ssh_config asks for it, from Resolve.
 	OpenSSHWords []string
+	// OpenSSHSession has ssh(1) run that command, since ssh_config asks for the type of the session.
+	OpenSSHSession bool
 	// Legacy also allows algorithms with known weaknesses (SHA-1, CBC), for hosts that know no others.
 	Legacy bool
 }

@@ -19,8 +19,9 @@ const (
 	TransportAuto    Transport = "auto"    // this package, and ssh(1) where it does not do what ssh_config asks for, or is not let in
 )
 
-// opensshWords are the words of ssh(1) for what the caller of Resolve has set itself: ssh reads the rest from ssh_config.
-func opensshWords(name string, over Target) ([]string, error) {
+// opensshWords are the words of ssh(1) for what the caller of Resolve has set itself: ssh reads the rest from ssh_config. command is
+// for the Match lines of that; "" leaves it out.
+func opensshWords(name string, over Target, command string) ([]string, error) {
 	var words []string
 	option := func(key, value string) { words = append(words, "-o", key+"="+value) }
 	if over.Port != 0 {
@@ -65,7 +66,11 @@ func opensshWords(name string, over Target) ([]string, error) {
 	if strings.HasPrefix(name, "-") {
 		return nil, fmt.Errorf("%q is no name of a host", name)
 	}
-	return append(words, "--", name), nil
+	if command == "" {
+		return append(words, "--", name), nil
+	}
+	option("RemoteCommand", "none") // ssh takes one or the other
+	return append(words, "--", name, command), nil
 }
 
 // opensshJump is the value of ProxyCommand that goes through hops, "none" without any. ProxyJump would take a user and a port and
@@ -90,7 +95,7 @@ func opensshJump(hops []Target) (string, error) {
 		case hop.Address != "":
 			hop.Jumps = nil // they are among the hops
 			var err error
-			if own, err = opensshWords(hop.Name, hop); err != nil {
+			if own, err = opensshWords(hop.Name, hop, ""); err != nil {
 				return "", err
 			}
 		default:

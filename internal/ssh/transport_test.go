@@ -251,3 +251,25 @@ func TestAutoTransport(t *testing.T) {
 		t.Errorf("neither is let in: %v", err)
 	}
 }
+
+// Where ssh_config has a Match sessiontype, ssh(1) has a session of its own, of type exec, until its connection is shared.
+func TestOpenSSHTransportTellsTheTypeOfSession(t *testing.T) {
+	config := loadConfig(t, "Match sessiontype exec\n User nobody-asks\n")
+	server := byOpenSSH(t, openSSH(t))
+	hop := ssh.Target{Name: "hop"}
+	target, err := config.Resolve(t.Context(), "127.0.0.1", server)
+	if err != nil || !target.OpenSSHSession || target.OpenSSHWords[len(target.OpenSSHWords)-1] != "exec /bin/sh" {
+		t.Fatalf("%+v, %v", target, err)
+	}
+	c := sshtest.Dial(t, target)
+	for range 3 {
+		if out, _, _, err := run(t, c, "echo beside it", ""); out != "beside it\n" || err != nil {
+			t.Errorf("output %q, error %v", out, err)
+		}
+	}
+	c.Close()
+	server.Jumps = []ssh.Target{hop}
+	if target, err = config.Resolve(t.Context(), "127.0.0.1", server); err != nil || target.Jumps[0].User == "nobody-asks" || target.Jumps[0].OpenSSHSession {
+		t.Errorf("the jump host is %+v, %v", target.Jumps, err)
+	}
+}

@@ -117,14 +117,28 @@ func (c criterion) holds(e *evaluation) (bool, error) {
 	case "version":
 		return MatchList(openSSH, c.arg, false), nil
 	case "sessiontype":
-		if e.query.Command == "" {
-			return MatchList("shell", c.arg, false), nil
-		}
-		return MatchList("exec", c.arg, false), nil
+		return MatchList(e.sessionNow(), c.arg, false), nil
 	case "command":
+		if e.query.Command == "" {
+			return c.arg == "", nil // * does not match it
+		}
 		return MatchList(e.query.Command, c.arg, false), nil
 	}
 	return e.exec(c.arg)
+}
+
+// sessionNow is the type of the session: what the query says, else what the files have set so far.
+func (e *evaluation) sessionNow() string {
+	set := strings.ToLower(e.settings.Text("sessiontype"))
+	switch {
+	case e.query.NoSession:
+		return "none"
+	case set == "none", set == "subsystem":
+		return set
+	case e.query.Command == "":
+		return "shell"
+	}
+	return "exec"
 }
 
 // onNetwork reports whether an address of this machine is in one of the networks of a list.

@@ -139,6 +139,7 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 			p.mistake(at, "%v", err)
 		}
 		for _, c := range guard {
+			p.config.criteria[c.name] = true
 			p.config.final = p.config.final || c.name == "final" && !c.negated // negated, OpenSSH 10 does without a second pass
 		}
 		f.blocks = append(f.blocks, block{guard: guard})

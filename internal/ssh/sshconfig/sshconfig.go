@@ -24,11 +24,15 @@ type Config struct {
 	// Warnings name lines that are passed over although ssh refuses them: keywords that no OpenSSH up to 10.6 knows.
 	Warnings []string
 
-	final bool // Match final stands somewhere: there is a second pass
+	criteria map[string]bool // of Match, wherever they stand
+	final    bool            // Match final stands somewhere: there is a second pass
 
 	mu  sync.Mutex
 	ran map[string]bool // commands of Match exec, and whether they succeeded
 }
+
+// Asks reports whether a Match line of the files has a criterion, such as "command".
+func (c *Config) Asks(criterion string) bool { return c != nil && c.criteria[criterion] }
 
 // A Source is the place of a line.
 type Source struct {
@@ -74,7 +78,7 @@ func Load(files ...string) (*Config, error) {
 
 func load(c *Config, sources ...source) (*Config, error) {
 	if c == nil {
-		c = &Config{}
+		c = &Config{criteria: map[string]bool{}}
 	}
 	p := &parser{config: c, cache: map[string]*file{}}
 	for _, s := range sources {
@@ -99,6 +103,9 @@ type Query struct {
 	User    string // given beside the files (ssh -l); "" leaves it to them
 	Port    string // likewise (ssh -p)
 	Command string // what the session runs, for Match command; "" is a shell
+
+	// NoSession says that there is none (ssh -N, and -W for a jump host), for Match sessiontype.
+	NoSession bool
 
 	// Resolve finds the name under which a host is on record (CanonicalizeHostname): the name itself if it has an address. Nil
 	// asks the system's resolver.

@@ -37,6 +37,31 @@ func TestCriteriaOfNewReleases(t *testing.T) {
 	}
 }
 
+// As ssh 10.6 does for `ssh -W` (a jump host), and with the setting SessionType.
+func TestTypesOfSessions(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		query Query
+		want  bool
+	}{
+		{"Match sessiontype none", Query{NoSession: true}, true},
+		{"Match sessiontype exec,shell", Query{NoSession: true}, false},
+		{"Match sessiontype shell", Query{}, true},
+		{"Match command *", Query{}, false},
+		{"Match command \"\"", Query{}, true},
+		{"Match !command x*", Query{}, true},
+		{"SessionType none\nMatch sessiontype none", Query{Command: "x"}, true},
+		{"SessionType subsystem\nMatch sessiontype exec", Query{Command: "x"}, false},
+		{"SessionType Default\nMatch sessiontype exec", Query{Command: "x"}, true},
+	} {
+		c.query.Host = "h"
+		s, err := load1(t, c.text+"\n User matched\n").Lookup(t.Context(), c.query)
+		if err != nil || (s.Text("user") == "matched") != c.want {
+			t.Errorf("%s, %+v: user %q, error %v", c.text, c.query, s.Text("user"), err)
+		}
+	}
+}
+
 func TestCanonicalizeHostname(t *testing.T) {
 	resolve := func(_ context.Context, name string) (string, error) {
 		switch name {
