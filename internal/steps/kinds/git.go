@@ -24,7 +24,8 @@ followed by a local branch of its name, anything else is a detached HEAD. An int
 finished by the next run.
 
 Modified files are an error, in submodules too, and so are commits that origin does not have, a merge
-or rebase that is not finished, and files in the way that git does not know or ignores. With force all
+or rebase that is not finished, and files in the way that git does not know or ignores. The plan says so
+of commits unless only fetching can tell; then it names that as a reason to stop. With force all
 of them are lost. Other files that git does not know stay. A checkout that belongs to another user is refused
 (git run by root would obey that user's hooks): set run_as to its owner.
 
@@ -240,6 +241,16 @@ func (g *git) planCheckout(obs steps.Observation) (steps.Change, error) {
 	}
 	if _, yes := obs.Get("locked"); yes {
 		return steps.Change{}, fmt.Errorf("another git is at work in %s, or was cut: if none runs, remove index.lock in its directory .git", g.Dest)
+	}
+	switch own, _ := obs.Get("own"); {
+	case own == "yes" && g.Force:
+		change.Dangers = append(change.Dangers, "throws away commits that only "+g.Dest+" has")
+	case own == "yes":
+		return steps.Change{}, fmt.Errorf("the checkout in %s has commits that %s lacks: push them elsewhere, or set force = true to lose them", g.Dest, g.Repo)
+	case own == "perhaps" && g.Force:
+		change.Dangers = append(change.Dangers, "throws away the commits that were made in "+g.Dest+", unless "+g.Repo+" has them now")
+	case own == "perhaps":
+		change.Reason += "; stops unless " + g.Repo + " has the commits that were made in " + g.Dest
 	}
 	change.Ops = []steps.Op{g.run()}
 	if len(change.Diff) == 0 {

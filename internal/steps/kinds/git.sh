@@ -102,6 +102,24 @@ git_only_here() {
 	[ -n "$git_ref" ]
 }
 
+# git_own NAME COMMIT: says "own yes" if the checkout is to go to that commit, as the branch NAME if it is one, and loses commits that
+# only it has; "own perhaps" where only fetching the commit can tell.
+git_own() {
+	git_there=$2 git_word=yes
+	git_has "$2" || git_there='' git_word=perhaps
+	case $1 in
+	refs/heads/*)
+		# shellcheck disable=SC2086
+		if git rev-parse -q --verify "$1" >/dev/null && git_only_here "$1" $git_there; then
+			say own $git_word
+			return 0
+		fi
+		;;
+	esac
+	# shellcheck disable=SC2086
+	if ! git symbolic-ref -q HEAD >/dev/null && git_only_here HEAD $git_there --branches; then say own $git_word; fi
+}
+
 # git_make_way BRANCH: a local branch whose name is the beginning of this one, or begins with it, is in its way. It goes if all
 # its commits are elsewhere too.
 git_make_way() {

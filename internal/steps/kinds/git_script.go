@@ -126,6 +126,17 @@ esac
 	if !g.commit() && g.Key == nil {
 		fmt.Fprintf(&b, "r=$(git_remote %s %s) || exit 1\nsay remote \"${r:--}\"\n", shell.Quote(g.Repo), shell.Quote(g.Ref))
 	}
+	if g.commit() {
+		fmt.Fprintf(&b, "r=%s c=\n", g.Ref)
+	} else {
+		b.WriteString("c=${r#* }\n")
+	}
+	b.WriteString(`case $c in refs/heads/*) ;; *) r="${r%% *} $n" ;; esac
+case $h$r in
+-* | *-) ;;
+*) [ "$h $n" = "$r" ] || git_own "$c" "${r%% *}" ;;
+esac
+`)
 	return b.String()
 }
 

@@ -1,10 +1,13 @@
 package kinds
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"provision/internal/steps"
 )
 
 // gitScenario is sh for every scenario: an upstream with two commits, a tag and a submodule to come, and short names.
@@ -34,6 +37,7 @@ type gitCase struct {
 	args   string // of the first apply; repo and dest are added
 	change string // sh between the two
 	again  string // args of the second apply; "" for the same
+	plan   string // a part of what the plan of the second one says: its error, reason and dangers; "" for anything
 	err    string // a part of what the second one says; "" if it settles
 	after  string // sh that prints what is left
 	want   string
@@ -54,8 +58,12 @@ func TestGitLosesNothing(t *testing.T) {
 		{name: "modified", args: `ref = "main"`, change: "echo mine >co/f; commit up x two", err: "modified", after: "cat co/f", want: "mine\n"},
 		{name: "staged", args: `ref = "main"`, change: "echo mine >co/n; git -C co add n; commit up x two", err: "modified", after: "cat co/n", want: "mine\n"},
 		{name: "mode changed", args: `ref = "main"`, change: "chmod +x co/f; commit up x two", err: "modified", after: "stat -c %A co/f | cut -c4", want: "x\n"},
-		{name: "local commit", args: `ref = "main"`, change: "commit co mine mine; commit up x two", err: "origin lacks|commits that", after: "cat co/mine; git -C co log --format=%s", want: "mine\nmine mine\nf one\n"},
-		{name: "local commit, force", args: "ref = \"main\"\nforce = true", change: "commit co mine mine; commit up x two", after: "git -C co log --format=%s", want: "x two\nf one\n"},
+		{name: "local commit", args: `ref = "main"`, change: "commit co mine mine; commit up x two", plan: "stops unless", err: "commits that", after: "cat co/mine; git -C co log --format=%s", want: "mine\nmine mine\nf one\n"},
+		{name: "local commit, force", args: "ref = \"main\"\nforce = true", change: "commit co mine mine; commit up x two", plan: "throws away the commits that were made in", after: "git -C co log --format=%s", want: "x two\nf one\n"},
+		{name: "local commit alone", args: `ref = "main"`, change: "commit co mine mine", plan: "push them elsewhere", err: "commits that", after: "cat co/mine", want: "mine\n"},
+		{name: "local commit alone, force", args: "ref = \"main\"\nforce = true", change: "commit co mine mine", plan: "throws away commits that only", after: "git -C co log --format=%s", want: "f one\n"},
+		{name: "local commit that upstream has under another name", args: `ref = "main"`, change: "commit co mine mine; git -C co push -q origin HEAD:refs/heads/other", plan: "<nil> from", after: "git -C co log --format=%s; git -C up log --format=%s other", want: "f one\nmine mine\nf one\n"},
+		{name: "local commit, pinned to another", args: "ref = \"main\"", again: `ref = "$FIRST"`, change: "git -C co checkout -q --detach; commit co mine mine", plan: "push them elsewhere", err: "commits that", after: "cat co/mine", want: "mine\n"},
 		{name: "local commit on a detached HEAD", args: `ref = "v1"`, change: "commit co mine mine; commit up x two; git -C up tag -f v1 2>/dev/null", err: "commits that", after: "cat co/mine", want: "mine\n"},
 		{name: "local commit on a branch of its own", args: `ref = "main"`, change: "git -C co checkout -q -b own; commit co mine mine; commit up x two", after: "git -C co log -1 --format=%s own; cat co/x", want: "mine mine\ntwo\n"},
 		{name: "merge", args: `ref = "main"`, change: "git -C co checkout -q -b own; commit co mine mine; git -C co checkout -q main; git -C co merge -q --no-ff --no-commit -s ours own >/dev/null 2>&1; commit up x two", err: "merge is going on", after: "[ -e co/.git/MERGE_HEAD ] && echo there", want: "there\n"},
@@ -127,12 +135,12 @@ func (c gitCase) run(t *testing.T, h *host) {
 		b, _ := os.ReadFile(filepath.Join(h.work, name))
 		return strings.TrimSpace(string(b))
 	}
-	apply := func(args string) string {
+	step := func(args string) steps.Step {
 		args = strings.NewReplacer("$FIRST", read("first"), "$NEXT", read("next")).Replace(args)
-		return h.settled(t, stepOf(t, "git", "repo = \"file://"+h.work+"/up\"\ndest = \""+h.work+"/co\"\n"+args+"\n"))
+		return stepOf(t, "git", "repo = \"file://"+h.work+"/up\"\ndest = \""+h.work+"/co\"\n"+args+"\n")
 	}
 	script(c.before)
-	if got := apply(c.args); got != "" {
+	if got := h.settled(t, step(c.args)); got != "" {
 		t.Fatalf("%v: the first one: %s", h.shell, got)
 	}
 	script(c.change)
@@ -140,7 +148,13 @@ func (c gitCase) run(t *testing.T, h *host) {
 	if again == "" {
 		again = c.args
 	}
-	got := apply(again)
+	if c.plan != "" {
+		change, err := step(again).Plan(steps.ParseFacts(defaultFacts), h.probe(t, step(again), true))
+		if said := fmt.Sprintln(err, change.Reason, change.Dangers); !strings.Contains(said, c.plan) {
+			t.Errorf("%v: the plan says %q, want %q", h.shell, said, c.plan)
+		}
+	}
+	got := h.settled(t, step(again))
 	matches := false
 	for _, part := range strings.Split(c.err, "|") {
 		matches = matches || c.err != "" && strings.Contains(got, part)
