@@ -232,7 +232,7 @@ func (c *compose) Probe() string {
 		b.WriteString(c.tree.setup() + c.tree.noted + "( sync_state && sync_sent ) || exit 1\n" + c.tree.owner.ProbeNames(false))
 	}
 	b.WriteString(c.probeEnv())
-	b.WriteString(dockerProbe + dockerRuns + c.head() + c.place() + "compose_owed\n")
+	b.WriteString(dockerProbe + dockerRuns + c.head() + c.place() + "compose_owed\n[ ! -e \"$sent.project\" ] || detail project \"$sent.project\"\n")
 	b.WriteString("[ -d \"$dir\" ] || { say project absent" + c.needsDirectory() + "; exit 0; }\n")
 	b.WriteString("compose_look\n")
 	return b.String()

@@ -328,7 +328,9 @@ compose_record() {
 		compose_sums sums
 		compose_sums parts "$(printf '%s\n' "$compose_facts" | awk '$1 == "services" { printf "%s ", $2 }')"
 		printf '%s\n' "$compose_all" | awk 'NF { print "label", $2, $3 }' | sort -u
-	} >"$sent.up.new" && mv -f -- "$sent.up.new" "$sent.up")
+	} >"$sent.up.new" && mv -f -- "$sent.up.new" "$sent.up" && {
+		[ -z "${compose_project:-}" ] || printf '%s\n' "$compose_project" >"$sent.project"
+	})
 }
 
 # compose_running WORD: notes which services run, as "WORD SERVICE".
@@ -358,6 +360,9 @@ compose_bring() {
 	compose_text=$(compose config 2>/dev/null) || return 1
 	compose_facts=$(compose_document | compose_parse facts)
 	compose_again="${compose_again:-} $(compose_stale)" || return 1
+	# What is noted of the project is of what runs; while that is neither the old one nor the new one, nothing is.
+	[ -z "${compose_saved:-}" ] || [ ! -e "$sent.project" ] || mv -f -- "$sent.project" "$compose_saved/project" || return 1
+	rm -f -- "$sent.project"
 	compose_before_up=$(compose_containers | awk '{ print $1, $2 }') || return 1
 	compose up -d "$@" || return 1
 	compose_again=$({
@@ -570,6 +575,8 @@ compose_rollback() {
 		*) docker tag "$compose_id" "$compose_image" || return 1 ;;
 		esac
 	done <"$compose_saved/images"
+	compose_project=
+	[ ! -e "$compose_saved/project" ] || compose_project=$(cat -- "$compose_saved/project") || return 1
 	compose_bring --no-build --remove-orphans </dev/null >&2 && compose_wait "$wait" || return 1
 	[ "${1:-}" = files ] || return 0
 	if [ -e "$compose_saved/owed" ]; then cp -- "$compose_saved/owed" "$sent.owed"; else compose_paid; fi

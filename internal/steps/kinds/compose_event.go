@@ -9,9 +9,9 @@ import (
 func (c *compose) Events() []string { return []string{"update"} }
 
 // Handle implements steps.Handler.
-func (c *compose) Handle(_ *steps.Facts, _ string, change steps.Change) []steps.Op {
+func (c *compose) Handle(f *steps.Facts, _ string, change steps.Change) []steps.Op {
 	if c.State != "up" || len(change.Ops) > 0 {
 		return nil // it is just being brought up with what is there now
 	}
-	return []steps.Op{c.op(differences{}, false, nil)}
+	return []steps.Op{c.op(f, differences{}, false, nil)}
 }

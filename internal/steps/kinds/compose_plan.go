@@ -73,7 +73,7 @@ func (c *compose) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		change.Predict = c.wake(obs)
 		return change, nil
 	}
-	change.Ops = []steps.Op{c.op(d, files, again)}
+	change.Ops = []steps.Op{c.op(f, d, files, again)}
 	c.needs(&change, obs)
 	return change, nil
 }
@@ -86,28 +86,42 @@ func (c *compose) services(change *steps.Change, obs steps.Observation, d differ
 		return nil, fmt.Errorf("compose does not accept the project in %s: %s", c.Dir, lastLine(obs.Stderr))
 	}
 	services := readServices(obs)
-	if files {
+	var gone []string
+	known := false
+	if files && c.project != nil {
+		if text, there := obs.Detail("project"); there && c.State == "up" {
+			if note := readShapeNote(text); note != nil {
+				gone, known = services.release(c.project, note, d, c.Build), true
+			}
+		}
 		services.remount(c.project, d)
+		if len(services) == 0 && !obs.Yes("containers") && c.State == "up" {
+			// Nothing is there yet.
+			services.release(c.project, &shapeNote{}, d, false)
+			known = true
+		}
 	}
 	services.spread()
 	running, changes := obs.Yes("containers"), false
+	var unchanged []string
 	for _, s := range services {
 		running = running || s.state != "absent" && s.state != "none"
 		before, after := s.change(c.State)
 		if after == "" {
+			if s.state == "up" {
+				unchanged = append(unchanged, s.name)
+			}
 			continue
 		}
 		changes = true
 		change.Diff = append(change.Diff, steps.Attr{Name: "service " + s.name, Before: before, BeforeMissing: before == "", After: after})
+		change.Diff = append(change.Diff, fieldAttrs(s.fields)...)
 		if after == "recreated" && s.state != "changed" && s.state != "image" {
 			again = append(again, s.name)
 		}
 	}
-	if c.RemoveOrphans && c.State == "up" {
-		for _, name := range obs.All("orphan") {
-			change.Diff = append(change.Diff, steps.Attr{Name: "service " + name, Before: "no longer in the files", AfterMissing: true})
-			change.Dangers = append(change.Dangers, "removes the containers of "+name)
-		}
+	if c.State == "up" {
+		c.orphans(change, append(obs.All("orphan"), gone...))
 	}
 	if len(services) == 0 && !files && c.State == "up" {
 		change.Diff = append(change.Diff, steps.Attr{Name: "project " + c.title(), BeforeMissing: true, After: "up"})
@@ -118,11 +132,38 @@ func (c *compose) services(change *steps.Change, obs steps.Observation, d differ
 	case !running && c.State == "up":
 		change.Action = steps.Create
 	}
+	if len(change.Diff) > 0 && c.State == "up" {
+		c.again(change, services)
+		if len(unchanged) > 0 && (known || !files) {
+			change.Reason = "unchanged: " + strings.Join(unchanged, ", ")
+		}
+	}
 	change.Dangers = append(change.Dangers, services.dangers(c.State)...)
-	if (files && services.unexplained(d) || owed && !changes) && running && c.State == "up" {
+	if (files && !known && services.unexplained(d) || owed && !changes) && running && c.State == "up" {
 		change.Dangers = append(change.Dangers, "recreates the services of "+c.title()+" that the files change")
 	}
 	return again, nil
+}
+
+// orphans adds the services that the files do not name, or no longer.
+func (c *compose) orphans(change *steps.Change, names []string) {
+	for _, name := range names {
+		if c.RemoveOrphans {
+			change.Diff = append(change.Diff, steps.Attr{Name: "service " + name, Before: "no longer in the files", AfterMissing: true})
+			change.Dangers = append(change.Dangers, "removes the containers of "+name)
+		} else if len(change.Diff) > 0 {
+			change.Dangers = append(change.Dangers, "leaves the containers of "+name+", which the files do not name (remove_orphans removes them)")
+		}
+	}
+}
+
+// again adds the services that have done their work: compose starts their containers once more whenever it brings a project up.
+func (c *compose) again(change *steps.Change, services composeServices) {
+	for _, s := range services {
+		if _, after := s.change(c.State); s.state == "done" && after == "" {
+			change.Diff = append(change.Diff, steps.Attr{Name: "service " + s.name, Before: "ended with 0", After: "runs once more"})
+		}
+	}
 }
 
 // owed adds what an earlier run began and did not get done.
@@ -191,12 +232,12 @@ func (c *compose) planAbsent(obs steps.Observation) steps.Change {
 	return steps.Change{
 		Action: steps.Delete, Diff: []steps.Attr{{Name: "project " + c.title(), Before: "there", AfterMissing: true}}, Dangers: dangers,
 		Ops: []steps.Op{steps.Run{Script: c.head() + "[ -d \"$dir\" ] || fail \"$dir is not there, and with it the files that say what belongs to the project; remove the containers by a command step\"\n" +
-			c.place() + shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\ncompose_paid\nrm -f -- \"$sent.up\"\n"}},
+			c.place() + shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\ncompose_paid\nrm -f -- \"$sent.up\" \"$sent.project\"\n"}},
 	}
 }
 
 // op is the one operation. Services in again get new containers even where compose sees no reason.
-func (c *compose) op(d differences, files bool, again []string) steps.Op {
+func (c *compose) op(f *steps.Facts, d differences, files bool, again []string) steps.Op {
 	run := steps.Run{}
 	var b strings.Builder
 	b.WriteString(c.head() + c.place())
@@ -238,6 +279,9 @@ func (c *compose) op(d differences, files bool, again []string) steps.Op {
 			words = append(words, "--build-arg", key+"="+c.BuildArgs[key])
 		}
 		b.WriteString("\tcompose_owe build\n\t" + shell.Words(words...) + " || return 1\n")
+	}
+	if c.project != nil && c.tree.Tree != nil {
+		b.WriteString("\tcompose_project=" + shell.Quote(c.project.Shape.note(noteSalt(f))) + "\n")
 	}
 	b.WriteString("\tcompose_owe up\n")
 	up := []string{"compose_bring"}

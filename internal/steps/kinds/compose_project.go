@@ -33,6 +33,9 @@ type composeProject struct {
 	// Contexts are the directories that images are built from, with what their builds leave out.
 	Contexts []composeContext
 
+	// Shape is what the project says field by field.
+	Shape composeShape
+
 	// Mounts are the files and directories that services mount. A container keeps the file that it was started with,
 	// whatever takes its name later.
 	Mounts []composeMount
@@ -89,11 +92,18 @@ func loadProject(ctx context.Context, dir string, files, profiles []string, envF
 		}
 		return nil, errors.New(text)
 	}
-	p := e.project(dir, files, envFile, project)
+	p, err := e.project(dir, files, envFile, project)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range slices.Sorted(maps.Keys(stand.names)) {
 		stand.second[name] = struct{}{}
 		if project, err := load(); err == nil {
-			p.without(e.project(dir, files, envFile, project), name)
+			other, err := e.project(dir, files, envFile, project)
+			if err != nil {
+				return nil, err
+			}
+			p.without(other, name)
 		}
 		delete(stand.second, name)
 	}
@@ -103,7 +113,7 @@ func loadProject(ctx context.Context, dir string, files, profiles []string, envF
 const unnamedProject = "provision-unnamed"
 
 // project is what a loaded project says.
-func (e *composeEnvironment) project(dir string, files []string, envFile string, project *types.Project) *composeProject {
+func (e *composeEnvironment) project(dir string, files []string, envFile string, project *types.Project) (*composeProject, error) {
 	p := &composeProject{Files: files, Name: e.values["COMPOSE_PROJECT_NAME"]}
 	if p.Name == "" && project.Name != unnamedProject {
 		p.Name = project.Name
@@ -112,7 +122,9 @@ func (e *composeEnvironment) project(dir string, files []string, envFile string,
 	referred, variables := e.references(dir, files)
 	p.Keep = append(p.Keep, slices.Concat(referred, variables)...)
 	p.Secret = append(p.Secret, variables...)
-	return p
+	var err error
+	p.Shape, err = shapeOf(project, dir, e.values)
+	return p, err
 }
 
 // without leaves out what is different in the other project: it hangs on the value of a variable that the host alone knows.
@@ -120,6 +132,7 @@ func (p *composeProject) without(other *composeProject, variable string) {
 	if p.Name != other.Name {
 		p.Name, p.OnHost = "", strings.TrimPrefix(p.OnHost+", "+variable, ", ")
 	}
+	p.Shape = object(unlike(map[string]any(p.Shape), map[string]any(other.Shape)))
 	both := func(list *[]string, others []string) {
 		*list = slices.DeleteFunc(*list, func(s string) bool { return !slices.Contains(others, s) })
 	}

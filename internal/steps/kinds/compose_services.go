@@ -13,6 +13,10 @@ type composeService struct {
 	have, wanted string   // numbers of containers, where they differ
 	causes       []string // why it needs new containers
 	shares       []string // services whose network, processes or volumes it uses
+	follows      []string // services with which it is started anew
+
+	fields []fieldChange // what is another in the files that are about to be sent
+	built  []string      // files and fields of its image that are others
 }
 
 type composeServices []*composeService
@@ -55,9 +59,7 @@ func (l composeServices) remount(p *composeProject, d differences) {
 			for _, s := range l {
 				if s.name == m.Service && (s.state == "up" || s.state == "inside" || s.state == "starting") {
 					s.state = "inside"
-					if !slices.Contains(s.causes, sent) {
-						s.causes = append(s.causes, sent)
-					}
+					s.cause(sent)
 				}
 			}
 		}
@@ -82,7 +84,11 @@ func (l composeServices) spread() {
 			for _, other := range l {
 				if slices.Contains(s.shares, other.name) && (other.recreated() || other.state == "absent") {
 					s.state, again = "changed", true
-					s.causes = append(s.causes, other.name+" is recreated")
+					s.cause(other.name + " is recreated")
+				}
+				if s.state == "up" && slices.Contains(s.follows, other.name) && other.recreated() {
+					s.state = "follows"
+					s.cause(other.name + " is recreated")
 				}
 			}
 		}
@@ -108,10 +114,17 @@ func (s *composeService) change(state string) (before, after string) {
 	case "absent":
 		return "", "up"
 	case "up", "done":
-		if s.have != "" {
+		switch {
+		case s.have != "" && len(s.built) > 0:
+			return s.have + " containers, built from another " + strings.Join(s.built, ", "), s.wanted + "; recreated if the image differs"
+		case s.have != "":
 			return s.have + " containers", s.wanted
+		case len(s.built) > 0:
+			return "built from another " + strings.Join(s.built, ", "), "rebuilt, recreated if the image differs"
 		}
 		return "", ""
+	case "follows":
+		return s.before(), "restarted"
 	case "stopped", "failed", "paused":
 		return s.before(), "started"
 	case "starting", "restarting":
@@ -123,6 +136,8 @@ func (s *composeService) change(state string) (before, after string) {
 func (s *composeService) before() string {
 	text := s.state
 	switch s.state {
+	case "follows":
+		text = "up"
 	case "image":
 		text = "runs an older image"
 	case "changed":
@@ -130,8 +145,16 @@ func (s *composeService) before() string {
 	case "inside":
 		text = "runs with older contents"
 	}
-	if len(s.causes) > 0 {
-		text += " (" + strings.Join(s.causes, ", ") + ")"
+	told := func(cause string) bool {
+		return slices.ContainsFunc(s.fields, func(f fieldChange) bool {
+			return f.path == cause || strings.TrimPrefix(f.path, "services."+s.name+".") == cause
+		})
+	}
+	if causes := slices.DeleteFunc(slices.Clone(s.causes), told); len(causes) > 0 {
+		text += " (" + strings.Join(causes, ", ") + ")"
+	}
+	if len(s.built) > 0 {
+		text += ", built from another " + strings.Join(s.built, ", ")
 	}
 	if s.have != "" {
 		text += ", " + s.have + " containers in place of " + s.wanted
@@ -141,10 +164,15 @@ func (s *composeService) before() string {
 
 // dangers are the interruptions that the change brings.
 func (l composeServices) dangers(state string) []string {
-	var list, names, fewer []string
+	var list, names, fewer, maybe, restarted []string
 	for _, s := range l {
 		before, after := s.change(state)
+		if len(s.built) > 0 && after != "recreated" && state == "up" && s.state != "absent" && s.state != "none" {
+			maybe = append(maybe, s.name)
+		}
 		switch {
+		case after == "restarted":
+			restarted = append(restarted, s.name)
 		case after == "stopped" || after == "recreated":
 			names = append(names, s.name)
 		case before != "" && s.have != "" && (len(s.have) > len(s.wanted) || len(s.have) == len(s.wanted) && s.have > s.wanted):
@@ -152,11 +180,17 @@ func (l composeServices) dangers(state string) []string {
 		}
 	}
 	if len(names) > 0 {
-		verb := "recreates "
 		if state == "stopped" {
-			verb = "stops "
+			list = append(list, "stops "+strings.Join(names, ", "))
+		} else {
+			list = append(list, "recreates "+strings.Join(names, ", ")+": down meanwhile")
 		}
-		list = append(list, verb+strings.Join(names, ", "))
+	}
+	if len(restarted) > 0 {
+		list = append(list, "restarts "+strings.Join(restarted, ", ")+": down meanwhile")
+	}
+	if len(maybe) > 0 {
+		list = append(list, "recreates "+strings.Join(maybe, ", ")+" if the image that is built differs: down meanwhile")
 	}
 	if len(fewer) > 0 {
 		list = append(list, "removes containers of "+strings.Join(fewer, ", "))
