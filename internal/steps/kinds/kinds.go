@@ -39,6 +39,7 @@ func All() []*steps.Kind {
 		symlinkKind,
 		syncKind,
 		sysctlKind,
+		systemdUnitKind,
 		userKind,
 		waitForKind,
 	}
