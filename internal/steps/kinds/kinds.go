@@ -23,6 +23,7 @@ func All() []*steps.Kind {
 		fileKind,
 		gitKind,
 		groupKind,
+		hostnameKind,
 		hostsEntryKind,
 		httpCheckKind,
 		iniKind,
@@ -40,6 +41,7 @@ func All() []*steps.Kind {
 		syncKind,
 		sysctlKind,
 		systemdUnitKind,
+		timezoneKind,
 		userKind,
 		waitForKind,
 	}
