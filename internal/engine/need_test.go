@@ -116,6 +116,29 @@ func TestNeedsAgreeWithApply(t *testing.T) {
 	}
 }
 
+// Where a link leads may come with an earlier step; if it does not, the plan names the link and where it leads.
+func TestLinkToADirectoryThatComes(t *testing.T) {
+	host := newLocalHost(t)
+	if err := os.Symlink("data", host.path("link")); err != nil {
+		t.Fatal(err)
+	}
+	in := file(t, host, "link/x", "x\n")
+	_, rec := applied(t, host, stepList{in})
+	want := host.path("link") + " is a symbolic link to " + host.path("data") + ", which does not exist, and no earlier step makes it"
+	if said := rec.planErrors()[in.Addr]; !strings.Contains(said, want) {
+		t.Errorf("%q, want %q", said, want)
+	}
+	exit, rec := applied(t, host, stepList{step(t, "directory", "data", map[string]cty.Value{"path": str(host.path("data"))}), in})
+	if exit != 0 || host.read("data/x") != "x\n" {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+	exit, rec = applied(t, host, stepList{in})
+	if exit != 0 || len(rec.planErrors()) != 0 {
+		t.Errorf("again: exit %d\n%s", exit, rec.dump())
+	}
+	host.tidy()
+}
+
 // What is not there need not be made absent, whatever is missing for it.
 func TestAbsentNeedsNothing(t *testing.T) {
 	host := newLocalHost(t)

@@ -15,13 +15,16 @@ say() { printf '%s %s\n' "$1" "$2"; }
 # need KIND NAME: a probe lacks something that an earlier step may bring; the kinds are those of steps.Thing.
 need() { printf 'missing %s %s\n' "$1" "$2"; }
 
-# above PATH: fails if what is nearest above it is no directory, so that nothing can be made there.
+# above PATH: fails if what is nearest above it is no directory, so that nothing can be made there. A link to what is not there is
+# something that the probe lacks; then the status is 1.
 above() {
 	above_up=${1%/*}
 	while [ -n "$above_up" ] && [ ! -e "$above_up" ] && [ ! -h "$above_up" ]; do above_up=${above_up%/*}; done
 	[ -n "$above_up" ] && [ ! -d "$above_up" ] || return 0
-	[ ! -h "$above_up" ] || [ -e "$above_up" ] ||
-		fail "$above_up is a symbolic link to $(readlink "$above_up"), which does not exist; make that first, or remove the link"
+	if [ -h "$above_up" ] && [ ! -e "$above_up" ]; then
+		need link "$above_up -> $(readlink "$above_up")"
+		return 1
+	fi
 	fail "$above_up is not a directory; move it away, or name another path"
 }
 

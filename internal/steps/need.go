@@ -27,6 +27,7 @@ const (
 	ModuleThing    = "module"    // of a Python
 	SettingThing   = "setting"   // "FILE WHAT": what the file has to say
 	KeyThing       = "key"       // of the kernel, as sysctl(8) names it
+	LinkThing      = "link"      // "PATH -> TARGET": a directory where a symbolic link leads
 	FreeThing      = "free"      // "uid 1000 (bob has it)": a number that nobody has
 
 	PathThing = "path" // brought by what may be a file or a directory
@@ -39,7 +40,7 @@ const (
 func Anything() Supply { return Supply{May: slices.Clone(anything)} }
 
 // anything lists the kinds of things that a step may bring which runs the programs of others: a package, a command.
-var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, FreeThing}
+var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, LinkThing, FreeThing}
 
 // String is what a plan says that a step needs.
 func (t Thing) String() string {
@@ -51,6 +52,9 @@ func (t Thing) String() string {
 		return what + " in " + file
 	case ModuleThing:
 		return "the Python module " + t.Name
+	case LinkThing:
+		link, target := t.link()
+		return fmt.Sprintf("directory %s, to which %s leads", target, link)
 	}
 	return t.Kind + " " + t.Name
 }
@@ -67,6 +71,9 @@ func (t Thing) Lacking() string {
 		return fmt.Sprintf("%s has no %s", file, what)
 	case KeyThing:
 		return "the kernel has no key " + t.Name
+	case LinkThing:
+		link, target := t.link()
+		return fmt.Sprintf("%s is a symbolic link to %s, which does not exist", link, target)
 	case FreeThing:
 		return "the " + t.Name + " is not free"
 	case ModuleThing:
@@ -90,6 +97,9 @@ func (t Thing) Fix() string {
 		return `install its package with a step "package" before this one, or correct the name`
 	case RunningThing:
 		return `start it with a step "service" before this one`
+	case LinkThing:
+		link, target := t.link()
+		return fmt.Sprintf("add a step \"directory\" for %s before this one, or remove %s", target, link)
 	case KeyThing:
 		return `load the module that has it with a step "command" before this one, or correct the name; with ignore = true only the file is written`
 	case FreeThing:
@@ -101,6 +111,15 @@ func (t Thing) Fix() string {
 		return `add a step "package" that installs it before this one, such as python3-` + t.Name
 	}
 	return `add it with a step "ini", "line" or "file" before this one`
+}
+
+// link returns the two paths of a LinkThing.
+func (t Thing) link() (link, target string) {
+	link, target, _ = strings.Cut(t.Name, " -> ")
+	if !path.IsAbs(target) {
+		target = path.Join(path.Dir(link), target)
+	}
+	return link, target
 }
 
 // searchPath is the PATH of the prelude.
@@ -219,6 +238,10 @@ func (s Supply) Brings(t Thing, real func(string) string) bool {
 	if slices.Contains(s.May, t.Kind) {
 		return true
 	}
+	if t.Kind == LinkThing { // its target comes, or the link itself goes
+		link, target := t.link()
+		return s.Brings(Thing{DirectoryThing, target}, real) || s.Removes(Thing{FileThing, link}, real)
+	}
 	for _, b := range s.Things {
 		if b.Kind == t.Kind && (isPath(t.Kind) && samePath(b.Name, t.Name, real) || b.Name == t.Name || b.Name == "" ||
 			t.Kind == FreeThing && strings.HasSuffix(t.Name, b.Name)) {
@@ -261,12 +284,22 @@ func (s Supply) Touches(t Thing, real func(string) string) bool {
 	}
 	for _, place := range t.places() {
 		for _, b := range s.Things {
-			if (isPath(b.Kind) || b.Kind == PathThing) && b.Name != "" && (within(place, b.Name, real) || within(b.Name, place, real)) {
+			if !isPath(b.Kind) && b.Kind != PathThing || b.Name == "" {
+				continue
+			}
+			if within(b.Name, place, real) || within(place, b.Name, real) && !s.leadsTo(b) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// leadsTo tells of a directory that the step makes it at most on its way to another, and nothing that is in it already changes.
+func (s Supply) leadsTo(b Thing) bool {
+	return b.Kind == DirectoryThing && slices.ContainsFunc(s.Things, func(other Thing) bool {
+		return other.Kind == DirectoryThing && strings.HasPrefix(other.Name, strings.TrimSuffix(b.Name, "/")+"/")
+	})
 }
 
 // Alters tells whether the step surely changes a thing that is there: it writes that very file, or removes what it is in.
