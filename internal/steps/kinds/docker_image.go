@@ -1,11 +1,11 @@
 package kinds
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -15,13 +15,27 @@ import (
 	"provision/internal/steps/kit"
 )
 
+//go:embed docker_image.sh
+var dockerImageScriptSource string
+
+var dockerImageScript = shell.Strip(dockerImageScriptSource)
+
 var dockerImageKind = &steps.Kind{
 	Name: "docker_image",
 	Doc: `An image in the Docker engine of the host: loaded from a local archive, pulled, or removed.
 
-load is an archive that docker save wrote on this machine, plain or compressed with gzip: no registry is needed.
-Which image it holds is read from the archive; it travels only if the host has another image under that name, or
-none. With name the image is tagged so as well.
+load is a local archive of docker save, podman save or skopeo, plain or compressed with gzip: no registry is needed.
+Which image it holds is read from the archive. It travels only if the host lacks that image, or has another one
+under the name; with name the image is tagged so as well. Without name all names in the archive are looked after.
+podman names its images localhost/…, which is another name than the one without.
+
+Two images are the same if their layers, their configuration and their time of creation are. Their ids say nothing: an
+engine with containerd's image store has another id for each form of archive. What docker load says is not believed
+either: an image counts as loaded if the engine has its layers.
+
+An archive of the OCI layout alone (podman save --format oci-archive, skopeo copy … oci-archive:) is loaded by engines
+with containerd's image store only; elsewhere the plan is an error. So is an image for another platform than the host's,
+unless platform names it. Of an archive for several platforms the host's counts.
 
 pull fetches the image from its registry if the host does not have one of that name. A tag that moved on in
 the registry is not noticed: name a digest (app@sha256:…), or another tag for every version.
@@ -47,7 +61,8 @@ step "docker_image" "old" {
 		s := &dockerImage{State: "present"}
 		return s, steps.Args{
 			imageNameArg("name", &s.Name, "Name of the image with its tag or digest. Without a tag, latest is meant.").With("that in the archive"),
-			kit.FileArg("load", &s.Archive, "A local archive of docker save."),
+			kit.FileArg("load", &s.Archive, "A local archive of the image."),
+			platformArg("platform", &s.Platform, "The platform of the image in the archive, where the host emulates another than its own: \"linux/arm64\".").With("that of the host"),
 			kit.BoolArg("pull", &s.Pull, "Fetch the image from its registry if it is not there."),
 			kit.EnumArg("state", &s.State, "Whether the image is there.", "present", "absent"),
 		}
@@ -58,6 +73,7 @@ type dockerImage struct {
 	Name, State string
 	Archive     *steps.Local
 	Pull        bool
+	Platform    *imagePlatform
 	image       *imageArchive
 }
 
@@ -75,6 +91,16 @@ func imageNameArg(name string, to *string, doc string) steps.Arg {
 			return "", fmt.Errorf("%q is no name of an image: write it as \"app:1.2\" or \"registry.example.org/app:1.2\"", s)
 		}
 		return withTag(s), nil
+	})
+}
+
+func platformArg(name string, to **imagePlatform, doc string) steps.Arg {
+	return kit.OptionalArg(name, to, doc, func(s string) (imagePlatform, error) {
+		p, ok := parsePlatform(s)
+		if !ok {
+			return p, fmt.Errorf("%q is no platform: write it as \"linux/arm64\" or \"linux/arm/v7\"", s)
+		}
+		return p, nil
 	})
 }
 
@@ -99,12 +125,15 @@ func (s *dockerImage) Load(d *steps.Disk) []steps.Problem {
 	return nil
 }
 
-// title is the name that the step looks at.
-func (s *dockerImage) title() string {
-	if s.Name == "" && s.image != nil && len(s.image.Tags) > 0 {
-		return s.image.Tags[0]
+// titles are the names that the step looks after.
+func (s *dockerImage) titles() []string {
+	switch {
+	case s.Name != "":
+		return []string{s.Name}
+	case s.image != nil:
+		return s.image.Tags
 	}
-	return s.Name
+	return nil
 }
 
 func (s *dockerImage) Validate() []steps.Problem {
@@ -112,8 +141,11 @@ func (s *dockerImage) Validate() []steps.Problem {
 	if s.Name == "" && s.Archive == nil {
 		problems = append(problems, steps.Problem{Arg: "name", Summary: "a name is required", Detail: "Only an archive brings one along."})
 	}
-	if s.image != nil && s.title() == "" {
+	if s.image != nil && len(s.titles()) == 0 {
 		problems = append(problems, steps.Problem{Arg: "name", Summary: "the image in the archive has no name", Detail: "Set name, or save it by its name."})
+	}
+	if s.Platform != nil && s.Archive == nil {
+		problems = append(problems, steps.Problem{Arg: "platform", Summary: "platform belongs to load", Detail: "A registry gives the host the image of its platform."})
 	}
 	if s.image != nil && strings.Contains(s.Name, "@") {
 		problems = append(problems, steps.Problem{Arg: "name", Summary: "a loaded image cannot be named by a digest", Detail: "Give it a tag."})
@@ -121,9 +153,12 @@ func (s *dockerImage) Validate() []steps.Problem {
 	return problems
 }
 
+var errNoImageSaid = errors.New("the host did not say which image it has; is docker there a command of its own?")
+
 // dockerProbe is sh that ends a probe with what is missing: the command, or the engine behind it.
 const dockerProbe = `have docker || { need command docker; exit 0; }
 docker_ask() {
+	docker_out=$(docker "$@" 2>/dev/null) && return 0
 	docker_out=$(docker "$@" 2>&1) && return 0
 	case $docker_out in
 	*'annot connect to the Docker daemon'* | *'docker daemon running'* | *'docker.sock: connect: no such file'*)
@@ -147,7 +182,10 @@ func dockerAsks(f *steps.Facts) []steps.Thing {
 func (s *dockerImage) Asks(f *steps.Facts) []steps.Thing { return dockerAsks(f) }
 
 func (s *dockerImage) Probe() string {
-	return dockerProbe + fmt.Sprintf(`if docker_ask image inspect --format '{{.Id}}' %s; then
+	if s.image != nil {
+		return s.probeLoad()
+	}
+	return dockerProbe + fmt.Sprintf(`if docker_ask image inspect --format '{{.Id}}' -- %s; then
 	say id "$docker_out"
 else
 	case $docker_out in
@@ -155,14 +193,17 @@ else
 	*) fail "docker image inspect: $docker_out" ;;
 	esac
 fi
-`, shell.Quote(s.title()))
+`, shell.Quote(s.Name))
 }
 
-func (s *dockerImage) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, error) {
+func (s *dockerImage) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	if s.image != nil {
+		return s.planLoad(f, obs)
+	}
 	lacking := len(obs.Needs()) > 0
 	id, seen := obs.Get("id")
 	if !lacking && !seen {
-		return steps.Change{}, errors.New("the host did not say which image it has; is docker there a command of its own?")
+		return steps.Change{}, errNoImageSaid
 	}
 	if s.State == "absent" {
 		if lacking || id == "none" {
@@ -170,24 +211,17 @@ func (s *dockerImage) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change,
 		}
 		return steps.Change{
 			Action: steps.Delete, Diff: []steps.Attr{{Name: "image", Before: shortID(id), AfterMissing: true}},
-			Ops:     []steps.Op{steps.Run{Script: "docker image rm -- " + shell.Quote(s.title()) + "\n"}},
-			Dangers: []string{"removes the image " + s.title()},
+			Ops:     []steps.Op{steps.Run{Script: "docker image rm -- " + shell.Quote(s.Name) + "\n"}},
+			Dangers: []string{"removes the image " + s.Name},
 		}, nil
 	}
-	if seen && id != "none" && (s.Pull || slices.Contains(s.image.IDs, id)) {
+	if seen && id != "none" {
 		return steps.Change{Action: steps.NoOp}, nil
 	}
-	change := steps.Change{Action: steps.Create, Ops: s.ops()}
-	attr := steps.Attr{Name: "image", BeforeMissing: true, After: s.title()}
-	if seen && id != "none" {
-		change.Action = steps.Update
-		attr.Before, attr.BeforeMissing = shortID(id), false
+	change := steps.Change{
+		Action: steps.Create, Diff: []steps.Attr{{Name: "image", BeforeMissing: true, After: s.Name}},
+		Ops: []steps.Op{steps.Run{Script: "docker pull -- " + shell.Quote(s.Name) + "\n"}},
 	}
-	if s.image != nil {
-		attr.After = shortID(s.image.IDs[0])
-		change.Reason = fmt.Sprintf("from %s, %s", path.Base(s.Archive.Path), size(s.Archive.Size))
-	}
-	change.Diff = []steps.Attr{attr}
 	if lacking {
 		change.Needs = obs.Needs()
 		change.Predict = []steps.Observation{steps.Observe("id none")}
@@ -201,19 +235,6 @@ func shortID(id string) string {
 		return id[:12]
 	}
 	return id
-}
-
-func (s *dockerImage) ops() []steps.Op {
-	if s.Pull {
-		return []steps.Op{steps.Run{Script: "docker pull -- " + shell.Quote(s.title()) + "\n"}}
-	}
-	// By its id, since the archive may know it by another name, or by none.
-	tag := fmt.Sprintf("docker tag %s %s 2>/dev/null", s.image.IDs[0], shell.Quote(s.title()))
-	for _, id := range s.image.IDs[1:] {
-		tag += fmt.Sprintf(" || docker tag %s %s", id, shell.Quote(s.title()))
-	}
-	script := "docker load || exit 1\n" + tag + " || fail 'the image was loaded, but could not be named'\n"
-	return []steps.Op{steps.Run{Script: script, Stdin: &steps.Content{Local: s.Archive}}}
 }
 
 // Outputs implements steps.Outputter.
