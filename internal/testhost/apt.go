@@ -79,7 +79,10 @@ printf '%s' "$APT_SOURCES" >/etc/apt/sources.list
 printf '%s' "$APT_CONF" >/etc/apt/apt.conf.d/90machine
 `
 
-func aptEnvironment(ctx context.Context, _ engine) ([]string, error) {
-	apt, err := machineApt(ctx, "bookworm")
-	return []string{"APT_SOURCES=" + apt.sources, "APT_CONF=" + apt.conf}, err
+// aptOf is the environment of aptScript for a suite.
+func aptOf(suite string) func(context.Context, engine) ([]string, error) {
+	return func(ctx context.Context, _ engine) ([]string, error) {
+		apt, err := machineApt(ctx, suite)
+		return []string{"APT_SOURCES=" + apt.sources, "APT_CONF=" + apt.conf}, err
+	}
 }

@@ -24,7 +24,7 @@ func (r recipe) derive(ctx context.Context, docker engine) error {
 	}
 	defer b.remove(ctx)
 	if len(r.packages) > 0 {
-		env, err := aptEnvironment(ctx, docker)
+		env, err := aptOf(r.suite)(ctx, docker)
 		if err != nil {
 			return err
 		}

@@ -154,7 +154,7 @@ func mirrorContent(ctx context.Context, docker engine) (dir string, err error) {
 		if err := b.copy(ctx, releaseFiles); err != nil {
 			return err
 		}
-		env, err := aptEnvironment(ctx, docker)
+		env, err := aptOf("bookworm")(ctx, docker)
 		if err != nil {
 			return err
 		}

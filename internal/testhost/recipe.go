@@ -49,7 +49,7 @@ func debian() recipe {
 		setup: "systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service",
 
 		prepare:     aptScript,
-		environment: aptEnvironment,
+		environment: aptOf("bookworm"),
 	}
 }
 

@@ -51,29 +51,47 @@ image_name() {
 }
 
 # image_load NAME…: loads the archive on stdin. Which image that was is asked by $ids first, since the store of containerd may keep a name from an
-# OCI archive in a form that it does not find again. docker load ends with 0 also if nothing could be unpacked. Then the names stay
-# where they were.
+# OCI archive in a form that it does not find again. docker load ends with 0 also if nothing could be unpacked. Then the names go back
+# to the images that had them.
 image_load() {
-	image_before=
-	for image_given; do
-		image_before=$image_before$(docker image inspect --format '{{.Id}}' -- "$image_given" 2>/dev/null </dev/null || echo none)" $image_given$NL"
-	done
+	image_keep "$@" </dev/null
 	image_said=$(docker load 2>&1)
 	image_status=$?
 	if [ "$image_status" -eq 0 ]; then
 		for image_loaded in $ids $(printf '%s\n' "$image_said" | sed -n 's/^Loaded image: //p; s/^Loaded image ID: //p'); do
 			if image_is "$image_loaded"; then
 				image_name "$image_loaded" "$@"
+				image_let_go
 				printf '%s\n' "$image_said"
 				return 0
 			fi
 		done
 	fi
-	printf '%s' "$image_before" | while read -r image_id image_given; do
-		[ "$image_id" = none ] || docker tag -- "$image_id" "$image_given" 2>/dev/null || :
-	done
-	if [ "$image_status" -ne 0 ]; then
-		fail "docker load failed: $image_said"
-	fi
+	printf '%s' "$image_before" | while read -r image_id image_given; do docker tag -- "$image_id" "$image_given" 2>/dev/null || :; done
+	image_let_go
+	[ "$image_status" -eq 0 ] || fail "docker load failed: $image_said"
 	fail "docker load ended well, but the engine has no image with the layers of the archive; it said: $image_said"
+}
+
+# image_keep NAME…: notes in $image_before which images have these names. containerd's store drops an image with its last name, and so needs another
+# for it meanwhile.
+image_keep() {
+	image_before= image_kept=
+	image_drops=
+	case $(docker info --format '{{json .DriverStatus}}' 2>/dev/null) in
+	*io.containerd.snapshotter*) image_drops=yes ;;
+	esac
+	for image_given; do
+		image_id=$(docker image inspect --format '{{.Id}}' -- "$image_given" 2>/dev/null) || continue
+		image_before="$image_before$image_id $image_given$NL"
+		[ -n "$image_drops" ] || continue
+		image_other=provision-meanwhile:${image_id#*:}
+		docker tag -- "$image_id" "$image_other" || exit 1
+		image_kept="$image_kept $image_other"
+	done
+}
+
+# image_let_go: takes the other names away. An image that a container uses stays without a name, as after every load.
+image_let_go() {
+	for image_other in $image_kept; do docker image rm -f -- "$image_other" >/dev/null || exit 1; done
 }
