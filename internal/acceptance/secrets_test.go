@@ -4,17 +4,24 @@ package acceptance
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"html"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"provision/internal/shell"
 	"provision/internal/testhost"
 )
 
@@ -39,11 +46,11 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 
 	// No part of one is in another, and none is a word that something else may print.
 	secrets := map[string]string{
-		"env_file": "S3cretEnvFile-kq81", "content": "S3cretContent-zp42", "env": "S3cretVariable-mw73", "stdin": "S3cretStdin-xv64",
+		"env_file": "S3cretEnvFile-kq81", "content": "S3cretContent-zp42", "env": `S3cret "Vari'able" & <mw> $73 100%`, "stdin": "S3cretStdin-xv64",
 		"hash": "$6$saltsalt$S3cretHash.vt55", "template": "S3cretTemplate-jb96",
 		"printed": "S3cretPrinted-hd27",
 	}
-	b := newBook(t, h, `
+	steps := `
 variable "secrets" {
   type      = map(string)
   sensitive = true
@@ -85,7 +92,8 @@ step "command" "fails" {
   env    = { PRINTED = var.secrets.printed }
   script = "echo \"no access with $PRINTED\" >&2; exit 1"
 }
-`)
+`
+	b := newBook(t, h, steps)
 	b.write("secret.tmpl", "key=${var.secrets.template}\n")
 	var vars strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
@@ -96,45 +104,96 @@ step "command" "fails" {
 		t.Fatal(err)
 	}
 
+	said := map[string]string{}
+	tell := func(args ...string) {
+		out, _ := b.command(append(args, "--var-file", vault)...).CombinedOutput()
+		said[strings.Join(args, " ")] = string(out)
+	}
+	keep := func(name string, args ...string) { // of what is kept, without the variables
+		out, _ := b.command(args...).CombinedOutput()
+		said[name] = string(out)
+	}
+	// First every step fails in its operation, since the places that they write to take nothing.
+	h.Run(t, "mkdir -p /etc/barred && mount -t tmpfs -o ro tmpfs /etc/barred")
+	barred := strings.NewReplacer(`"/etc/`, `"/etc/barred/`, ">/etc/", ">/etc/barred/", `"bicycle"`, "\"bicycle\"\n  home          = \"/etc/barred/home\"").Replace(steps)
+	b.steps(regexp.MustCompile(`(?m)^step .*\{$`).ReplaceAllString(barred, "$0\n  continue_on_error = true"))
+	tell("apply", ".", "--yes", "-v", "--report", "failed.html", "--junit", "failed.xml")
+	if out := said["apply . --yes -v --report failed.html --junit failed.xml"]; !strings.Contains(out, "7 failed") {
+		t.Fatalf("not every step failed:\n%s", out)
+	}
+	h.Run(t, "umount /etc/barred && rmdir /etc/barred; ! getent passwd bicycle || userdel bicycle")
+
+	b.steps(steps)
 	plan := b.plan("--var-file", vault)
+	tell("plan", ".", "--markdown")
+	tell("plan", ".")
+	tell("plan", ".", "--out", "saved.plan")
+	keep("show", "show", "saved.plan")
+	keep("show --json", "show", "--json", "saved.plan")
 	applied := b.apply("--var-file", vault)
 	if plan.exit != 2 || applied.exit != 1 || applied.end("step.command.fails").Status != "failed" {
 		t.Fatalf("plan %d, apply %d\n%s\n%s", plan.exit, applied.exit, plan.dump(), applied.dump())
 	}
-	text := b.command("apply", ".", "--yes", "-v", "--var-file", vault)
-	said, _ := text.CombinedOutput()
+	said["plan --json"], said["apply --json"] = plan.stdout+plan.stderr, applied.stdout+applied.stderr
+	tell("apply", ".", "--yes", "-v", "--report", "second.html", "--junit", "second.xml")
+	tell("apply", ".", "--yes", "--quiet")
+	tell("validate", ".", "--json")
+	keep("runs last --json", "runs", "last", "--json")
+	keep("runs last -v --report", "runs", "last", "-v", "--report", "third.html", "--junit", "third.xml")
 	b.steps(`step "file" "content" {
   path    = "/etc/secret.conf"
   content = "an old secret goes\n"
 }
 `)
 	next := b.plan()
+	said["a later plan"] = next.stdout + next.stderr
 	h.Run(t, "systemctl stop sampler")
 	tidy(t, h)
 
+	for where, out := range said {
+		if !strings.HasPrefix(where, "validate") && !strings.Contains(out, "step.") {
+			t.Errorf("%s says nothing of the steps:\n%s", where, out)
+		}
+	}
 	for name, secret := range secrets {
-		for where, out := range map[string]string{
-			"plan": plan.stdout + plan.stderr, "apply --json": applied.stdout + applied.stderr, "apply -v": string(said), "a later plan": next.stdout + next.stderr,
-		} {
-			if strings.Contains(out, secret) {
-				t.Errorf("the secret %s is in the output of %s", name, where)
+		for how, form := range formsOf(secret) {
+			for where, out := range said {
+				if strings.Contains(out, form) {
+					t.Errorf("the secret %s is in the output of %s, %s", name, where, how)
+				}
+			}
+			err := filepath.WalkDir(b.dir, func(path string, entry fs.DirEntry, err error) error {
+				if err != nil || !entry.Type().IsRegular() {
+					return err
+				}
+				content, err := os.ReadFile(path)
+				if bytes.Contains(content, []byte(form)) {
+					t.Errorf("the secret %s is in %s, %s", name, path, how)
+				}
+				return err
+			})
+			if err != nil {
+				t.Error(err)
 			}
 		}
-		err := filepath.WalkDir(b.dir, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || !entry.Type().IsRegular() {
-				return err
-			}
-			content, err := os.ReadFile(path)
-			if bytes.Contains(content, []byte(secret)) {
-				t.Errorf("the secret %s is in %s", name, path)
-			}
-			return err
-		})
-		if err != nil {
+	}
+	for _, report := range []string{"failed.html", "failed.xml", "second.html", "third.xml", "saved.plan"} {
+		if _, err := os.Stat(b.path(report)); err != nil {
 			t.Error(err)
 		}
 	}
 	onHost(t, h, secrets)
+}
+
+// formsOf are the notations in which a secret is looked for.
+func formsOf(secret string) map[string]string {
+	text, _ := json.Marshal(secret)
+	return map[string]string{
+		"plain": secret, "in base64": base64.StdEncoding.EncodeToString([]byte(secret)), "in base64 for URLs": base64.RawURLEncoding.EncodeToString([]byte(secret)),
+		"in hexadecimal": hex.EncodeToString([]byte(secret)), "in upper-case hexadecimal": strings.ToUpper(hex.EncodeToString([]byte(secret))),
+		"as a query": url.QueryEscape(secret), "as a path": url.PathEscape(secret), "in JSON": strings.Trim(string(text), `"`),
+		"in sh": strings.ReplaceAll(secret, "'", `'\''`), "in HTML": html.EscapeString(secret),
+	}
 }
 
 // onHost looks for each secret wherever the host may have kept it.
@@ -155,7 +214,11 @@ grep -aq '^begin ' state && grep -aq Id=provision- bus`)
 		if name == "printed" {
 			continue // a command that prints its secret gives it away there itself
 		}
-		script := fmt.Sprintf(`grep -rlaF -e '%s' / --exclude-dir=proc --exclude-dir=sys --exclude-dir=journal 2>/dev/null; grep -laF -e '%s' -r /run /tmp /dev/shm 2>/dev/null; true`, secret, secret)
+		var patterns strings.Builder
+		for _, form := range formsOf(secret) {
+			patterns.WriteString(" -e " + shell.Quote(form))
+		}
+		script := fmt.Sprintf(`grep -rlaF%[1]s / --exclude-dir=proc --exclude-dir=sys --exclude-dir=journal 2>/dev/null; grep -laF%[1]s -r /run /tmp /dev/shm 2>/dev/null; true`, patterns.String())
 		found := slices.Compact(slices.Sorted(strings.Lines(h.Run(t, script))))
 		for i := range found {
 			found[i] = strings.TrimSpace(found[i])
