@@ -17,7 +17,7 @@ import (
 )
 
 func (c *cli) hostsCommand() *cobra.Command {
-	var o options
+	o := options{offline: true}
 	var detail bool
 	cmd := &cobra.Command{
 		Use:   "hosts [PATH]",

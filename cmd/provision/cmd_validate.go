@@ -9,7 +9,7 @@ import (
 )
 
 func (c *cli) validateCommand() *cobra.Command {
-	var o options
+	o := options{offline: true}
 	cmd := &cobra.Command{
 		Use:   "validate [PATH]",
 		Short: "Check a playbook offline",

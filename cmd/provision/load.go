@@ -44,7 +44,7 @@ func (c *cli) read(ctx context.Context, path string, o *options) (*playbook.Play
 		}
 		vars[name] = value
 	}
-	pb, diags := playbook.Load(ctx, path, playbook.Options{Vars: vars, VarFiles: o.varFiles, Environ: os.Environ(), Test: o.test, Shipped: playbooks.FS})
+	pb, diags := playbook.Load(ctx, path, playbook.Options{Vars: vars, VarFiles: o.varFiles, Environ: os.Environ(), Test: o.test, Ask: !o.offline, Shipped: playbooks.FS})
 	// It finds what can be found in spite of the errors of loading, so that all mistakes are told at once.
 	return pb, append(diags, pb.Validate()...), nil
 }

@@ -15,6 +15,7 @@ type options struct {
 	rerun                 []string // addresses of steps
 	shard                 string   // I/N; "" for all
 	vars, varFiles        []string
+	offline               bool // no program is asked for a secret
 	parallel              int
 	sandbox               bool
 	image                 string // of the container that is the throw-away host; "" for the sandbox

@@ -2,6 +2,7 @@ package playbook
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,7 +15,7 @@ import (
 // decryptTime bounds a program that decrypts: it may ask a person for a passphrase, or a service of keys over the network.
 const decryptTime = 3 * time.Minute
 
-// runDecrypt runs a program and returns what it prints, all of it or nothing. Its words are the error's.
+// runDecrypt runs a program that decrypts the file of a name, and returns what it prints, all of it or nothing. Its words are the error's.
 func (pb *Playbook) runDecrypt(name string, environ []string, program string, args ...string) ([]byte, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -22,16 +23,35 @@ func (pb *Playbook) runDecrypt(name string, environ []string, program string, ar
 	}
 	cmd := exec.CommandContext(pb.whole, path, args...)
 	cmd.Env = environ
+	out, err := runSecretly(cmd)
+	if late := new(lateError); errors.As(err, &late) {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("%q cannot be decrypted: %w", name, err)
+	}
+	return out, nil
+}
+
+// A lateError says that a program was ended since it took too long.
+type lateError struct{ program, words string }
+
+func (e *lateError) Error() string {
+	return fmt.Sprintf("%s does not end in %s%s", e.program, decryptTime, saidBy(e.words))
+}
+
+// runSecretly runs a program and returns what it prints, all of it or nothing. An error names it as it was called, and gives its words.
+func runSecretly(cmd *exec.Cmd) ([]byte, error) {
+	program := filepath.Base(cmd.Path)
 	cmd.WaitDelay = time.Second
 	var out, words bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &words
 	late := time.AfterFunc(decryptTime, func() { _ = cmd.Cancel() })
-	err = cmd.Run()
+	err := cmd.Run()
 	switch {
 	case !late.Stop():
-		return nil, fmt.Errorf("%q: %s does not end in %s%s", name, program, decryptTime, saidBy(words.String()))
+		return nil, &lateError{program, words.String()}
 	case err != nil:
-		return nil, fmt.Errorf("%q cannot be decrypted: %s: %w%s", name, program, err, saidBy(words.String()))
+		return nil, fmt.Errorf("%s: %w%s", program, err, saidBy(words.String()))
 	}
 	return out.Bytes(), nil
 }

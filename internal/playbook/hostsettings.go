@@ -27,6 +27,9 @@ func (h *hostReader) attribute(a *hcl.Attribute, ty cty.Type) (cty.Value, bool) 
 		return cty.NilVal, false
 	}
 	v, err := convert.Convert(res.value, ty)
+	if err == nil && !v.IsWhollyKnown() && sensitive(v) && !h.pb.ask {
+		return cty.NilVal, false // a secret whose program is not asked
+	}
 	if err != nil || !v.IsWhollyKnown() {
 		h.s.run.found.error(a.Expr.Range(), "Invalid value for "+a.Name, sentence(withArticle(ty.FriendlyName())+" is required"))
 		return cty.NilVal, false

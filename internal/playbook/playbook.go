@@ -31,6 +31,7 @@ type Options struct {
 	VarFiles []string          // --var-file, in order
 	Environ  []string          // "NAME=VALUE", for env() and PROVISION_VAR_name
 	Test     bool              // the playbook is tested: its test block gives values to variables
+	Ask      bool              // run the programs of secrets that are not given; otherwise such variables are unknown
 	Shipped  fs.FS             // modules with source = "provision/NAME"; each is a directory at its root
 }
 
@@ -50,6 +51,7 @@ type Playbook struct {
 	local     *localFiles
 	disk      *steps.Disk
 	secrets   *secrets
+	ask       bool     // run the programs of secrets
 	scripts   sync.Map // text → error of shell.Check
 	templates sync.Map // templateKey → parsed template
 
@@ -73,7 +75,7 @@ type Play struct {
 // Load reads the playbook at path: a .hcl or .hcl.json file, or a directory whose *.hcl and
 // *.hcl.json files, those of variables apart, are one playbook. The playbook is not nil even if
 // there are errors, so that Files serves for printing them; nothing else may be asked then. ctx
-// ends the programs that a playbook may run: git for modules, the commands of inventories, and sops and gpg for decrypt.
+// ends the programs that a playbook may run: git for modules, the commands of inventories and secrets, and sops and gpg for decrypt.
 func Load(ctx context.Context, path string, o Options) (*Playbook, hcl.Diagnostics) {
 	pb := &Playbook{
 		ctx:     ctx,
@@ -84,6 +86,7 @@ func Load(ctx context.Context, path string, o Options) (*Playbook, hcl.Diagnosti
 		local:   newLocalFiles(),
 		disk:    steps.NewDisk(ctx),
 		secrets: newSecrets(),
+		ask:     o.Ask,
 		files:   map[string]*hcl.File{},
 	}
 	pb.load(path, o)

@@ -63,8 +63,10 @@ var (
 
 	variableSchema = hcl.BodySchema{
 		Attributes: []hcl.AttributeSchema{{Name: "type"}, {Name: "default"}, {Name: "description"}, {Name: "nullable"}, {Name: "sensitive"}},
-		Blocks:     []hcl.BlockHeaderSchema{{Type: "validation"}},
+		Blocks:     []hcl.BlockHeaderSchema{{Type: "validation"}, {Type: "secret"}},
 	}
+
+	secretSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "command", Required: true}}}
 
 	validationSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "condition", Required: true}, {Name: "error_message", Required: true}}}
 

@@ -62,6 +62,7 @@ func (pb *Playbook) loadVars(src *source, o Options) {
 	}
 }
 
+// rootValue is the value of a variable of the root module: the one that was given, that of its secret's program, or the default.
 func (pb *Playbook) rootValue(v *variable, values map[string]given) cty.Value {
 	g, ok := values[v.name]
 	switch {
@@ -72,6 +73,12 @@ func (pb *Playbook) rootValue(v *variable, values map[string]given) cty.Value {
 		if g.at == (hcl.Range{}) || v.sensitive {
 			g.at = v.rng
 		}
+	case v.command != nil:
+		val, ok := pb.askSecret(v)
+		if !ok {
+			return cty.NilVal
+		}
+		g = given{value: val, from: "the secret's command", at: v.command.Range()}
 	case v.def != nil:
 		if v.def.bad {
 			return cty.NilVal

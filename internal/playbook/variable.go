@@ -18,6 +18,7 @@ type variable struct {
 	typ       cty.Type
 	defaults  *typeexpr.Defaults
 	def       *expression // nil if a value is required
+	command   *expression // of a secret block: the program that prints the value; nil without one
 	sensitive bool
 	nullable  bool
 	rules     []rule
@@ -65,6 +66,10 @@ func (pb *Playbook) readVariable(m *module, b *hcl.Block) {
 		}
 	}
 	for _, vb := range content.Blocks {
+		if vb.Type == "secret" {
+			pb.readSecret(m, v, vb)
+			continue
+		}
 		c, diags := vb.Body.Content(&validationSchema)
 		pb.loading.add(diags...)
 		if !diags.HasErrors() {
@@ -98,6 +103,7 @@ func (pb *Playbook) literalString(a *hcl.Attribute) (string, bool) {
 
 func (pb *Playbook) linkVariable(m *module, v *variable) {
 	pb.linkExpression(m, v.def, surroundings{where: "in the default of a variable"})
+	pb.linkExpression(m, v.command, surroundings{where: "in the command of a secret"})
 	for _, r := range v.rules {
 		for _, e := range []*expression{r.condition, r.message} {
 			pb.linkExpression(m, e, surroundings{roots: []string{"var", "path"}, where: "in a validation"})
