@@ -85,12 +85,18 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 			t.Address = s.Host
 		}
 	}
-	t.User = cmp.Or(t.User, s.Text("user"))
 	t.HostKeyAlias = cmp.Or(t.HostKeyAlias, s.Text("hostkeyalias"))
-	tokens := sshconfig.Tokens{Name: name, Host: t.Address, User: t.User, Key: t.HostKeyAlias, Port: strconv.Itoa(t.Port)}
+	tokens := sshconfig.Tokens{Name: name, Host: t.Address, Key: t.HostKeyAlias, Port: strconv.Itoa(t.Port)}
 	if jump, set := s.First("proxyjump"); set && jump.Text() != "none" {
 		tokens.Jump = strings.Join(jump.Words, ",")
 	}
+	if t.User == "" {
+		var err error
+		if t.User, err = expandUser(s, tokens); err != nil {
+			return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
+		}
+	}
+	tokens.User = t.User
 	if err := t.takePaths(s, tokens); err != nil {
 		return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
 	}
@@ -118,6 +124,9 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	}
 	if t.Transport != TransportOpenSSH {
 		t.Unheeded = unheeded(s)
+		if s != nil {
+			t.Unheeded = append(t.Unheeded, s.Notes...)
+		}
 	}
 	if t.Jumps, err = c.jumps(ctx, t, overrides, s, tokens, append(slices.Clone(behind), name)); err != nil {
 		return Target{}, err
@@ -128,6 +137,22 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 		}
 	}
 	return t, nil
+}
+
+// expandUser is the user that ssh_config names, with the tokens that ssh 10.6 knows there.
+func expandUser(s *sshconfig.Settings, tokens sshconfig.Tokens) (string, error) {
+	v, set := s.First("user")
+	if !set || v.File == "" {
+		return s.Text("user"), nil
+	}
+	if plain := strings.ReplaceAll(v.Text(), "%%", ""); strings.Contains(plain, "%r") || strings.Contains(plain, "%C") {
+		return "", fmt.Errorf("%s: User: ssh knows neither %%r nor %%C there", v.Source)
+	}
+	user, err := tokens.Variables(v.Text())
+	if err != nil {
+		return "", fmt.Errorf("%s: User: %w", v.Source, err)
+	}
+	return user, nil
 }
 
 // takePaths fills the fields that name files.

@@ -130,6 +130,20 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func TestUserHasTokens(t *testing.T) {
+	t.Setenv("WHO", "somebody")
+	for user, want := range map[string]string{"${WHO}": "somebody", "%h-%n-%p": "10.1.2.3-web-2222", "a%%b": "a%b", "%r": "", "%C": "", "${NOT_SET_ANYWHERE}": ""} {
+		config := loadConfig(t, "Host web\n HostName 10.1.2.3\n Port 2222\n User "+user+"\n ProxyCommand connect %r\n")
+		got, err := config.Resolve(t.Context(), "web", ssh.Target{})
+		if (err != nil) != (want == "") || got.User != want || err == nil && got.ProxyCommand != "connect "+want {
+			t.Errorf("%s: %q, %q, %v", user, got.User, got.ProxyCommand, err)
+		}
+		if got, err := config.Resolve(t.Context(), "web", ssh.Target{User: "%r"}); err != nil || got.User != "%r" {
+			t.Errorf("the playbook's user: %q, %v", got.User, err)
+		}
+	}
+}
+
 func TestWhatIsNotDoneIsSaid(t *testing.T) {
 	config := loadConfig(t, "Host web\n VerifyHostKeyDNS yes\n StrictHostKeyChecking no\n Ciphers rijndael\n ForwardAgent yes\n Frobnicate yes\n"+
 		" KexAlgorithms +sntrup761x25519-sha512,ecdh-sha2-nistp256\n MACs umac-64@openssh.com,hmac-sha2-256\n")

@@ -38,7 +38,7 @@ func (c *Config) Lookup(ctx context.Context, q Query) (*Settings, error) {
 	} else if host, err = e.canonicalize(strings.ToLower(host)); err != nil {
 		return nil, err
 	}
-	if c != nil && (c.final || e.canonicalizes() != "no") {
+	if c != nil && (c.final || e.late || e.canonicalizes() != "no") {
 		e.final, e.host = true, host
 		e.settings.values["hostname"] = []Value{{Keyword: "hostname", Words: []string{strings.ReplaceAll(host, "%", "%%")}}}
 		if err := e.pass(); err != nil {
@@ -60,6 +60,7 @@ type evaluation struct {
 	query    Query
 	host     string // what Host lines are compared with
 	final    bool   // the second pass
+	late     bool   // a file that is included for this host has a Match final
 	settings *Settings
 }
 
@@ -88,18 +89,75 @@ func (e *evaluation) file(f *file) error {
 			}
 		}
 		for _, l := range b.lines {
-			if l.Keyword != "include" {
-				e.set(l.Value)
-				continue
-			}
-			for _, included := range l.include {
-				if err := e.file(included); err != nil {
-					return err
-				}
+			if err := e.line(l); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (e *evaluation) line(l line) error {
+	switch l.Keyword {
+	case "include":
+		for _, i := range l.include {
+			files := []included{i}
+			if i.file == nil {
+				var err error
+				if files, err = e.expandInclude(l.Source, i); err != nil {
+					return err
+				}
+			}
+			for _, f := range files {
+				if err := e.file(f.file); err != nil {
+					return err
+				}
+			}
+		}
+	case "refuseconnection":
+		return fmt.Errorf("%s: RefuseConnection: %s", l.Source, l.Text())
+	default:
+		e.set(l.Value)
+	}
+	return nil
+}
+
+// expandInclude reads the files of a pattern with tokens or variables. As with ssh, a variable that is not set is told, and nothing is
+// included.
+func (e *evaluation) expandInclude(at Source, i included) ([]included, error) {
+	tokens, err := e.tokensNow()
+	if err != nil {
+		return nil, err
+	}
+	pattern, err := tokens.Variables(i.pattern)
+	var unset *UnsetError
+	switch {
+	case errors.As(err, &unset):
+		e.settings.Notes = append(e.settings.Notes, fmt.Sprintf("%s: Include %s: nothing is included: %v", at, i.pattern, err))
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%s: Include: %w", at, err)
+	}
+	c := e.config
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := fmt.Sprintf("%v %s", i.from.system, pattern)
+	read, known := c.included[key]
+	if !known {
+		read = &lateInclude{config: Config{criteria: map[string]bool{}}}
+		p := &parser{config: &read.config, cache: map[string]*file{}}
+		read.files = p.glob(i.from, at, pattern)
+		if len(p.mistakes) > 0 {
+			read.err = errors.New(strings.Join(p.mistakes, "\n"))
+		}
+		if c.included == nil {
+			c.included = map[string]*lateInclude{}
+		}
+		c.included[key] = read
+	}
+	e.late = e.late || read.config.final
+	e.settings.Notes = append(e.settings.Notes, read.config.Warnings...)
+	return read.files, read.err
 }
 
 // set keeps the first value of a keyword, and all of one that adds up.

@@ -71,6 +71,9 @@ func parseMatch(words []string) (matchGuard, error) {
 				}
 				c.arg = words[i]
 			}
+			if c.arg == "" && c.name != "tagged" && c.name != "command" {
+				return nil, fmt.Errorf("the argument of %s is empty", c.name)
+			}
 		default:
 			return nil, fmt.Errorf("%q is no criterion of Match", name)
 		}
@@ -113,18 +116,23 @@ func (c criterion) holds(e *evaluation) (bool, error) {
 	case "localnetwork":
 		return onNetwork(c.arg)
 	case "tagged":
-		return MatchList(e.settings.Text("tag"), c.arg, false), nil
+		return matchSet(e.settings.Text("tag"), c.arg), nil
 	case "version":
 		return MatchList(openSSH, c.arg, false), nil
 	case "sessiontype":
 		return MatchList(e.sessionNow(), c.arg, false), nil
 	case "command":
-		if e.query.Command == "" {
-			return c.arg == "", nil // * does not match it
-		}
-		return MatchList(e.query.Command, c.arg, false), nil
+		return matchSet(e.query.Command, c.arg), nil
 	}
 	return e.exec(c.arg)
+}
+
+// matchSet is for what may not be set: then the empty argument alone matches it, and * does not.
+func matchSet(s, list string) bool {
+	if s == "" {
+		return list == ""
+	}
+	return MatchList(s, list, false)
 }
 
 // sessionNow is the type of the session: what the query says, else what the files have set so far.
@@ -170,16 +178,28 @@ func onNetwork(list string) (bool, error) {
 // exec runs the command of Match exec, as ssh does: with the user's shell, without input and output. The same command is run
 // once for a Config.
 func (e *evaluation) exec(text string) (bool, error) {
-	host, err := e.hostNow()
+	tokens, err := e.tokensNow()
 	if err != nil {
 		return false, err
 	}
-	tokens := Tokens{Name: e.query.Host, Host: host, User: e.userNow(), Key: e.settings.Text("hostkeyalias"), Port: e.settings.Text("port")}
 	command, err := tokens.Expand(text)
 	if err != nil {
 		return false, fmt.Errorf("match exec: %w", err)
 	}
 	return e.config.runs(e.ctx, command)
+}
+
+// tokensNow are the tokens as far as they are known.
+func (e *evaluation) tokensNow() (Tokens, error) {
+	host, err := e.hostNow()
+	if err != nil {
+		return Tokens{}, err
+	}
+	t := Tokens{Name: e.query.Host, Host: host, User: e.userNow(), Key: e.settings.Text("hostkeyalias"), Port: e.settings.Text("port")}
+	if v, set := e.settings.First("proxyjump"); set && v.Text() != "none" {
+		t.Jump = strings.Join(v.Words, ",")
+	}
+	return t, nil
 }
 
 func (c *Config) runs(ctx context.Context, command string) (bool, error) {

@@ -40,7 +40,15 @@ type block struct {
 // A line sets a value, or includes files.
 type line struct {
 	Value
-	include []*file
+	include []included
+}
+
+// An included is a file that a line includes, or a pattern of such that has tokens or variables: which files these are depends on
+// the host.
+type included struct {
+	file    *file
+	pattern string
+	from    source
 }
 
 type parser struct {
@@ -169,7 +177,7 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 }
 
 // include reads the files that patterns name. What does not exist is passed over, as ssh does.
-func (p *parser) include(s source, at Source, patterns []string) []*file {
+func (p *parser) include(s source, at Source, patterns []string) []included {
 	if len(p.mistakes) == maxMistakes {
 		return nil
 	}
@@ -177,26 +185,37 @@ func (p *parser) include(s source, at Source, patterns []string) []*file {
 		p.mistake(at, "Include goes deeper than %d files", maxDepth)
 		return nil
 	}
-	var files []*file
+	var files []included
 	for _, pattern := range patterns {
-		path, err := includePath(s, pattern)
-		if err != nil {
-			p.mistake(at, "Include %s: %v", pattern, err)
+		if strings.Contains(pattern, "%") || strings.Contains(pattern, "${") {
+			files = append(files, included{pattern: pattern, from: s})
 			continue
 		}
-		found, err := filepath.Glob(path)
-		if err != nil {
-			p.mistake(at, "Include %s: the pattern is malformed", pattern)
-		}
-		for _, name := range found {
-			f, err := p.read(source{path: name, system: s.system, guarded: true, depth: s.depth + 1})
-			switch {
-			case errors.Is(err, os.ErrNotExist):
-			case err != nil:
-				p.mistake(at, "Include %s: %v", pattern, err)
-			default:
-				files = append(files, f)
-			}
+		files = append(files, p.glob(s, at, pattern)...)
+	}
+	return files
+}
+
+// glob reads the files that one pattern names.
+func (p *parser) glob(s source, at Source, pattern string) []included {
+	path, err := includePath(s, pattern)
+	if err != nil {
+		p.mistake(at, "Include %s: %v", pattern, err)
+		return nil
+	}
+	found, err := filepath.Glob(path)
+	if err != nil {
+		p.mistake(at, "Include %s: the pattern is malformed", pattern)
+	}
+	var files []included
+	for _, name := range found {
+		f, err := p.read(source{path: name, system: s.system, guarded: true, depth: s.depth + 1})
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+		case err != nil:
+			p.mistake(at, "Include %s: %v", pattern, err)
+		default:
+			files = append(files, included{file: f})
 		}
 	}
 	return files

@@ -27,8 +27,16 @@ type Config struct {
 	criteria map[string]bool // of Match, wherever they stand
 	final    bool            // Match final stands somewhere: there is a second pass
 
-	mu  sync.Mutex
-	ran map[string]bool // commands of Match exec, and whether they succeeded
+	mu       sync.Mutex
+	included map[string]*lateInclude // by the pattern, expanded
+	ran      map[string]bool         // commands of Match exec, and whether they succeeded
+}
+
+// A lateInclude is what an Include with tokens stands for.
+type lateInclude struct {
+	files  []included
+	config Config // its warnings, and whether it has a Match final
+	err    error
 }
 
 // Asks reports whether a Match line of the files has a criterion, such as "command".
@@ -116,6 +124,9 @@ type Query struct {
 type Settings struct {
 	Host   string // the name to connect to: HostName or what was typed, in lower case; addresses in their usual form
 	values map[string][]Value
+
+	// Notes name what is passed over for this host, with file and line.
+	Notes []string
 }
 
 // First returns the first value of a keyword, and whether there is one.

@@ -62,6 +62,76 @@ func TestTypesOfSessions(t *testing.T) {
 	}
 }
 
+// What is not set is matched by the empty argument alone; elsewhere ssh refuses that.
+func TestEmptyArgumentsOfMatch(t *testing.T) {
+	for criteria, want := range map[string]string{
+		`tagged ""`: "matched", "tagged *": "", `!tagged ""`: "", `tagged !x,*`: "", `user "",*`: "matched",
+		`user ""`: "empty", `host ""`: "empty", `exec ""`: "empty", `sessiontype ""`: "empty", `version=""`: "empty",
+	} {
+		file := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(file, []byte("Match "+criteria+"\n User matched\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(file)
+		if err != nil {
+			if !strings.Contains(err.Error(), want) || want == "" {
+				t.Errorf("%s: %v", criteria, err)
+			}
+			continue
+		}
+		if s, err := c.Lookup(t.Context(), Query{Host: "h", Command: "x"}); err != nil || s.Text("user") != want {
+			t.Errorf("%s: user %q, error %v", criteria, s.Text("user"), err)
+		}
+	}
+}
+
+// Since OpenSSH 10, Include takes tokens and variables: what is included depends on the host.
+func TestIncludeWithTokens(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("CONFIGS", dir)
+	for name, text := range map[string]string{
+		"web1": "User of-web1\n", "real": "User of-real\nMatch final host real\n Port 77\n", "bad": "Port x\n", "odd": "Frobnicate yes\nUser of-odd\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ text, host, user, port, wrong, note string }{
+		{"Include ${CONFIGS}/%n", "web1", "of-web1", "", "", ""},
+		{"Include ${CONFIGS}/%n", "web2", "", "", "", ""},
+		{"HostName real\nInclude " + dir + "/%h", "web1", "of-real", "77", "", ""},
+		{"Include ${CONFIGS}/%n", "bad", "", "", "bad:1", ""},
+		{"Include ${CONFIGS}/%n", "odd", "of-odd", "", "", "frobnicate"},
+		{"Include ${CONFIGS}/%z", "web1", "", "", "config:1", ""},
+		{"Include ${NOT_SET_ANYWHERE}/%n", "web1", "", "", "", "NOT_SET_ANYWHERE"},
+		{"Host other\n Include ${CONFIGS}/%z\n", "web1", "", "", "", ""},
+		{"Include ${CONFIGS}/[wx]*[0-9]\nInclude ${CONFIGS}/web%%", "web1", "of-web1", "", "", ""},
+	} {
+		config := load1(t, c.text+"\n")
+		for range 2 {
+			s, err := config.Lookup(t.Context(), Query{Host: c.host, Command: "x"})
+			switch {
+			case c.wrong != "" || err != nil:
+				if err == nil || c.wrong == "" || !strings.Contains(err.Error(), c.wrong) {
+					t.Errorf("%s: error %v", c.text, err)
+				}
+			case s.Text("user") != c.user || s.Text("port") != c.port || !strings.Contains(strings.Join(s.Notes, "\n"), c.note) || c.note == "" && len(s.Notes) > 0:
+				t.Errorf("%s: user %q, port %q, notes %q", c.text, s.Text("user"), s.Text("port"), s.Notes)
+			}
+		}
+	}
+}
+
+func TestRefuseConnection(t *testing.T) {
+	c := load1(t, "Host old*\n RefuseConnection \"%h is gone\"\n")
+	if _, err := c.Lookup(t.Context(), Query{Host: "old1"}); err == nil || !strings.Contains(err.Error(), "config:2: RefuseConnection: %h is gone") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := c.Lookup(t.Context(), Query{Host: "new1"}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCanonicalizeHostname(t *testing.T) {
 	resolve := func(_ context.Context, name string) (string, error) {
 		switch name {

@@ -64,12 +64,17 @@ func (t Tokens) Variables(s string) (string, error) {
 		case !closed:
 			return "", fmt.Errorf("%q: a brace is not closed", s)
 		case !set:
-			return "", fmt.Errorf("environment variable %s is not set", name)
+			return "", &UnsetError{name}
 		}
 		b.WriteString(value)
 		s = after
 	}
 }
+
+// An UnsetError names a variable of the environment that is not set.
+type UnsetError struct{ Name string }
+
+func (e *UnsetError) Error() string { return fmt.Sprintf("environment variable %s is not set", e.Name) }
 
 func expand(s string, token func(byte) (string, error)) (string, error) {
 	var b strings.Builder
