@@ -209,6 +209,7 @@ func (t *Target) takePaths(s *sshconfig.Settings, tokens sshconfig.Tokens) error
 	if len(t.KnownHostsFiles) > 0 {
 		return nil
 	}
+	t.HashKnownHosts = yes(s.Text("hashknownhosts")) // a file of the playbook is for others to read
 	user, users := s.First("userknownhostsfile")
 	global, globals := s.First("globalknownhostsfile")
 	if !users && !globals {

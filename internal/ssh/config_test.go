@@ -146,10 +146,10 @@ func TestUserHasTokens(t *testing.T) {
 
 func TestWhatIsNotDoneIsSaid(t *testing.T) {
 	config := loadConfig(t, "Host web\n VerifyHostKeyDNS yes\n StrictHostKeyChecking no\n Ciphers rijndael\n ForwardAgent yes\n Frobnicate yes\n"+
-		" KexAlgorithms +sntrup761x25519-sha512,ecdh-sha2-nistp256\n MACs umac-64@openssh.com,hmac-sha2-256\n")
+		" KexAlgorithms +sntrup761x25519-sha512,ecdh-sha2-nistp256\n MACs umac-64@openssh.com,hmac-sha2-256\n CheckHostIP yes\n NoHostAuthenticationForLocalhost yes\n HostbasedAuthentication yes\n")
 	got, err := config.Resolve(t.Context(), "web", ssh.Target{})
 	said := strings.Join(append(got.Unheeded, config.Warnings()...), "\n")
-	for _, line := range []string{":2: verifyhostkeydns", ":3: stricthostkeychecking no", ":4: ciphers", ":6: the keyword frobnicate", "does not know sntrup761x25519-sha512\n"} {
+	for _, line := range []string{":2: verifyhostkeydns", ":3: stricthostkeychecking no", ":4: ciphers", ":6: the keyword frobnicate", "does not know sntrup761x25519-sha512\n", ":9: checkhostip", ":10: nohost", ":11: hostbased"} {
 		if !strings.Contains(said, line) {
 			t.Errorf("%s is not said, but %s", line, said)
 		}

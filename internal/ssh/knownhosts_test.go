@@ -113,7 +113,7 @@ func TestUnrecordedNeverTakesAnAuthorityForAChangedKey(t *testing.T) {
 			t.Errorf("certificate for %s: %v, %v", principal, fresh, err)
 		}
 	}
-	_, err = new(Dialer).Unrecorded(t.Context(), Target{Address: "web1", KnownHostsFiles: []string{writeKnown(t, "web1 KEY")}}, HostKey{"web1", testKeys()["other ed25519"].PublicKey()})
+	_, err = new(Dialer).Unrecorded(t.Context(), Target{Address: "web1", KnownHostsFiles: []string{writeKnown(t, "web1 KEY")}}, HostKey{Host: "web1", Key: testKeys()["other ed25519"].PublicKey()})
 	if err == nil || !strings.Contains(err.Error(), "ssh-keygen -R web1") {
 		t.Errorf("changed key: %v", err)
 	}

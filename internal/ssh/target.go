@@ -44,6 +44,8 @@ type Target struct {
 	KnownHostsFiles []string
 	// KnownHostsCommand prints lines that count as those of KnownHostsFiles do.
 	KnownHostsCommand KnownHostsCommand
+	// HashKnownHosts has the name hashed where the host's key is recorded.
+	HashKnownHosts bool
 	// HostKeyAlias is the name to look up in KnownHostsFiles instead of the address and port.
 	HostKeyAlias string
 	// Password is asked once, when the server wants a password and no key was accepted; nil: there is none.

@@ -13,12 +13,14 @@ import (
 
 	"github.com/gofrs/flock"
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 )
 
 // A HostKey is a key with which a host proves itself.
 type HostKey struct {
 	Host string // as known_hosts names it: "web1", or "[web1]:2222" for another port than 22
 	Key  ssh.PublicKey
+	Hash bool // the line in known_hosts does not show the name (ssh_config(5), HashKnownHosts)
 }
 
 // Type is the type of the key, for example "ssh-ed25519".
@@ -29,7 +31,11 @@ func (k HostKey) Fingerprint() string { return ssh.FingerprintSHA256(k.Key) }
 
 // line is the key as a line of known_hosts, without the end of line.
 func (k HostKey) line() string {
-	return k.Host + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.Key)))
+	name := k.Host
+	if k.Hash {
+		name = knownhosts.HashHostname(lower(name))
+	}
+	return name + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.Key)))
 }
 
 // errScanned ends a handshake once the host has shown its key.
@@ -67,12 +73,12 @@ func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 	defer shared.mu.Unlock()
 	for _, key := range shared.seen {
 		if keys.check(ctx, key) == nil {
-			return HostKey{keys.names[0], key}, nil
+			return HostKey{Host: keys.names[0], Key: key}, nil
 		}
 	}
 	asked := strings.Join(algorithms, ",")
 	if key := shared.seen[asked]; key != nil {
-		return HostKey{keys.names[0], key}, nil
+		return HostKey{Host: keys.names[0], Key: key}, nil
 	}
 	if err := shared.fails[asked]; err != nil {
 		return HostKey{}, t.as(err)
@@ -89,7 +95,7 @@ func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 		return HostKey{}, err
 	}
 	shared.seen[asked] = key
-	return HostKey{keys.names[0], key}, nil
+	return HostKey{Host: keys.names[0], Key: key}, nil
 }
 
 func (d *Dialer) scansOf(key string) *scans {
@@ -166,12 +172,14 @@ func Remember(file string, keys []HostKey) error {
 	defer lock.Close()
 	known := readKnownHosts([]string{file})
 	var lines strings.Builder
+	added := map[string]bool{}
 	for _, k := range keys {
 		has, err := onRecord(known, k)
 		if err != nil {
 			return fmt.Errorf("record host keys in %s: %w", file, err)
 		}
-		if !has && !strings.Contains(lines.String(), k.line()+"\n") {
+		if id := k.Host + " " + string(k.Key.Marshal()); !has && !added[id] {
+			added[id] = true
 			lines.WriteString(k.line() + "\n")
 		}
 	}
@@ -231,7 +239,7 @@ func (d *Dialer) Unrecorded(ctx context.Context, t Target, key HostKey) (*HostKe
 	case err == nil:
 		return nil, nil
 	case errors.As(err, &unknown):
-		return &HostKey{key.Host, plainKey(key.Key)}, nil
+		return &HostKey{key.Host, plainKey(key.Key), t.HashKnownHosts}, nil
 	case errors.As(err, &changed) && !changed.Revoked:
 		return nil, fmt.Errorf("its key changed: it shows %s %s, and on record is %s; if the host was reinstalled, remove that with ssh-keygen -R %s and trust it again",
 			changed.Type, changed.Fingerprint, strings.Join(changed.Known, ", "), shellWord(changed.Host))

@@ -1,7 +1,9 @@
 package ssh_test
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -38,6 +40,51 @@ func TestRememberAddsOnceAndPrivately(t *testing.T) {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: mode %v, want %v, error %v", name, info.Mode(), want, err)
 		}
+	}
+}
+
+// HashKnownHosts of ssh_config is heeded, but not in a file that the playbook names; ssh-keygen finds the host by its name.
+func TestRememberHashesNames(t *testing.T) {
+	server := sshtest.NewServer(t)
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	config := loadConfig(t, "Host *\n HashKnownHosts yes\n UserKnownHostsFile "+file+"\n")
+	given := server.Target()
+	named, err := config.Resolve(t.Context(), "127.0.0.1", given)
+	if err != nil || named.HashKnownHosts {
+		t.Errorf("a file of the playbook: %t, %v", named.HashKnownHosts, err)
+	}
+	given.KnownHostsFiles = nil
+	target, err := config.Resolve(t.Context(), "127.0.0.1", given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d ssh.Dialer
+	for want := range 2 {
+		key, err := d.Scan(t.Context(), target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := d.Unrecorded(t.Context(), target, key)
+		if err != nil || (fresh == nil) != (want == 1) {
+			t.Fatalf("%v, %v", fresh, err)
+		}
+		if fresh != nil {
+			if err := ssh.Remember(file, []ssh.HostKey{*fresh, *fresh}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Count(string(text), "\n") != 1 || !strings.HasPrefix(string(text), "|1|") || strings.Contains(string(text), "127.0.0.1") {
+		t.Errorf("%s, %v", text, err)
+	}
+	sshtest.Dial(t, target)
+	keygen, err := exec.LookPath("ssh-keygen")
+	if err != nil {
+		lack(t, "there is no ssh-keygen to look a hashed name up")
+	}
+	if out, err := exec.Command(keygen, "-F", fmt.Sprintf("[127.0.0.1]:%d", server.Port), "-f", file).CombinedOutput(); err != nil {
+		t.Errorf("ssh-keygen does not find it: %v\n%s", err, out)
 	}
 }
 

@@ -25,6 +25,9 @@ func unheeded(s *sshconfig.Settings) []string {
 	say("securitykeyprovider", "not loaded: security keys are used through an agent", append(off, "internal")...)
 	say("verifyhostkeydns", "DNS is not asked for host keys: known_hosts decides", append(off, "ask")...)
 	say("stricthostkeychecking", "an unknown host key is always refused: record it with `provision trust`", "yes", "true", "ask")
+	say("checkhostip", "the host's key is looked up by its name alone", off...)
+	say("nohostauthenticationforlocalhost", "the key of this machine is checked like any other: record it with `provision trust`", off...)
+	say("hostbasedauthentication", "this machine's host key is not used to log in: use a key of the user, or transport = \"openssh\"", off...)
 	say("remotecommand", "not run: sessions run what provision needs", off...)
 	for keyword, known := range map[string][]string{
 		"ciphers": allCiphers(), "macs": allMACs(), "kexalgorithms": allKeyExchanges(), "hostkeyalgorithms": allHostKeys(),
