@@ -163,6 +163,13 @@ func (c *cli) record(cmd *cobra.Command, unknown []unknownHost, yes bool) error 
 
 // knownHostsFile is where new keys of a target go.
 func knownHostsFile(t ssh.Target) (string, error) {
+	switch t.NewKnownHosts {
+	case "":
+	case "none":
+		return "", fmt.Errorf("%s: its key cannot be recorded, since ssh_config says UserKnownHostsFile none: name a file there, or with known_hosts_file in the playbook", t.Name)
+	default:
+		return t.NewKnownHosts, nil
+	}
 	if len(t.KnownHostsFiles) > 0 {
 		return t.KnownHostsFiles[0], nil
 	}

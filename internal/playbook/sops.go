@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -117,18 +118,21 @@ var (
 // lostNumbers names the values of a YAML or JSON file that sops keeps by their value and not as they were written: what was 0755 is
 // 493 when it comes back. A value in quotes is kept.
 func lostNumbers(encrypted, plain []byte) []string {
-	var before, after yaml.Node
-	if yaml.Unmarshal(encrypted, &before) != nil || yaml.Unmarshal(plain, &after) != nil {
-		return nil
-	}
 	found := map[string][]string{}
-	walkScalars(&before, &after, "", func(b, a *yaml.Node, path string) {
-		if m := encryptedValue.FindStringSubmatch(b.Value); m != nil {
-			if why := lostValue(m[1], path, a.Value); why != "" {
-				found[why] = append(found[why], fmt.Sprintf("%s (line %d)", path, b.Line))
-			}
+	befores, afters := yaml.NewDecoder(bytes.NewReader(encrypted)), yaml.NewDecoder(bytes.NewReader(plain))
+	for {
+		var before, after yaml.Node
+		if befores.Decode(&before) != nil || afters.Decode(&after) != nil {
+			break // after the last document
 		}
-	})
+		walkScalars(&before, &after, "", func(b, a *yaml.Node, path string) {
+			if m := encryptedValue.FindStringSubmatch(b.Value); m != nil {
+				if why := lostValue(m[1], path, a.Value); why != "" {
+					found[why] = append(found[why], fmt.Sprintf("%s (line %d)", path, b.Line))
+				}
+			}
+		})
+	}
 	var lost []string
 	for _, why := range slices.Sorted(maps.Keys(found)) {
 		lost = append(lost, strings.Join(found[why], ", ")+": "+why)

@@ -16,7 +16,8 @@ func (l *login) failure(err error) (*AuthError, string) {
 	switch {
 	case l.refusal != nil:
 		e.Err = l.refusal
-	case strings.Contains(text, "unable to authenticate"), errors.Is(err, errNoSignature):
+	// The library says the second of a method that was refused before it had asked anything, as keyboard-interactive without PAM is.
+	case strings.Contains(text, "unable to authenticate"), strings.Contains(text, "unexpected message type 51"), errors.Is(err, errNoSignature):
 		e.Err = nil // the notes say it
 	}
 	return e, l.hint(err)

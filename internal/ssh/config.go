@@ -222,7 +222,13 @@ func (t *Target) takePaths(s *sshconfig.Settings, tokens sshconfig.Tokens) error
 		global.Words = []string{"/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"}
 	}
 	t.KnownHostsFiles = []string{} // not nil: "none" means none
-	for _, v := range []sshconfig.Value{user, global} {
+	for i, v := range []sshconfig.Value{user, global} {
+		if i == 1 { // nothing is recorded for everyone
+			t.NewKnownHosts = "none"
+			if len(t.KnownHostsFiles) > 0 {
+				t.NewKnownHosts = t.KnownHostsFiles[0]
+			}
+		}
 		for _, word := range v.Words {
 			if strings.EqualFold(word, "none") {
 				continue

@@ -130,6 +130,23 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// A key is never recorded in the file for everyone.
+func TestWhereKeysAreRecorded(t *testing.T) {
+	for text, want := range map[string]string{
+		"UserKnownHostsFile none": "none", "UserKnownHostsFile none\nGlobalKnownHostsFile none": "none",
+		"UserKnownHostsFile /a /b": "/a", "UserKnownHostsFile /a\nGlobalKnownHostsFile /g": "/a", "Port 22": "",
+	} {
+		config := loadConfig(t, text+"\n")
+		if got, err := config.Resolve(t.Context(), "web", ssh.Target{}); err != nil || got.NewKnownHosts != want {
+			t.Errorf("%s: %q, %v", text, got.NewKnownHosts, err)
+		}
+		given := ssh.Target{KnownHostsFiles: []string{"/playbook"}}
+		if got, err := config.Resolve(t.Context(), "web", given); err != nil || got.NewKnownHosts != "" {
+			t.Errorf("%s, with a file of the playbook: %q, %v", text, got.NewKnownHosts, err)
+		}
+	}
+}
+
 func TestUserHasTokens(t *testing.T) {
 	t.Setenv("WHO", "somebody")
 	for user, want := range map[string]string{"${WHO}": "somebody", "%h-%n-%p": "10.1.2.3-web-2222", "a%%b": "a%b", "%r": "", "%C": "", "${NOT_SET_ANYWHERE}": ""} {

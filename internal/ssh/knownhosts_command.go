@@ -62,7 +62,11 @@ func (h hostKeys) ask(ctx context.Context, reason string, key ssh.PublicKey) (ho
 		if ctx.Err() != nil {
 			err = errors.Join(ErrTimeout, err)
 		}
-		return h, fmt.Errorf("KnownHostsCommand %q: %w: %s", strings.Join(words, " "), err, strings.TrimSpace(said.String()))
+		words := strings.Join(words, " ")
+		if text := strings.TrimSpace(said.String()); text != "" {
+			return h, fmt.Errorf("KnownHostsCommand %q: %w: %s", words, err, text)
+		}
+		return h, fmt.Errorf("KnownHostsCommand %q: %w, without a word", words, err)
 	}
 	var printed knownHosts
 	printed.add("KnownHostsCommand", string(out))

@@ -218,3 +218,12 @@ func TestOpenSSHThatClosesSilentChannels(t *testing.T) {
 		t.Errorf("a command that is not silent: %q, status %d, error %v", out, status, err)
 	}
 }
+
+// Without PAM, sshd takes keyboard-interactive for a method and refuses it before it asks anything: no matter of messages.
+func TestQuestionsThatAreNotAsked(t *testing.T) {
+	target := openSSH(t, "AuthenticationMethods publickey,keyboard-interactive", "KbdInteractiveAuthentication yes")
+	_, err := ssh.Dial(t.Context(), target)
+	if err == nil || strings.Contains(err.Error(), "message type") || !strings.Contains(err.Error(), "wants keyboard-interactive besides") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -42,6 +42,8 @@ type Target struct {
 	AgentSocket string
 	// KnownHostsFiles hold the trusted host keys; a missing file is an empty one. Nil: the user's and the system's.
 	KnownHostsFiles []string
+	// NewKnownHosts is the file among them in which a key is recorded; empty: the first, or the user's; "none": there is none.
+	NewKnownHosts string
 	// KnownHostsCommand prints lines that count as those of KnownHostsFiles do.
 	KnownHostsCommand KnownHostsCommand
 	// HashKnownHosts has the name hashed where the host's key is recorded.
