@@ -107,6 +107,9 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 		}
 		t.KnownHostsCommand = KnownHostsCommand{Words: words, Tokens: tokens}
 	}
+	if s != nil {
+		t.Refused = s.Refused
+	}
 	t.takeTimes(s)
 	t.takeNetwork(s)
 	if prompts, set := s.First("numberofpasswordprompts"); yes(s.Text("batchmode")) || set && prompts.Text() == "0" {

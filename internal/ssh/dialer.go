@@ -46,6 +46,9 @@ func (d *Dialer) dial(ctx context.Context, hops []Target) (client *Client, err e
 	if err != nil {
 		return nil, err
 	}
+	if t.Refused != "" {
+		return nil, t.fail(PhaseConnect, errors.New(t.Refused), "")
+	}
 	way := d.way(hops[:len(hops)-1], t)
 	leave, err := way.enter(ctx)
 	if err != nil {

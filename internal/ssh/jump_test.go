@@ -159,3 +159,23 @@ func TestJumpIsDialledForWhoeverWaits(t *testing.T) {
 		t.Errorf("who waited: %v", err)
 	}
 }
+
+// A host that ssh_config refuses is not connected to, not on the way to another either; it is a matter of that host alone.
+func TestRefuseConnection(t *testing.T) {
+	jump, last := sshtest.NewServer(t), sshtest.NewServer(t)
+	config := loadConfig(t, "Host old\n RefuseConnection \"moved to new\"\n")
+	refused, err := config.Resolve(t.Context(), "old", jump.Target())
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := last.Target()
+	target.Jumps = []ssh.Target{refused}
+	for _, to := range []ssh.Target{refused, target} {
+		if _, err := ssh.Dial(t.Context(), to); err == nil || !strings.Contains(err.Error(), ":2: RefuseConnection: moved to new") {
+			t.Errorf("error %v", err)
+		}
+		if _, err := ssh.Scan(t.Context(), to); err == nil || !strings.Contains(err.Error(), ":2: RefuseConnection: moved to new") {
+			t.Errorf("its key: error %v", err)
+		}
+	}
+}

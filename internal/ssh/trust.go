@@ -63,6 +63,9 @@ func (d *Dialer) Scan(ctx context.Context, t Target) (HostKey, error) {
 	if err != nil {
 		return HostKey{}, err
 	}
+	if t.Refused != "" {
+		return HostKey{}, t.fail(PhaseConnect, errors.New(t.Refused), "")
+	}
 	keys, err := d.loadHostKeys(t).ask(ctx, askedForOrder, nil)
 	if err != nil {
 		return HostKey{}, t.fail(PhaseHostKey, err, "")

@@ -115,7 +115,9 @@ func (e *evaluation) line(l line) error {
 			}
 		}
 	case "refuseconnection":
-		return fmt.Errorf("%s: RefuseConnection: %s", l.Source, l.Text())
+		if e.settings.Refused == "" {
+			e.settings.Refused = fmt.Sprintf("%s: RefuseConnection: %s", l.Source, l.Text())
+		}
 	default:
 		e.set(l.Value)
 	}

@@ -125,6 +125,9 @@ type Settings struct {
 	Host   string // the name to connect to: HostName or what was typed, in lower case; addresses in their usual form
 	values map[string][]Value
 
+	// Refused is why the host must not be connected to (RefuseConnection), with file and line; "" where it may.
+	Refused string
+
 	// Notes name what is passed over for this host, with file and line.
 	Notes []string
 }

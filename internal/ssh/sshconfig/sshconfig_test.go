@@ -124,11 +124,11 @@ func TestIncludeWithTokens(t *testing.T) {
 
 func TestRefuseConnection(t *testing.T) {
 	c := load1(t, "Host old*\n RefuseConnection \"%h is gone\"\n")
-	if _, err := c.Lookup(t.Context(), Query{Host: "old1"}); err == nil || !strings.Contains(err.Error(), "config:2: RefuseConnection: %h is gone") {
-		t.Errorf("error %v", err)
+	if s, err := c.Lookup(t.Context(), Query{Host: "old1"}); err != nil || !strings.HasSuffix(s.Refused, "config:2: RefuseConnection: %h is gone") {
+		t.Errorf("%q, error %v", s.Refused, err)
 	}
-	if _, err := c.Lookup(t.Context(), Query{Host: "new1"}); err != nil {
-		t.Error(err)
+	if s, err := c.Lookup(t.Context(), Query{Host: "new1"}); err != nil || s.Refused != "" {
+		t.Errorf("%q, error %v", s.Refused, err)
 	}
 }
 
