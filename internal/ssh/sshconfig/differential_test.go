@@ -3,10 +3,13 @@ package sshconfig
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -31,12 +34,21 @@ func TestAgainstOpenSSH(t *testing.T) {
 			t.Skip("NOT TESTED: there is no ssh to compare with: install openssh-client")
 		}
 		dir := t.TempDir()
-		rapid.Check(t, func(t *rapid.T) { compare(t, dir, binary) })
+		version, err := exec.Command(binary, "-V").CombinedOutput()
+		if err != nil {
+			t.Fatal(err)
+		}
+		modern := regexp.MustCompile(`OpenSSH_10\.([6-9]|\d\d)`).Match(version)
+		t.Setenv("CONFIGS", dir)
+		rapid.Check(t, func(t *rapid.T) { compare(t, dir, binary, modern) })
 	}
 }
 
-func compare(t *rapid.T, dir, binary string) {
-	g := &generator{t: t, dir: dir}
+func compare(t *rapid.T, dir, binary string, modern bool) {
+	g := &generator{t: t, dir: dir, modern: modern}
+	for _, name := range []string{"tok-web1", "tok-real"} {
+		_ = os.Remove(filepath.Join(dir, name))
+	}
 	main := filepath.Join(dir, "config")
 	text := g.file(0)
 	write(t, main, text)
@@ -61,9 +73,12 @@ func compare(t *rapid.T, dir, binary string) {
 	if err == nil {
 		got, err = config.Lookup(t.Context(), q)
 	}
-	// On purpose: a keyword that is not known is passed over here, with a warning, and a jump host that would go through itself
-	// is reached directly.
-	if s := stderr.String(); strings.Contains(s, "Bad configuration option") || strings.Contains(s, "jumphost loop") {
+	if err == nil && got.Refused != "" {
+		err = errors.New(got.Refused)
+	}
+	// On purpose: a keyword that is not known is passed over here, with a warning, a jump host that would go through itself is
+	// reached directly, and a file that would be included for other hosts is not read.
+	if s := stderr.String(); strings.Contains(s, "Bad configuration option") || strings.Contains(s, "jumphost loop") || sshErr != nil && err == nil && g.late {
 		return
 	}
 	if (sshErr != nil) != (err != nil) {
@@ -165,7 +180,7 @@ func ours(s *Settings, q Query, keyword string) []string {
 				text = fmt.Sprint(int(d.Seconds()))
 			}
 		}
-		if keyword == "controlpath" || keyword == "identityagent" && strings.HasPrefix(text, "${") {
+		if keyword == "controlpath" || keyword == "user" && v.File != "" && strings.ContainsAny(text, "%$") || keyword == "identityagent" && strings.HasPrefix(text, "${") {
 			expanded, err := Tokens{
 				Name: q.Host, Host: s.Host, User: s.Text("user"), Key: s.Text("hostkeyalias"), Port: s.Text("port"), Jump: jump(s),
 			}.Path(text)
@@ -194,6 +209,9 @@ type generator struct {
 	dir   string
 	files map[string]string
 	n     int
+
+	late   bool // an Include has tokens
+	modern bool // what OpenSSH 10.6 knows and older releases do not is drawn, too
 }
 
 func write(t *rapid.T, path, text string) {
@@ -237,20 +255,31 @@ func (g *generator) line(depth int) string {
 	case 3:
 		if depth < 2 {
 			g.n++
-			name := filepath.Join(g.dir, fmt.Sprintf("inc%d", g.n))
+			name, pattern := filepath.Join(g.dir, fmt.Sprintf("inc%d", g.n)), ""
+			if g.modern && g.chance("tokens", 3) {
+				name = filepath.Join(g.dir, g.pick("file", []string{"tok-web1", "tok-real"}))
+				pattern = g.pick("pattern", []string{g.dir + "/tok-%h", "${CONFIGS}/tok-%n", "${CONFIGS}/tok-*", "${NOT_SET}/x", g.dir + "/tok-%%h"})
+			}
 			text := g.file(depth + 1)
 			write(g.t, name, text)
 			if g.files == nil {
 				g.files = map[string]string{}
 			}
 			g.files[name] = text
-			return g.spell("Include") + " " + name
+			g.late = g.late || pattern != ""
+			return g.spell("Include") + " " + cmp.Or(pattern, name)
 		}
 	case 4:
 		return g.pick("odd", []string{"", "# comment", "  ", "\t# x", "IgnoreUnknown foo*", "foobar yes", "User", "Port 22 23", "Ciphers +aes128-cbc"})
 	}
-	keyword := g.pick("keyword", slices.Sorted(maps(settable())))
-	value := g.pick("value", settable()[keyword])
+	all := settable()
+	if g.modern {
+		for keyword, values := range modernSettings() {
+			all[keyword] = append(all[keyword], values...)
+		}
+	}
+	keyword := g.pick("keyword", slices.Sorted(maps(all)))
+	value := g.pick("value", all[keyword])
 	if keyword == "ProxyJump" && strings.EqualFold(value, "none") {
 		return "ProxyJump " + value // with a comment behind it, ssh takes none for the name of a host
 	}
@@ -300,14 +329,23 @@ func hostPatterns() []string {
 func (g *generator) criteria() string {
 	var all []string
 	for range rapid.IntRange(1, 3).Draw(g.t, "criteria") {
-		c := g.pick("criterion", []string{
-			"all", "canonical", "final", "host", "host", "originalhost", "user", "localuser", "exec",
-		})
+		criteria := []string{"all", "canonical", "final", "host", "host", "originalhost", "user", "localuser", "exec"}
+		if g.modern {
+			criteria = append(criteria, slices.Sorted(maps(modernCriteria()))...)
+		}
+		c := g.pick("criterion", criteria)
 		not := ""
 		if c != "final" && g.chance("not", 4) { // older releases take a second pass for !final, too
 			not = "!"
 		}
 		arg := ""
+		if arguments := modernCriteria()[c]; arguments != nil {
+			arg = " "
+			if c != "sessiontype" { // which ssh 10.6 alone takes no = for
+				arg = g.pick("between", []string{" ", "="})
+			}
+			arg += g.pick("argument", arguments)
+		}
 		switch c {
 		case "host", "originalhost":
 			arg = " " + g.pick("host", []string{"web1", "web*,!web2", "*", "!web1,*", "WEB?", "*.example.test", `"db"`, "10.*", "127.0.0.1", "real", "h-web1"})
@@ -349,5 +387,26 @@ func settable() map[string][]string {
 		"PasswordAuthentication":   {"no", "yes"},
 		"CanonicalizeHostname":     {"yes", "no", "always"},
 		"ControlPath":              {"/s/%C", "/s/%h-%n-%p-%r-%k", "/s/%l-%L", "none", "/s/%i%u"},
+	}
+}
+
+// modernSettings and modernCriteria are what OpenSSH 10.6 takes and some release before it does not.
+func modernSettings() map[string][]string {
+	return map[string][]string{
+		"User":             {"${HOME}", "u-%h", "%n%%", "%u-%p-%k"},
+		"Tag":              {"blue", "red", `""`},
+		"SessionType":      {"none", "default", "subsystem"},
+		"RefuseConnection": {"gone", `"gone away"`},
+		"RequiredRSASize":  {"2048", "x"},
+	}
+}
+
+func modernCriteria() map[string][]string {
+	return map[string][]string{
+		"tagged":       {"blue", "red,blue", "*", `""`, "!red,*"},
+		"version":      {"OpenSSH_10*", "OpenSSH_9*", `""`},
+		"sessiontype":  {"exec", "shell,none", "*", "subsystem"},
+		"command":      {`"exec *"`, `"exec /bin/sh"`, "x*", `""`, "*"},
+		"localnetwork": {"127.0.0.0/8", "192.0.2.0/24,::1", "192.0.2.0/24"},
 	}
 }

@@ -60,6 +60,7 @@ type evaluation struct {
 	query    Query
 	host     string // what Host lines are compared with
 	final    bool   // the second pass
+	depth    int    // of Include
 	late     bool   // a file that is included for this host has a Match final
 	settings *Settings
 }
@@ -108,11 +109,15 @@ func (e *evaluation) line(l line) error {
 					return err
 				}
 			}
+			if e.depth++; e.depth > maxDepth {
+				return fmt.Errorf("%s: Include goes deeper than %d files", l.Source, maxDepth)
+			}
 			for _, f := range files {
 				if err := e.file(f.file); err != nil {
 					return err
 				}
 			}
+			e.depth--
 		}
 	case "refuseconnection":
 		if e.settings.Refused == "" {

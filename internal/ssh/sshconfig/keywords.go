@@ -48,7 +48,7 @@ func allKeywords() map[string]kind {
 			"hostbasedacceptedalgorithms hostbasedkeytypes controlpath pkcs11provider smartcarddevice securitykeyprovider versionaddendum",
 		isOption: "addressfamily stricthostkeychecking pubkeyauthentication identitiesonly canonicalizehostname canonicalizefallbacklocal " +
 			"passwordauthentication kbdinteractiveauthentication challengeresponseauthentication batchmode verifyhostkeydns " +
-			"nohostauthenticationforlocalhost proxyusefdpass hashknownhosts checkhostip",
+			"nohostauthenticationforlocalhost proxyusefdpass hashknownhosts checkhostip sessiontype",
 		isFiles: "userknownhostsfile globalknownhostsfile canonicaldomains canonicalizepermittedcnames",
 		isMore:  "identityfile identityfile2 certificatefile",
 		isIgnored: "afstokenpassing kerberosauthentication kerberostgtpassing rhostsauthentication rhostsrsaauthentication rsaauthentication " +
@@ -59,7 +59,7 @@ func allKeywords() map[string]kind {
 			"forwardx11trusted gatewayports gssapiauthentication gssapiclientidentity gssapidelegatecredentials gssapikexalgorithms " +
 			"gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity gssapitrustdns hostbasedauthentication ipqos kbdinteractivedevices " +
 			"localforward loglevel logverbose obscurekeystroketiming permitlocalcommand permitremoteopen protocolkeepalives refuseconnection " +
-			"rekeylimit remoteforward requesttty sendenv sessiontype setenv setuptimeout stdinnull streamlocalbindmask " +
+			"rekeylimit remoteforward requesttty sendenv setenv setuptimeout stdinnull streamlocalbindmask " +
 			"streamlocalbindunlink syslogfacility tcpkeepalive tunnel tunneldevice updatehostkeys visualhostkey warnweakcrypto xauthlocation",
 	} {
 		for name := range strings.FieldsSeq(names) {
@@ -94,6 +94,8 @@ func options(keyword string) []string {
 		return []string{"any", "inet", "inet6"}
 	case "stricthostkeychecking":
 		return append(yesNo, "ask", "off", "accept-new")
+	case "sessiontype":
+		return []string{"none", "subsystem", "default"}
 	case "verifyhostkeydns":
 		return append(yesNo, "ask")
 	case "canonicalizehostname":

@@ -202,6 +202,25 @@ func TestIncludesThatNameEachOtherEnd(t *testing.T) {
 	}
 }
 
+// A file may include itself by a pattern with tokens, which is known only while a host is looked up.
+func TestIncludesOfAHostThatNameEachOtherEnd(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "web1")
+	if err := os.WriteFile(file, []byte("Include "+dir+"/%n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Lookup(t.Context(), Query{Host: "web1"}); err == nil || !strings.Contains(err.Error(), "deeper") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := c.Lookup(t.Context(), Query{Host: "other"}); err != nil {
+		t.Error(err)
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add("Host a b*\n HostName %h%%\n Port 22\n IdentityFile ~/${X}\n", "a")
 	f.Add("ProxyJump a,b@c:1,ssh://[::1]:22/\nMatch host=x user y\n", "b")
