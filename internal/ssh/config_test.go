@@ -66,7 +66,7 @@ Host *
 		Name: "web1", Address: "web1.example.org", Port: 2222, User: "deploy",
 		AgentFirst: true, IdentityFiles: []string{"/home/someone/.ssh/deploy_web1", "/keys/web1.example.org"}, IdentitiesOnly: true,
 		AgentSocket:     "none",
-		KnownHostsFiles: []string{"/known hosts", "/home/someone/.ssh/hosts_alias"}, HostKeyAlias: "alias",
+		KnownHostsFiles: []string{"/known hosts", "/home/someone/.ssh/hosts_alias"}, NewKnownHosts: "/known hosts", HostKeyAlias: "alias",
 		ConnectTimeout: 7 * time.Second, KeepAlive: 90 * time.Second,
 		Jumps: []ssh.Target{{
 			Name: "inner", Address: "10.0.0.1", Port: 2200, User: "nobody", AgentSocket: "none",

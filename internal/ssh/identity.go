@@ -174,7 +174,9 @@ func (f *identityFile) unlock(word passphrase) error {
 	if err != nil {
 		return err
 	}
+	resume := word.watch.pause() // it takes long on purpose, and the host has no part in it
 	signer, err := ssh.ParsePrivateKeyWithPassphrase(f.encrypted, text)
+	resume()
 	if err != nil {
 		return fmt.Errorf("cannot decrypt it: %w", err)
 	}
