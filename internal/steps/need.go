@@ -30,6 +30,11 @@ const (
 	LinkThing      = "link"      // "PATH -> TARGET": a directory where a symbolic link leads
 	FreeThing      = "free"      // "uid 1000 (bob has it)": a number that nobody has
 
+	// What services of Docker need: "8000/tcp (WHO has it)", and what a project calls external.
+	PortThing    = "port"
+	NetworkThing = "network"
+	VolumeThing  = "volume"
+
 	PathThing = "path" // brought by what may be a file or a directory
 
 	// OpaqueThing is what a probe looks at that only the user knows: it runs sh of the playbook.
@@ -40,7 +45,7 @@ const (
 func Anything() Supply { return Supply{May: slices.Clone(anything)} }
 
 // anything lists the kinds of things that a step may bring which runs the programs of others: a package, a command.
-var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, LinkThing, FreeThing}
+var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, LinkThing, FreeThing, PortThing, NetworkThing, VolumeThing}
 
 // String is what a plan says that a step needs.
 func (t Thing) String() string {
@@ -74,6 +79,11 @@ func (t Thing) Lacking() string {
 	case LinkThing:
 		link, target := t.link()
 		return fmt.Sprintf("%s is a symbolic link to %s, which does not exist", link, target)
+	case PortThing:
+		port, who, _ := strings.Cut(t.Name, " ")
+		return "port " + port + " is not free " + who
+	case NetworkThing, VolumeThing:
+		return fmt.Sprintf("Docker has no %s %s, which the project calls external", t.Kind, t.Name)
 	case FreeThing:
 		return "the " + t.Name + " is not free"
 	case ModuleThing:
@@ -109,6 +119,10 @@ func (t Thing) Fix() string {
 		return "give another number, or let a step \"user\" before this one remove or change whoever has it"
 	case ModuleThing:
 		return `add a step "package" that installs it before this one, such as python3-` + t.Name
+	case PortThing:
+		return `stop whatever has it by a step "service" or "command" before this one, or publish another port`
+	case NetworkThing, VolumeThing:
+		return `make it by a step "compose" or "command" before this one, or correct the name`
 	}
 	return `add it with a step "ini", "line" or "file" before this one`
 }

@@ -225,7 +225,12 @@ func (c *compose) head() string {
 func (c *compose) Probe() string {
 	var b strings.Builder
 	if c.State == "absent" {
-		b.WriteString(dockerProbe + dockerRuns + c.head() + "all=$(compose_containers) || fail 'the containers could not be listed'\nif [ -n \"$all\" ]; then say containers yes; else say containers no; fi\n")
+		b.WriteString(dockerProbe + dockerRuns + c.head() + "all=$(compose_containers) || fail 'the containers could not be listed'\nif [ -z \"$all\" ]; then say containers no; exit 0; fi\nsay containers yes\n")
+		words := []string{"compose_belongings"}
+		if c.Volumes {
+			words = append(words, "volumes")
+		}
+		b.WriteString("all=$(" + shell.Words(words...) + ") || fail 'what belongs to the project could not be listed'\nprintf '%s\\n' \"$all\" | sort -u\n")
 		return b.String()
 	}
 	if c.Source != "" && c.tree.Tree != nil {
@@ -233,6 +238,15 @@ func (c *compose) Probe() string {
 	}
 	b.WriteString(c.probeEnv())
 	b.WriteString(dockerProbe + dockerRuns + c.head() + c.place() + "compose_owed\n[ ! -e \"$sent.project\" ] || detail project \"$sent.project\"\n")
+	if c.Build && c.State == "up" {
+		b.WriteString("compose_building=yes\n")
+		if c.project != nil && c.project.Shape.builds() {
+			b.WriteString("compose_builds=yes\n")
+		}
+	}
+	if wanted := c.outside(); wanted != "" {
+		b.WriteString("compose_wanted=" + shell.Quote(wanted) + "\ncompose_all=$(compose_containers) || fail 'the containers could not be listed'\nprintf '%s\\n' \"$compose_wanted\" | compose_outside\n")
+	}
 	b.WriteString("[ -d \"$dir\" ] || { say project absent" + c.needsDirectory() + "; exit 0; }\n")
 	b.WriteString("compose_look\n")
 	return b.String()

@@ -4,13 +4,27 @@
 # compose_find: which compose there is, in $compose_how. It is looked for once in a shell.
 compose_find() {
 	[ -z "${compose_how:-}" ] || return 0
-	if docker compose version >/dev/null 2>&1; then
+	if compose_version=$(docker compose version --short 2>/dev/null); then
 		compose_how=plugin
 	elif have docker-compose; then
 		compose_how=command
+		compose_version=$(docker-compose version --short 2>/dev/null)
 	else
 		compose_how=none
 	fi
+}
+
+# compose_fits: fails if compose is too old, or cannot build here what is to be built.
+compose_fits() {
+	compose_fit=$(printf '%s\n' "$compose_version" | awk -F . -v builds="${compose_builds:-}" '
+		{ sub(/^[^0-9]*/, "", $1); major = $1 + 0; minor = $2 + 0 }
+		major == 0 { exit }
+		major == 1 && minor < 25 || major == 2 && minor < 7 { print "old"; exit }
+		major > 2 && builds != "" { print "buildx" }')
+	case $compose_fit in
+	old) fail "compose $compose_version is too old: this needs docker compose 2.7 or docker-compose 1.25" ;;
+	buildx) docker buildx version >/dev/null 2>&1 || need command /usr/libexec/docker/cli-plugins/docker-buildx ;;
+	esac
 }
 
 # compose ARGUMENTS…: docker compose, or docker-compose where the plugin is not there. Status 125 if neither is.
@@ -73,6 +87,7 @@ compose_images() {
 # good. What says of itself that it is a job has.
 compose_states() {
 	printf '%s\n//containers\n%s\n//images\n%s\n//facts\n%s\n' "$1" "$2" "$3" "${4:-}" | awk '
+		function short(id) { sub(/^sha256:/, "", id); return substr(id, 1, 12) }
 		function worse(s, new) { if (!(s in rank) || order[new] > order[rank[s]]) rank[s] = new }
 		BEGIN { n = split("done up starting inside image changed paused stopped unhealthy restarting failed", w); for (i = 1; i <= n; i++) order[w[i]] = i }
 		/^\/\// { part = $0; next }
@@ -110,7 +125,7 @@ compose_states() {
 				worse(s, state)
 				if (!count) continue
 				if (c[3] != hash[s] && !((s in noted) && noted[s] == config[s] && (s, c[3]) in label)) worse(s, "changed")
-				else if ((c[10] in now) && now[c[10]] != c[9]) worse(s, "image")
+				else if ((c[10] in now) && now[c[10]] != c[9]) { worse(s, "image"); print "cause", s, c[10], short(c[9]) ", now", short(now[c[10]]) }
 				else if ((s in inside) && inside[s] != content[s]) worse(s, "inside")
 			}
 			if (!count) { for (s in rank) print "service", s, rank[s]; exit }
@@ -130,7 +145,7 @@ compose_states() {
 # "file NAME WHAT PATH" and "variable NAME WHAT VARIABLE" (where its secrets, configurations and mounts come from); mounts that may be
 # written to are "written NAME WHAT PATH". MODE sums prints "sum NAME SUM INSIDE", MODE parts "part NAME WHAT SUM".
 compose_parse() {
-	awk -v mode="$1" -v parts="${2:-}" '
+	awk -v mode="$1" -v parts="${2:-}" -v loud=" ${compose_loud:-} " '
 		function plain(s) {
 			sub(/^[ -]*/, "", s)
 			if (s ~ /^'"'"'.*'"'"'$/) { s = substr(s, 2, length(s) - 2); gsub(/'"'"''"'"'/, "'"'"'", s) }
@@ -171,6 +186,9 @@ compose_parse() {
 		section != "services" {
 			element[section, name] = element[section, name] $0 "\n"
 			if (/^    file: /) source[section, name] = value($0)
+			if (/^    name: /) called[section, name] = value($0)
+			if (/^    external: true/) external[section, name] = 1
+			if (section == "networks" || section == "volumes") { if (!((section, name) in listed)) elements[++parts_of] = section SUBSEP name; listed[section, name] = 1 }
 			if (/^    environment: /) fromenv[section, name] = value($0)
 			next
 		}
@@ -179,8 +197,13 @@ compose_parse() {
 		{
 			if (field == "scale") scale[name] = value($0)
 			else if (field == "restart") { if (value($0) == "no" || value($0) == "false") job[name] = 1 }
-			else if (field == "ports" && /^ *- /) serves[name] = 1
-			else if (field == "healthcheck") { checked[name] = 1; if (/disable: true/) off[name] = 1 }
+			else if (field == "ports" && /^ *- /) { serves[name] = 1; address = ""; port = "" }
+			if (field == "ports") {
+				if (/host_ip: /) address = value($0)
+				else if (/published: /) port = value($0)
+				else if (/protocol: / && port ~ /^[0-9]+$/) published[name, ++ports[name]] = (address == "" ? "-" : address) " " port " " value($0)
+			}
+			if (field == "healthcheck") { checked[name] = 1; if (/disable: true/) off[name] = 1 }
 			else if (field == "deploy" && /^      replicas: /) scale[name] = value($0)
 			else if (field == "depends_on" && /condition: service_completed_successfully/) job[key] = 1
 			else if (field == "network_mode" || field == "ipc" || field == "pid") { if (value($0) ~ /^service:/) shares[name, ++shared[name]] = substr(value($0), 9) }
@@ -191,8 +214,8 @@ compose_parse() {
 			else if (field == "volumes" && /^ *- \//) { v = plain($0); readonly = v ~ /:([a-zA-Z]+,)*ro(,[a-zA-Z]+)*$/; sub(/:.*/, "", v); mounted(v, readonly); readonly = 0 }
 			else if ((field == "secrets" || field == "configs") && /^ *- source: /) uses[name, ++used[name]] = field " " value($0)
 		}
-		# What up does not make containers anew for.
-		field ~ /^(build|depends_on|profiles|pull_policy|scale|develop)$/ || (field == "deploy" && /^      replicas: /) { next }
+		# What up does not make containers anew for. Some versions do for two of them.
+		field ~ /^(build|pull_policy|scale)$/ || (field ~ /^(depends_on|profiles)$/ && index(loud, " " field " ") == 0) || (field == "deploy" && /^      replicas: /) { next }
 		{
 			block[name] = block[name] $0 "\n"
 			what = field
@@ -215,6 +238,10 @@ compose_parse() {
 		}
 		END {
 			item()
+			if (mode == "facts") for (i = 1; i <= parts_of; i++) {
+				split(elements[i], u, SUBSEP)
+				if (elements[i] in called) print substr(u[1], 1, length(u[1]) - 1), u[2], called[elements[i]], (elements[i] in external) ? "external" : "own"
+			}
 			for (c = 1; c <= count; c++) {
 				n = names[c]
 				if (n !~ /^[A-Za-z0-9._-]+$/) continue
@@ -223,6 +250,7 @@ compose_parse() {
 					print "scale", n, scale[n]
 					if (job[n]) print "job", n
 					if (serves[n]) print "serves", n
+					if (scale[n] != "0") for (i = 1; i <= ports[n]; i++) print "port", published[n, i]
 					if (checked[n] && !off[n]) print "checked", n
 					for (i = 1; i <= shared[n]; i++) print "shares", n, shares[n, i]
 					for (i = 1; i <= used[n]; i++) {
@@ -317,14 +345,36 @@ compose_contents() {
 # compose_sums MODE [SERVICES]: what compose_parse says in a mode, with salt.
 compose_sums() { compose_document | compose_parse "$@"; }
 
+# compose_belongings [volumes]: "belongs service NAME", "belongs network NAME" and so on, for what goes with the project.
+compose_belongings() {
+	docker ps -a --filter "label=com.docker.compose.project=$project" --format 'belongs service {{.Label "com.docker.compose.service"}}' || return 1
+	for compose_kind in network "$@"; do
+		docker "${compose_kind%s}" ls --filter "label=com.docker.compose.project=$project" --format "belongs ${compose_kind%s} {{.Name}}" || return 1
+	done
+}
+
+# compose_hear: sets compose_loud to the fields for whose sake this compose makes new containers, and another version does not (2.26 and 2.40).
+compose_hear() {
+	compose_loud=
+	[ "$compose_how" = plugin ] || return 0
+	for compose_field in '' 'depends_on: [b]' 'profiles: [p]'; do
+		compose_one=$(printf 'services:\n  b:\n    image: x\n  a:\n    image: x\n    %s\n' "$compose_field" |
+			docker compose -p provision --profile p --env-file /dev/null -f - config --hash a 2>/dev/null) || return 0
+		[ -n "$compose_field" ] || compose_none=$compose_one
+		[ "$compose_one" = "$compose_none" ] || compose_loud="$compose_loud${compose_loud:+ }${compose_field%%:*}"
+	done
+}
+
 # compose_record: notes with what the services were brought up: salted sums of their configuration and contents, and the labels that
 # compose gave their containers. After compose_bring has set compose_text and compose_facts.
 compose_record() {
 	compose_salt=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n') && [ -n "$compose_salt" ] || return 1
 	compose_contents
+	compose_hear
 	compose_all=$(compose_containers) || return 1
 	(umask 077 && {
 		printf 'salt %s\n' "$compose_salt"
+		for compose_field in $compose_loud; do printf 'loud %s\n' "$compose_field"; done
 		compose_sums sums
 		compose_sums parts "$(printf '%s\n' "$compose_facts" | awk '$1 == "services" { printf "%s ", $2 }')"
 		printf '%s\n' "$compose_all" | awk 'NF { print "label", $2, $3 }' | sort -u
@@ -346,6 +396,7 @@ compose_running() {
 compose_stale() {
 	[ -e "$sent.up" ] || return 0
 	compose_salt=$(awk '$1 == "salt" { print $2; exit }' "$sent.up")
+	compose_loud=$(awk '$1 == "loud" { printf "%s ", $2 }' "$sent.up")
 	compose_contents
 	{ cat -- "$sent.up" && echo //now && compose_sums sums; } | awk -F '[ \t]' '
 		$0 == "//now" { now = 1; next }
@@ -363,6 +414,7 @@ compose_bring() {
 	# What is noted of the project is of what runs; while that is neither the old one nor the new one, nothing is.
 	[ -z "${compose_saved:-}" ] || [ ! -e "$sent.project" ] || mv -f -- "$sent.project" "$compose_saved/project" || return 1
 	rm -f -- "$sent.project"
+	compose_unnet || return 1
 	compose_before_up=$(compose_containers | awk '{ print $1, $2 }') || return 1
 	compose up -d "$@" || return 1
 	compose_again=$({
@@ -382,6 +434,21 @@ compose_bring() {
 	fi
 	compose_again=
 	compose_record
+}
+
+# compose_unnet: removes the networks in compose_networks, which are to be made with other settings; not every version does (2.26 does not).
+compose_unnet() {
+	for compose_network in ${compose_networks:-}; do
+		docker network inspect "$compose_network" >/dev/null 2>&1 || continue
+		for compose_id in $(docker ps -aq --filter "network=$compose_network" --filter "label=com.docker.compose.project=$project"); do
+			docker network disconnect -f "$compose_network" "$compose_id" || return 1
+		done
+		docker network rm "$compose_network" >/dev/null || {
+			echo "the network $compose_network has other settings now, and cannot be made anew while others use it" >&2
+			return 1
+		}
+	done
+	compose_networks=
 }
 
 # compose_sharing SERVICE…: the services that use the network, processes or volumes of these, by compose_facts.
@@ -410,6 +477,87 @@ compose_causes() {
 		END { for (n in was) print "cause", n }' | sort | awk '++lines <= 20'
 }
 
+# compose_outside: what of the host the project needs and makes, from the lines "port ADDRESS NUMBER PROTOCOL", "network KEY NAME own" and
+# "volume KEY NAME external" on the standard input: "network KEY NAME" and "volume KEY NAME" for what up makes, and as missing what is external
+# and not there, and the ports that another container or a process has. After compose_look has set compose_all.
+compose_outside() {
+	compose_needs=$(sort -u)
+	for compose_kind in network volume; do
+		compose_named=$(printf '%s\n' "$compose_needs" | awk -v kind="$compose_kind" '$1 == kind { print $3 }')
+		[ -n "$compose_named" ] || continue
+		# shellcheck disable=SC2086
+		compose_there=$(docker $compose_kind inspect --format '{{.Name}}' $compose_named 2>/dev/null)
+		printf '%s\n' "$compose_needs" | while IFS=' ' read -r compose_what compose_key compose_name compose_how_much; do
+			[ "$compose_what" = "$compose_kind" ] || continue
+			case "
+$compose_there
+" in
+			*"
+$compose_name
+"*) continue ;;
+			esac
+			if [ "$compose_how_much" = external ]; then need "$compose_kind" "$compose_name"; else say "$compose_kind" "$compose_key $compose_name"; fi
+		done
+	done
+	printf '%s\n' "$compose_needs" | grep -q '^port ' || return 0
+	compose_taken=$(docker ps --format '{{if eq (.Label "com.docker.compose.project") "'"$project"'"}}own{{else}}other{{end}} {{.Names}} {{.Ports}}' 2>/dev/null)
+	for compose_table in tcp tcp6 udp udp6; do sed "s/^/socket $compose_table /" "/proc/net/$compose_table" 2>/dev/null; done |
+		awk -v needs="$compose_needs" -v taken="$compose_taken" '
+		function hex(s, i, n) { n = 0; for (i = 1; i <= length(s); i++) n = n * 16 + index("0123456789ABCDEF", substr(s, i, 1)) - 1; return n }
+		function clash(a, b) { return a == "any" || b == "any" || a == b }
+		BEGIN {
+			n = split(needs, line, "\n")
+			for (i = 1; i <= n; i++) {
+				split(line[i], w, " ")
+				if (w[1] != "port") continue
+				if (w[2] == "-" || w[2] == "0.0.0.0" || w[2] == "::") w[2] = "any"
+				else if (split(w[2], o, ".") == 4) w[2] = sprintf("%02X%02X%02X%02X", o[4], o[3], o[2], o[1])
+				want[++wants] = w[2]; port[wants] = w[3]; protocol[wants] = w[4]
+			}
+			n = split(taken, line, "\n")
+			for (i = 1; i <= n; i++) {
+				m = split(line[i], w, /[ ,]+/)
+				for (j = 3; j <= m; j++) {
+					if (w[j] !~ /->/) continue
+					p = w[j]; sub(/->.*/, "", p); address = p; sub(/.*:/, "", p); sub(/:[^:]*$/, "", address)
+					how = w[j]; sub(/.*\//, "", how)
+					address = (address == "0.0.0.0" || address == "[::]" || address == "::") ? "any" : address
+					if (split(address, o, ".") == 4) address = sprintf("%02X%02X%02X%02X", o[4], o[3], o[2], o[1])
+					split(p, range, "-")
+					if (range[2] == "") range[2] = range[1]
+					for (q = range[1] + 0; q <= range[2] + 0; q++) {
+						docker[q, how] = 1
+						if (w[1] == "other") for (k = 1; k <= wants; k++) if (port[k] == q && protocol[k] == how && clash(want[k], address)) held[q "/" how] = "container " w[2]
+					}
+				}
+			}
+		}
+		$1 == "socket" && $4 ~ /:/ {
+			how = substr($2, 1, 3)
+			if (how == "tcp" && $6 != "0A" || how == "udp" && $5 !~ /:0000$/) next
+			split($4, a, ":")
+			q = hex(a[2])
+			if ((q, how) in docker) next
+			address = a[1] ~ /^0+$/ ? "any" : a[1]
+			for (k = 1; k <= wants; k++) if (port[k] == q && protocol[k] == how && clash(want[k], address)) process[q "/" how] = $12
+		}
+		END {
+			for (h in held) print h, "-", held[h]
+			for (p in process) if (!(p in held)) print p, process[p], "a process"
+		}' | sort | while IFS=' ' read -r compose_port compose_inode compose_who; do
+		if [ "$compose_inode" != - ]; then
+			compose_pid=$(find /proc/[0-9]*/fd -lname "socket:\[$compose_inode\]" 2>/dev/null | sed -n '1s,^/proc/\([0-9]*\)/.*,\1,p')
+			if [ -n "$compose_pid" ]; then
+				# One with the network of the host may be of the project itself.
+				compose_of=$(grep -o '[0-9a-f]\{64\}' "/proc/$compose_pid/cgroup" 2>/dev/null | tail -n 1)
+				case " $(printf '%s ' $compose_all)" in *" ${compose_of:-none} "*) continue ;; esac
+				compose_who="process $(cat "/proc/$compose_pid/comm" 2>/dev/null)"
+			fi
+		fi
+		need port "$compose_port ($compose_who has it)"
+	done
+}
+
 # compose_hashes: "SERVICE HASH", as compose up would label the containers, where that can be told. config --hash of the plugin leaves
 # environment files out (seen in 2.26), so it is asked about the configuration that it prints, where they are resolved; it does not
 # take all that it prints.
@@ -425,6 +573,7 @@ compose_hashes() {
 compose_look() {
 	compose_all=$(compose_containers) || fail "the containers of $project could not be listed"
 	compose_find
+	compose_fits || return 1
 	# Its output holds the environment, so what it says about mistakes is asked for apart.
 	compose_text=$(compose config 2>/dev/null)
 	case $? in
@@ -441,6 +590,10 @@ compose_look() {
 		return 0
 		;;
 	esac
+	if [ -z "${compose_builds:-}" ] && [ -n "${compose_building:-}" ] && printf '%s\n' "$compose_text" | grep -q '^    build:'; then
+		compose_builds=yes
+		compose_fits || return 1
+	fi
 	compose_facts=$(compose_document | compose_parse facts)
 	[ -n "$compose_facts" ] || fail "compose names no service of $project: it needs docker compose 2.7 or docker-compose 1.25"
 	compose_noted=
@@ -448,11 +601,14 @@ compose_look() {
 	if [ -e "$sent.up" ]; then
 		compose_noted=$(cat -- "$sent.up") || fail "$sent.up could not be read"
 		compose_salt=$(printf '%s\n' "$compose_noted" | awk '$1 == "salt" { print $2; exit }')
+		compose_loud=$(printf '%s\n' "$compose_noted" | awk '$1 == "loud" { printf "%s ", $2 }')
+		for compose_field in $compose_loud; do say loud "$compose_field"; done
 		compose_contents
 		compose_now=$(compose_sums sums | sed 's/^sum/now/')
 	fi
 	compose_found=$(compose_states "$(compose_hashes)" "$compose_all" "$(printf '%s\n' "$compose_all" | awk NF | compose_images)" "$compose_facts$NL$compose_noted$NL$compose_now")
 	printf '%s\n' "$compose_found"
+	[ -n "${compose_wanted:-}" ] || printf '%s\n' "$compose_facts" | awk '$1 == "port" || $1 == "network" || $1 == "volume"' | compose_outside
 	compose_changed=$(printf '%s\n' "$compose_found" | awk '$1 == "service" && ($3 == "changed" || $3 == "inside") { print $2 }')
 	# shellcheck disable=SC2086
 	[ -z "$compose_changed" ] || [ -z "$compose_noted" ] || compose_causes $compose_changed

@@ -13,5 +13,5 @@ func (c *compose) Handle(f *steps.Facts, _ string, change steps.Change) []steps.
 	if c.State != "up" || len(change.Ops) > 0 {
 		return nil // it is just being brought up with what is there now
 	}
-	return []steps.Op{c.op(f, differences{}, false, nil)}
+	return []steps.Op{c.op(f, differences{}, false, nil, nil)}
 }

@@ -20,7 +20,7 @@ func (c *compose) Brings(steps.Change) steps.Supply {
 	if c.Source != "" || c.Dir == "" {
 		s = c.tree.supply(c.Dir)
 	}
-	s.May = []string{steps.RunningThing, steps.DirectoryThing}
+	s.May = []string{steps.RunningThing, steps.DirectoryThing, steps.PortThing, steps.NetworkThing, steps.VolumeThing}
 	return s
 }
 
@@ -65,7 +65,7 @@ func (c *compose) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		c.tree.describe(&change, d, kind)
 	}
 	files := len(change.Diff) > 0
-	again, err := c.services(&change, obs, d, files)
+	again, networks, err := c.services(&change, obs, d, files)
 	if err != nil {
 		return steps.Change{}, err
 	}
@@ -73,32 +73,38 @@ func (c *compose) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		change.Predict = c.wake(obs)
 		return change, nil
 	}
-	change.Ops = []steps.Op{c.op(f, d, files, again)}
+	change.Ops = []steps.Op{c.op(f, d, files, again, networks)}
 	c.needs(&change, obs)
 	return change, nil
 }
 
 // services compares the services with how they should be, and lists those of which compose does not see that they need new containers.
-func (c *compose) services(change *steps.Change, obs steps.Observation, d differences, files bool) (again []string, err error) {
+func (c *compose) services(change *steps.Change, obs steps.Observation, d differences, files bool) (again, remove []string, err error) {
 	change.Action = steps.Update
 	owed := c.owed(change, obs)
 	if broken, _ := obs.Get("config"); broken == "broken" && !files {
-		return nil, fmt.Errorf("compose does not accept the project in %s: %s", c.Dir, lastLine(obs.Stderr))
+		return nil, nil, fmt.Errorf("compose does not accept the project in %s: %s", c.Dir, lastLine(obs.Stderr))
 	}
 	services := readServices(obs)
 	var gone []string
 	known := false
+	var note *shapeNote
 	if files && c.project != nil {
 		if text, there := obs.Detail("project"); there && c.State == "up" {
-			if note := readShapeNote(text); note != nil {
-				gone, known = services.release(c.project, note, d, c.Build), true
+			if note = readShapeNote(text); note != nil {
+				gone, known = services.release(c.project, note, d, obs.All("loud"), c.Build), true
 			}
 		}
 		services.remount(c.project, d)
 		if len(services) == 0 && !obs.Yes("containers") && c.State == "up" {
 			// Nothing is there yet.
-			services.release(c.project, &shapeNote{}, d, false)
+			services.release(c.project, &shapeNote{}, d, nil, false)
 			known = true
+		}
+	}
+	if files && c.project != nil && c.State == "up" {
+		if remove, err = c.resources(change, services, note, obs); err != nil {
+			return nil, nil, err
 		}
 	}
 	services.spread()
@@ -116,7 +122,7 @@ func (c *compose) services(change *steps.Change, obs steps.Observation, d differ
 		changes = true
 		change.Diff = append(change.Diff, steps.Attr{Name: "service " + s.name, Before: before, BeforeMissing: before == "", After: after})
 		change.Diff = append(change.Diff, fieldAttrs(s.fields)...)
-		if after == "recreated" && s.state != "changed" && s.state != "image" {
+		if after == "recreated" && (s.renewed || s.state != "changed" && s.state != "image") {
 			again = append(again, s.name)
 		}
 	}
@@ -142,7 +148,7 @@ func (c *compose) services(change *steps.Change, obs steps.Observation, d differ
 	if (files && !known && services.unexplained(d) || owed && !changes) && running && c.State == "up" {
 		change.Dangers = append(change.Dangers, "recreates the services of "+c.title()+" that the files change")
 	}
-	return again, nil
+	return again, remove, nil
 }
 
 // orphans adds the services that the files do not name, or no longer.
@@ -229,15 +235,19 @@ func (c *compose) planAbsent(obs steps.Observation) steps.Change {
 		words = append(words, "--volumes")
 		dangers = []string{"removes the containers, networks and VOLUMES of " + c.title() + ": their data is lost"}
 	}
+	diff := []steps.Attr{{Name: "project " + c.title(), Before: "there", AfterMissing: true}}
+	for _, name := range obs.All("belongs") {
+		diff = append(diff, steps.Attr{Name: name, Before: "there", AfterMissing: true})
+	}
 	return steps.Change{
-		Action: steps.Delete, Diff: []steps.Attr{{Name: "project " + c.title(), Before: "there", AfterMissing: true}}, Dangers: dangers,
+		Action: steps.Delete, Diff: diff, Dangers: dangers,
 		Ops: []steps.Op{steps.Run{Script: c.head() + "[ -d \"$dir\" ] || fail \"$dir is not there, and with it the files that say what belongs to the project; remove the containers by a command step\"\n" +
 			c.place() + shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\ncompose_paid\nrm -f -- \"$sent.up\" \"$sent.project\"\n"}},
 	}
 }
 
 // op is the one operation. Services in again get new containers even where compose sees no reason.
-func (c *compose) op(f *steps.Facts, d differences, files bool, again []string) steps.Op {
+func (c *compose) op(f *steps.Facts, d differences, files bool, again, networks []string) steps.Op {
 	run := steps.Run{}
 	var b strings.Builder
 	b.WriteString(c.head() + c.place())
@@ -290,6 +300,9 @@ func (c *compose) op(f *steps.Facts, d differences, files bool, again []string) 
 	}
 	b.WriteString("\t" + shell.Words(up...) + " || return 1\n")
 	b.WriteString("\tcompose_owe wait\n\tcompose_wait \"$wait\" && compose_running running && compose_paid\n}\n")
+	if len(networks) > 0 {
+		b.WriteString("compose_networks=" + shell.Quote(strings.Join(networks, " ")) + "\n")
+	}
 	if len(again) > 0 {
 		b.WriteString("compose_again=" + shell.Quote(strings.Join(again, " ")) + "\n")
 	}

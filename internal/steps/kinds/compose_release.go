@@ -10,11 +10,12 @@ import (
 )
 
 // quietFields are those of a service for whose sake compose makes no new container: they say how an image is made, in what order services
-// start and how many there are, or they come to the environment and the labels, which are compared themselves.
-var quietFields = []string{"build", "depends_on", "profiles", "pull_policy", "scale", "deploy.replicas", "develop", "env_file", "label_file", "extends"}
+// start and how many there are, or they come to the environment and the labels, which are compared themselves. Of some the host says
+// that its compose is loud.
+var quietFields = []string{"build", "depends_on", "profiles", "pull_policy", "scale", "deploy.replicas", "env_file", "label_file", "extends"}
 
 // release marks what the files that are about to be sent change: field by field against what the project was last brought up with.
-func (l *composeServices) release(p *composeProject, n *shapeNote, d differences, builds bool) (gone []string) {
+func (l *composeServices) release(p *composeProject, n *shapeNote, d differences, loud []string, builds bool) (gone []string) {
 	named := map[string]*composeService{}
 	for _, s := range *l {
 		named[s.name] = s
@@ -34,7 +35,7 @@ func (l *composeServices) release(p *composeProject, n *shapeNote, d differences
 		if s.state == "none" && wanted != "0" && wanted != "" {
 			s.state = "absent"
 		}
-		changed, quiet := splitFields(p.Shape.since(n, "services", name), "services."+name+".")
+		changed, quiet := splitFields(p.Shape.since(n, "services", name), "services."+name+".", loud)
 		changed = append(changed, p.Shape.used(n, service)...)
 		if len(changed) > 0 && s.state != "absent" && s.state != "none" {
 			if s.state != "changed" {
@@ -74,6 +75,16 @@ func (l *composeServices) release(p *composeProject, n *shapeNote, d differences
 	return gone
 }
 
+// builds tells whether a service describes how its image is built.
+func (s composeShape) builds() bool {
+	for _, service := range object(s["services"]) {
+		if object(service)["build"] != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // used lists what is another in the secrets and configurations that a service uses.
 func (s composeShape) used(n *shapeNote, service map[string]any) []fieldChange {
 	var list []fieldChange
@@ -92,11 +103,11 @@ func (s composeShape) used(n *shapeNote, service map[string]any) []fieldChange {
 }
 
 // splitFields parts the fields that lead to new containers from the others.
-func splitFields(fields []fieldChange, prefix string) (changed, quiet []fieldChange) {
+func splitFields(fields []fieldChange, prefix string, loud []string) (changed, quiet []fieldChange) {
 	for _, f := range fields {
 		name := strings.TrimPrefix(f.path, prefix)
 		if slices.ContainsFunc(quietFields, func(q string) bool {
-			return name == q || strings.HasPrefix(name, q+".") || strings.HasPrefix(name, q+"[")
+			return !slices.Contains(loud, q) && (name == q || strings.HasPrefix(name, q+".") || strings.HasPrefix(name, q+"["))
 		}) {
 			quiet = append(quiet, f)
 		} else {

@@ -15,8 +15,10 @@ type composeService struct {
 	shares       []string // services whose network, processes or volumes it uses
 	follows      []string // services with which it is started anew
 
-	fields []fieldChange // what is another in the files that are about to be sent
-	built  []string      // files and fields of its image that are others
+	fields  []fieldChange // what is another in the files that are about to be sent
+	perhaps string        // what becomes of it if another's image comes out as another one
+	renewed bool          // it needs new containers even if compose sees no reason
+	built   []string      // files and fields of its image that are others
 }
 
 type composeServices []*composeService
@@ -90,6 +92,15 @@ func (l composeServices) spread() {
 					s.state = "follows"
 					s.cause(other.name + " is recreated")
 				}
+				// What is built may come out as the same image.
+				if perhaps := len(other.built) > 0 && !other.recreated(); perhaps && s.perhaps == "" && s != other {
+					switch {
+					case slices.Contains(s.shares, other.name):
+						s.perhaps = "recreated if " + other.name + " is recreated"
+					case slices.Contains(s.follows, other.name):
+						s.perhaps = "started anew if " + other.name + " is recreated"
+					}
+				}
 			}
 		}
 	}
@@ -121,10 +132,12 @@ func (s *composeService) change(state string) (before, after string) {
 			return s.have + " containers", s.wanted
 		case len(s.built) > 0:
 			return "built from another " + strings.Join(s.built, ", "), "rebuilt, recreated if the image differs"
+		case s.perhaps != "" && s.state == "up":
+			return "up", s.perhaps
 		}
 		return "", ""
 	case "follows":
-		return s.before(), "restarted"
+		return s.before(), "started anew"
 	case "stopped", "failed", "paused":
 		return s.before(), "started"
 	case "starting", "restarting":
@@ -144,6 +157,9 @@ func (s *composeService) before() string {
 		text = "runs an older configuration"
 	case "inside":
 		text = "runs with older contents"
+		if s.renewed {
+			text = "runs with what is replaced"
+		}
 	}
 	told := func(cause string) bool {
 		return slices.ContainsFunc(s.fields, func(f fieldChange) bool {
@@ -164,15 +180,17 @@ func (s *composeService) before() string {
 
 // dangers are the interruptions that the change brings.
 func (l composeServices) dangers(state string) []string {
-	var list, names, fewer, maybe, restarted []string
+	var list, names, fewer, maybe, following []string
 	for _, s := range l {
 		before, after := s.change(state)
 		if len(s.built) > 0 && after != "recreated" && state == "up" && s.state != "absent" && s.state != "none" {
 			maybe = append(maybe, s.name)
 		}
 		switch {
-		case after == "restarted":
-			restarted = append(restarted, s.name)
+		case s.perhaps != "" && after == s.perhaps:
+			list = append(list, s.name+" is "+s.perhaps)
+		case after == "started anew":
+			following = append(following, s.name)
 		case after == "stopped" || after == "recreated":
 			names = append(names, s.name)
 		case before != "" && s.have != "" && (len(s.have) > len(s.wanted) || len(s.have) == len(s.wanted) && s.have > s.wanted):
@@ -186,8 +204,8 @@ func (l composeServices) dangers(state string) []string {
 			list = append(list, "recreates "+strings.Join(names, ", ")+": down meanwhile")
 		}
 	}
-	if len(restarted) > 0 {
-		list = append(list, "restarts "+strings.Join(restarted, ", ")+": down meanwhile")
+	if len(following) > 0 {
+		list = append(list, "starts anew "+strings.Join(following, ", ")+": down meanwhile")
 	}
 	if len(maybe) > 0 {
 		list = append(list, "recreates "+strings.Join(maybe, ", ")+" if the image that is built differs: down meanwhile")

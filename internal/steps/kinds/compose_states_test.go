@@ -57,7 +57,8 @@ now fresh S3	I3
 label fresh h0
 part web environment.A	S4
 `)
-	want := `count few 1 3
+	want := `cause db postgres:15 2, now newer
+count few 1 3
 orphan gone
 service cache up
 service conf inside

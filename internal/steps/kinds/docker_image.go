@@ -171,7 +171,11 @@ docker_ask() {
 `
 
 // dockerRuns is sh that ends a probe if there is no engine to ask; after dockerProbe.
-const dockerRuns = "docker_ask version --format '{{.Server.Version}}' || fail \"docker: $docker_out\"\n"
+const dockerRuns = `docker_ask version --format '{{.Server.Version}}' || case $docker_out in
+*'client version '*' is too '*) fail "the Docker engine refuses the docker command, since one is too old for the other: $docker_out; install a docker command of the age of the engine" ;;
+*) fail "docker: $docker_out" ;;
+esac
+`
 
 // dockerAsks is what an answer of the Docker engine hangs on.
 func dockerAsks(f *steps.Facts) []steps.Thing {

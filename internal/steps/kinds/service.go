@@ -142,7 +142,7 @@ func (s *service) Brings(change steps.Change) steps.Supply {
 	if s.State == "stopped" || s.State == "" && change.Action == steps.Update {
 		return steps.Supply{}
 	}
-	supply := steps.Supply{Trees: []string{"/run", "/var/run", "/var/lib", "/var/cache", "/var/log"}, May: []string{steps.RunningThing}}
+	supply := steps.Supply{Trees: []string{"/run", "/var/run", "/var/lib", "/var/cache", "/var/log"}, May: []string{steps.RunningThing, steps.PortThing}}
 	switch s.bare() {
 	case "sssd", "nslcd", "winbind", "nscd", "systemd-userdbd", "systemd-homed":
 		supply.May = []string{steps.RunningThing, steps.UserThing, steps.GroupThing}
