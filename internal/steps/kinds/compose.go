@@ -45,6 +45,10 @@ the same is left alone, whatever hash this compose makes of it. The sums cover w
 from variables or texts, and files that are mounted; where a container may write, those that the step sent. compose's own --dry-run is not
 used: it has been seen to change containers.
 
+A new release is compared field by field with the one that was brought up last: the plan names each field, with both values unless they
+are secret, the services that get new containers for it, and what becomes of networks and volumes. An external network or
+volume that is not there stops it, and so does a port that another container or process has.
+
 If something differs, images are built (build) or pulled (pull), and the project is brought up. Then the step
 waits until every service is healthy, or without a health check has run steadily for some seconds. A service that fails fails the
 step, with the last lines of its log. With rollback, the files and images from before are then put back and brought up; it is
