@@ -500,7 +500,7 @@ $compose_name
 		done
 	done
 	printf '%s\n' "$compose_needs" | grep -q '^port ' || return 0
-	compose_taken=$(docker ps --format '{{if eq (.Label "com.docker.compose.project") "'"$project"'"}}own{{else}}other{{end}} {{.Names}} {{.Ports}}' 2>/dev/null)
+	compose_taken=$(docker ps --format '{{if eq (.Label "com.docker.compose.project") "'"$project"'"}}own{{else}}other{{end}} {{.Names}} {{.Ports}}' 2>/dev/null) || return 0
 	for compose_table in tcp tcp6 udp udp6; do sed "s/^/socket $compose_table /" "/proc/net/$compose_table" 2>/dev/null; done |
 		awk -v needs="$compose_needs" -v taken="$compose_taken" '
 		function hex(s, i, n) { n = 0; for (i = 1; i <= length(s); i++) n = n * 16 + index("0123456789ABCDEF", substr(s, i, 1)) - 1; return n }

@@ -14,7 +14,7 @@ import (
 // Brings implements steps.Bringer: Docker makes directories that are mounted into containers and do not exist.
 func (c *compose) Brings(steps.Change) steps.Supply {
 	if c.State != "up" {
-		return steps.Supply{}
+		return steps.Supply{May: []string{steps.PortThing}}
 	}
 	var s steps.Supply
 	if c.Source != "" || c.Dir == "" {

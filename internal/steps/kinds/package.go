@@ -252,7 +252,7 @@ func (p *packages) run(names []string) steps.Run {
 // Brings implements steps.Bringer.
 func (p *packages) Brings(steps.Change) steps.Supply {
 	if p.State == "absent" {
-		return steps.Supply{}
+		return steps.Supply{May: []string{steps.PortThing}} // of what ran
 	}
 	return steps.Anything()
 }

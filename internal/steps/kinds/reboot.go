@@ -82,5 +82,5 @@ func (r *reboot) Repeatable() bool { return r.When == "needed" }
 
 // Brings implements steps.Bringer: what starts at boot runs then, and file systems are mounted.
 func (r *reboot) Brings(steps.Change) steps.Supply {
-	return steps.Supply{May: []string{steps.RunningThing, steps.DirectoryThing, steps.FileThing}}
+	return steps.Supply{May: []string{steps.RunningThing, steps.DirectoryThing, steps.FileThing, steps.PortThing}}
 }
