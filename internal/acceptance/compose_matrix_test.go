@@ -3,7 +3,6 @@
 package acceptance
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -155,5 +154,5 @@ func TestComposeFields(t *testing.T) {
 			}
 		}
 	}
-	t.Log(fmt.Sprintf("%d fields of %d services in %v", len(fieldCases), len(expected), time.Since(start).Round(time.Second)))
+	t.Logf("%d fields of %d services in %v", len(fieldCases), len(expected), time.Since(start).Round(time.Second))
 }
