@@ -187,6 +187,17 @@ func (h *hostPlanner) altered(looks []steps.Thing) string {
 	return ""
 }
 
+// overturned returns the latest earlier step after which an error of a plan may not stand: one that surely changes what the step is
+// about, or any at all where the probe runs sh of the playbook.
+func (h *hostPlanner) overturned(looks []steps.Thing) string {
+	if slices.ContainsFunc(looks, func(t steps.Thing) bool { return t.Kind == steps.OpaqueThing }) {
+		for before := range h.changing() {
+			return before.Addr
+		}
+	}
+	return h.altered(looks)
+}
+
 // touchLimit is how many earlier steps are compared with a later one. With more, few are left that none of them could touch.
 const touchLimit = 64
 

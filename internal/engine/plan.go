@@ -166,7 +166,7 @@ func (h *hostPlanner) observe(p *Planned) {
 	}
 	change, err := p.Step.Plan(h.facts, p.obs)
 	if err != nil {
-		if by := h.altered(h.looks(p)); by != "" {
+		if by := h.overturned(h.looks(p)); by != "" {
 			p.Change = steps.Change{Action: steps.Unknown, Reason: oneLine(err.Error())}
 			p.After = []string{by}
 			return

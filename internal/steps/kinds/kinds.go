@@ -11,6 +11,7 @@ func All() []*steps.Kind {
 	return []*steps.Kind{
 		alternativesKind,
 		archiveKind,
+		assertKind,
 		authorizedKeyKind,
 		blockKind,
 		commandKind,
