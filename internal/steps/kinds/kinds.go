@@ -30,6 +30,7 @@ func All() []*steps.Kind {
 		iniKind,
 		limitsKind,
 		lineKind,
+		mountKind,
 		packageKind,
 		packageHoldKind,
 		packageUpgradeKind,
