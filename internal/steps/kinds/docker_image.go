@@ -210,6 +210,9 @@ func (s *dockerImage) Plan(f *steps.Facts, obs steps.Observation) (steps.Change,
 		return steps.Change{}, errNoImageSaid
 	}
 	if s.State == "absent" {
+		if dockerDown(obs) {
+			return steps.Change{Action: steps.Unknown, Needs: obs.Needs(), Predict: []steps.Observation{steps.Observe("id none")}}, nil
+		}
 		if lacking || id == "none" {
 			return steps.Change{Action: steps.NoOp}, nil
 		}

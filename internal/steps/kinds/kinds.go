@@ -19,6 +19,8 @@ func All() []*steps.Kind {
 		cronKind,
 		directoryKind,
 		dockerImageKind,
+		dockerNetworkKind,
+		dockerVolumeKind,
 		downloadKind,
 		envFileKind,
 		fileKind,
