@@ -85,7 +85,7 @@ var limitsDomain = regexp.MustCompile(`^(\*|%|[@%]?[A-Za-z0-9_.][A-Za-z0-9_.$\\-
 
 func parseLimitsDomain(s string) (string, error) {
 	if !limitsDomain.MatchString(s) {
-		return "", fmt.Errorf("%q is no domain of limits.conf; write a user, @group, * or a range of numbers such as 1000:", s)
+		return "", fmt.Errorf("%q is no domain of limits.conf; write a user, @group, * or a range of numbers such as 1000:2000", s)
 	}
 	return s, nil
 }
