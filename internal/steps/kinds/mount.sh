@@ -73,6 +73,8 @@ mount_same() {
 
 # mount_flags OPTIONS: says the flags that are wanted and not in force. Other options look different once they are.
 mount_flags() {
+	# What systemd mounts at the first access has no flags of its own until then.
+	[ "$LIVE_TYPE" != autofs ] || return 0
 	flags_left=$1,
 	while [ -n "$flags_left" ]; do
 		flags_one=${flags_left%%,*}
