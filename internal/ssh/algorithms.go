@@ -115,12 +115,14 @@ func (t Target) signatureAlgorithms(key ssh.PublicKey) []string {
 	all := standard
 	switch standard[0] {
 	case ssh.KeyAlgoRSA:
-		standard, all = rsaHostKeys(), append(rsaHostKeys(), ssh.KeyAlgoRSA)
+		standard, all = rsaHostKeys(), append([]string{ssh.KeyAlgoRSA}, tableRSA()...)
+		if t.Legacy {
+			standard = append(standard, ssh.KeyAlgoRSA)
+		}
 	case "ssh-dss":
-		standard = nil
-	}
-	if t.Legacy {
-		standard = all
+		if !t.Legacy {
+			standard = nil
+		}
 	}
 	if t.PubkeyAcceptedAlgorithms == "" {
 		return standard

@@ -279,6 +279,42 @@ func TestAlgorithmSettingsAreThoseOfOpenSSH(t *testing.T) {
 	}
 }
 
+// A pattern lists what it matches in ssh's own order, which is not that of preference.
+func TestPatternsOfAlgorithms(t *testing.T) {
+	keys := hostKeys{known: &knownHosts{}, names: []string{"h"}, host: "h"}
+	for setting, want := range map[string]string{
+		"rsa-*,ssh-ed25519": "rsa-sha2-256,rsa-sha2-512,ssh-ed25519", "^rsa-sha2-*": "rsa-sha2-256,rsa-sha2-512,ssh-ed25519",
+		"+ssh-rsa": "ssh-ed25519,rsa-sha2-512,rsa-sha2-256,ssh-rsa", "ssh-ed25519-cert*": "ssh-ed25519-cert-v01@openssh.com",
+	} {
+		if got := strings.Join(Target{HostKeyAlgorithms: setting}.hostKeyAlgorithms(keys, true), ","); got != want {
+			t.Errorf("%s: %s", setting, got)
+		}
+	}
+	key := testKeys()["host rsa"].PublicKey()
+	certificate := &ssh.Certificate{Key: key, CertType: ssh.UserCert}
+	for _, c := range []struct {
+		setting string
+		key     ssh.PublicKey
+		want    string
+	}{
+		{"", key, "rsa-sha2-512,rsa-sha2-256"},
+		{"rsa-*", key, "rsa-sha2-256,rsa-sha2-512"},
+		{"+ssh-rsa", key, "rsa-sha2-512,rsa-sha2-256,ssh-rsa"},
+		{"-rsa-sha2-512", key, "rsa-sha2-256"},
+		{"rsa-sha2-512", certificate, ""},
+		{"rsa-sha2-512-cert-v01@openssh.com", certificate, "rsa-sha2-512"},
+		{"-*cert*", certificate, ""},
+		{"ssh-ed25519", key, ""},
+	} {
+		if got := strings.Join(Target{PubkeyAcceptedAlgorithms: c.setting}.signatureAlgorithms(c.key), ","); got != c.want {
+			t.Errorf("%s of %s: %s", c.setting, c.key.Type(), got)
+		}
+	}
+	if got := strings.Join(Target{Legacy: true}.signatureAlgorithms(key), ","); got != "rsa-sha2-512,rsa-sha2-256,ssh-rsa" {
+		t.Errorf("legacy: %s", got)
+	}
+}
+
 // ChaCha20-Poly1305, which ssh_config may ask for, is given up where the host does not take part in strict key exchange.
 func TestChaChaNeedsStrictKeyExchange(t *testing.T) {
 	const chacha, ctr = ssh.CipherChaCha20Poly1305, ssh.CipherAES128CTR

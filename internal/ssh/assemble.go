@@ -64,9 +64,17 @@ func allCiphers() []string { return ciphers(true, width{more: true, strict: true
 
 func allMACs() []string { return macs(true, width{more: true}) }
 
+// allHostKeys are in the order in which a pattern lists them (sshkey.c, keyimpls): not by preference.
 func allHostKeys() []string {
-	return slices.Concat(certificateHostKeys(), []string{ssh.KeyAlgoED25519}, ecdsaHostKeys(), rsaHostKeys(), ssh.InsecureAlgorithms().HostKeys)
+	var list []string
+	for _, plain := range slices.Concat([]string{ssh.KeyAlgoED25519}, ecdsaHostKeys(), []string{"ssh-dss", ssh.KeyAlgoRSA}, tableRSA()) {
+		list = append(list, plain, certificateName(plain))
+	}
+	return list
 }
+
+// tableRSA is rsaHostKeys in that order.
+func tableRSA() []string { return []string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512} }
 
 // allKeys are the names that PubkeyAcceptedAlgorithms may have.
 func allKeys() []string {
