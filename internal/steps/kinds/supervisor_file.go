@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -13,6 +14,9 @@ func supervisorOptionsArg(name string, to *map[string]string, doc string) steps.
 	return kit.MapArg(name, to, doc, func(key, value string) error {
 		if !supervisorOption.MatchString(key) {
 			return fmt.Errorf("%q is no option of a program", key)
+		}
+		if !slices.Contains(supervisorOptions, key) {
+			return fmt.Errorf("supervisord knows no option %q and would pass it over; it knows %s", key, strings.Join(supervisorOptions, ", "))
 		}
 		return kit.NoControl(value)
 	})

@@ -30,6 +30,10 @@ wants it: .conf on Debian, .ini on Red Hat.
 config is the configuration of the supervisord that is meant: that of the system, or one of a user's own, such as
 /home/app/etc/supervisord.conf with run_as. supervisord itself must be running, by a service or a command step.
 
+What supervisord cannot read would keep it from starting at its next start. Therefore it is asked to reread at once: if it refuses the
+file, or finds no command to start, the step fails with its words, and the file that was there before is back.
+A program with sections in two files is an error, since supervisord silently merges them; so is an option that it does not know.
+
 environment may hold secrets; then the file has the mode 0600 and its content is not shown. A % in command,
 directory and environment is written as %%, since supervisord expands %(NAME)s; the values of options are written
 as they are. No value may hold a semicolon or # after a space, which begins a comment there.
@@ -112,6 +116,18 @@ var (
 
 var supervisorOption = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
+// supervisorOptions are those of a program in supervisor 3 and 4 that are no arguments of the step. supervisord passes over others without a word.
+var supervisorOptions = []string{
+	"autorestart", "autostart", "command", "directory", "environment", "exitcodes", "killasgroup", "numprocs", "numprocs_start", "priority", "process_name",
+	"redirect_stderr", "serverurl", "startretries", "startsecs",
+	"stderr_capture_maxbytes", "stderr_events_enabled", "stderr_logfile", "stderr_logfile_backups", "stderr_logfile_maxbytes", "stderr_syslog",
+	"stdout_capture_maxbytes", "stdout_events_enabled", "stdout_logfile", "stdout_logfile_backups", "stdout_logfile_maxbytes", "stdout_syslog",
+	"stopasgroup", "stopsignal", "stopwaitsecs", "umask", "user",
+}
+
+// supervisorExpansion is what supervisord expands in a value, by the rules of Python's operator %.
+var supervisorExpansion = regexp.MustCompile(`%(%|\((here|program_name|host_node_name|group_name|process_num|numprocs|ENV_[^()]+)\)[-#0 +]*[0-9]*(\.[0-9]+)?[diouxXrsa])`)
+
 var supervisorComment = regexp.MustCompile(`\s[;#]`)
 
 func (s *supervisorProgram) Validate() []steps.Problem {
@@ -126,6 +142,11 @@ func (s *supervisorProgram) Validate() []steps.Problem {
 			problems = append(problems, steps.Problem{Arg: part.arg, Summary: "a semicolon or # after a space begins a comment for supervisord", Detail: "Put the command into a script of its own."})
 		}
 	}
+	for _, part := range []struct{ arg, value string }{{"stdout_logfile", s.Stdout}, {"stderr_logfile", s.Stderr}} {
+		if strings.Contains(supervisorExpansion.ReplaceAllString(part.value, ""), "%") {
+			problems = append(problems, badExpansion(part.arg, part.arg))
+		}
+	}
 	for _, v := range s.Environment {
 		if _, ok := quoteForSupervisor(v.Value.Reveal()); !ok {
 			problems = append(problems, steps.Problem{Arg: "environment", Summary: "supervisord cannot be told the value of " + v.Name, Detail: "It must not hold control characters, both kinds of quotes, a quote at an end, or a semicolon or # after a space. Let the program read it from a file."})
@@ -135,6 +156,9 @@ func (s *supervisorProgram) Validate() []steps.Problem {
 		if supervisorComment.MatchString(value) {
 			problems = append(problems, steps.Problem{Arg: "options", Summary: "the value of " + key + " holds a comment", Detail: "A semicolon or # after a space begins a comment for supervisord."})
 		}
+		if strings.Contains(supervisorExpansion.ReplaceAllString(value, ""), "%") {
+			problems = append(problems, badExpansion("options", "the value of "+key))
+		}
 		for _, line := range s.lines() {
 			if strings.HasPrefix(line, key+" = ") {
 				problems = append(problems, steps.Problem{Arg: "options", Summary: key + " is given twice", Detail: "It is an argument of the step."})
@@ -143,6 +167,21 @@ func (s *supervisorProgram) Validate() []steps.Problem {
 	}
 	sort.Slice(problems, func(i, j int) bool { return problems[i].Summary < problems[j].Summary })
 	return problems
+}
+
+func badExpansion(arg, what string) steps.Problem {
+	return steps.Problem{Arg: arg, Summary: what + " has a % that supervisord cannot expand", Detail: "Write %% for a percent sign, or %(NAME)s with program_name, process_num, numprocs, group_name, host_node_name, here or ENV_ and the name of a variable."}
+}
+
+// probeLogs is sh that reports directories of log files that are not there: supervisord would not read the file.
+func (s *supervisorProgram) probeLogs() string {
+	var b strings.Builder
+	for _, file := range []string{s.Stdout, s.Stderr} {
+		if dir := path.Dir(file); path.IsAbs(file) && !strings.Contains(file, "%") && !strings.Contains(b.String(), shell.Quote(dir)+" ") {
+			fmt.Fprintf(&b, "[ -d %s ] || need directory %s\n", shell.Quote(dir), shell.Quote(dir))
+		}
+	}
+	return b.String()
 }
 
 // find is sh that leaves the configuration in $config and the program's file in $ini. It ends with a command whose status is
@@ -155,6 +194,9 @@ func (s *supervisorProgram) Probe() string {
 	var b strings.Builder
 	b.WriteString(supervisorScript)
 	b.WriteString(s.find() + " || exit 0\n")
+	if s.State != "absent" {
+		b.WriteString("supervisor_elsewhere\n" + s.probeLogs())
+	}
 	b.WriteString("say config \"$config\"\nsay ini \"$ini\"\np=$ini\npath_type \"$p\" || exit 1; t=$TYPE\nsay type \"$t\"\n")
 	if s.State != "absent" {
 		b.WriteString("if [ \"$t\" = absent ]; then\n" + kit.ProbeParent + "elif [ \"$t\" = file ]; then\n")
@@ -257,7 +299,7 @@ func (s *supervisorProgram) planAbsent(obs steps.Observation, kind, process stri
 		return steps.Change{Action: steps.NoOp}
 	}
 	ini, _ := obs.Get("ini")
-	script := s.head(obs) + "rm -f -- \"$ini\" \"$new\" || exit 1\n"
+	script := s.head(obs) + "rm -f -- \"$ini\" || exit 1\nsupervisor_done\n"
 	if process != "down" {
 		script += "supervisor_must reread\nsupervisor_must update \"$name\"\n"
 	}
@@ -296,7 +338,7 @@ func (s *supervisorProgram) ops(obs steps.Observation, write bool) []steps.Op {
 	} else {
 		script += "supervisor_must stop \"$name:*\"\n"
 	}
-	return append(ops, steps.Run{Script: script + "rm -f -- \"$new\" || exit 1\n"})
+	return append(ops, steps.Run{Script: script + "supervisor_done\n"})
 }
 
 func (s *supervisorProgram) run() string { return fmt.Sprintf("supervisor_run %d\n", s.Wait) }
