@@ -172,7 +172,7 @@ func (c *compose) Load(d *steps.Disk) []steps.Problem {
 		return []steps.Problem{{Arg: "source", Summary: "a secret cannot be read", Detail: err.Error() + "."}}
 	}
 	c.tree.Tree, c.tree.patterns, c.tree.dest, c.tree.noted = tree, patterns, c.Dir, sentPlace(c.Dir, c.title())
-	return nil
+	return project.Warnings
 }
 
 func (c *compose) Validate() []steps.Problem {

@@ -39,6 +39,9 @@ type composeProject struct {
 	// Mounts are the files and directories that services mount. A container keeps the file that it was started with,
 	// whatever takes its name later.
 	Mounts []composeMount
+
+	// Warnings tell of environment files that are read otherwise than they look.
+	Warnings []steps.Problem
 }
 
 type composeMount struct{ Service, Path string }
@@ -96,6 +99,7 @@ func loadProject(ctx context.Context, dir string, files, profiles []string, envF
 	if err != nil {
 		return nil, err
 	}
+	p.Warnings = e.envWarnings(dir, project)
 	for _, name := range slices.Sorted(maps.Keys(stand.names)) {
 		stand.second[name] = struct{}{}
 		if project, err := load(); err == nil {

@@ -28,12 +28,24 @@ type dotenvReader struct {
 	issues []dotenvIssue
 }
 
-// checkDotenv reads an environment file as docker compose does and reports what is wrong.
-func checkDotenv(text string) []dotenvIssue {
+// checkDotenv reads an environment file as docker compose does and reports what is wrong. known are variables that compose knows beside those
+// of the file.
+func checkDotenv(text string, known ...string) []dotenvIssue {
 	r := &dotenvReader{rest: strings.TrimPrefix(text, "\uFEFF"), line: 1, set: map[string]bool{}}
+	for _, name := range known {
+		r.set[name] = true
+	}
 	for r.statement() {
 	}
 	return r.issues
+}
+
+// dotenvNames are the variables that an environment file sets.
+func dotenvNames(text string) []string {
+	r := &dotenvReader{rest: strings.TrimPrefix(text, "\uFEFF"), line: 1, set: map[string]bool{}}
+	for r.statement() {
+	}
+	return slices.Sorted(maps.Keys(r.set))
 }
 
 func (r *dotenvReader) report(line int, warning bool, format string, args ...any) {
@@ -105,6 +117,12 @@ func (r *dotenvReader) value(name string) {
 	if r.rest == "" || r.rest[0] != '"' && r.rest[0] != '\'' {
 		end := r.endOfLine()
 		value, _, _ := strings.Cut(r.rest[:end], " #")
+		switch {
+		case strings.HasPrefix(value, "#"):
+			r.report(r.line, true, "the value of %s begins with a #, which begins no comment right behind the =: the container gets the # and what follows it; put a comment on a line of its own", name)
+		case strings.Contains(value, "\t#"):
+			r.report(r.line, true, "the value of %s goes on behind the tab: only a # behind a space begins a comment, so the container gets the tab, the # and what follows it", name)
+		}
 		r.expansions(name, r.line, strings.TrimSpace(value), false)
 		r.skip(end)
 		return
@@ -132,6 +150,9 @@ func (r *dotenvReader) value(name string) {
 
 var dotenvReference = regexp.MustCompile(`\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|(\{)(?:([A-Za-z_][A-Za-z0-9_]*)(:?[-+?])?)?)`)
 
+// loginVariables are set wherever somebody logs in. compose has them in its own environment, which counts before the file.
+var loginVariables = []string{"HOME", "LANG", "LOGNAME", "MAIL", "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL", "TERM", "USER"}
+
 // expansions looks at what compose puts in the place of "$".
 func (r *dotenvReader) expansions(name string, line int, value string, quoted bool) {
 	if quoted {
@@ -151,6 +172,10 @@ func (r *dotenvReader) expansions(name string, line int, value string, quoted bo
 		case group(3) != "" && (variable == "" || !strings.Contains(value[m[1]:], "}") || group(5) == "" && value[m[1]] != '}'):
 			r.report(line, false, "the value of %s has a \"${\" that compose cannot read; put the value into single quotes", name)
 			return
+		case slices.Contains(loginVariables, variable):
+			r.report(line, true, "the value of %s has \"$%s\", which compose takes from the environment in which it runs itself on the host, also where this file sets it: not that of the container; write the value out", name, variable)
+		case strings.HasSuffix(group(5), "?") && !r.set[variable]:
+			r.report(line, true, "the value of %s demands a variable (\"?\") that this file does not set before: compose refuses the file unless the variable is in the environment in which it runs on the host", name)
 		case group(5) == "" && !r.set[variable] && !warned:
 			// The variable may be a part of a password: it is not named.
 			warned = true

@@ -28,6 +28,12 @@ func TestCheckDotenv(t *testing.T) {
 		{"A=${\n", "1 error"},
 		{"A=${b\n", "1 error"},
 		{"A=\"\n\n\"\nB=$x\n", "4 warning"},
+		{"A= # c\nB=#c\nC=1 # c\nD=\n", "1 warning, 2 warning"},
+		{"A=1\t# c\nB=1\t #c\n", "1 warning"},
+		{"A=${B:?}\nC=${D?no}\nE=1\nF=${E:?}\n", "1 warning, 2 warning"},
+		{"D=$HOME/x\n", "1 warning"},
+		{"HOME=/app\nD=${HOME}/x\nE='$HOME'\n", "2 warning"},
+		{"A=1\r\nB='x'\r\n", ""},
 	} {
 		var got []string
 		for _, issue := range checkDotenv(c.text) {
@@ -43,6 +49,35 @@ func TestCheckDotenv(t *testing.T) {
 		if strings.Join(got, ", ") != c.want {
 			t.Errorf("%q: %v, want %q", c.text, got, c.want)
 		}
+	}
+}
+
+// TestCheckRawEnv reads environment files as docker run --env-file does.
+func TestCheckRawEnv(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"A=1\n# c\n\n  B=pa$ss${x}'\\\r\nC=\nD=a=b\n", ""},
+		{"\uFEFFA=1", ""},
+		{"A=\"1\"\nB='1'\nC='\n", "1 warning, 2 warning"},
+		{"A=1 # c\nB=1\t# c\nC= # c\nD=#c\n", "1 warning, 2 warning, 3 warning"},
+		{"export A=1\nA B=1\nA =1\n=1\n", "1 error, 2 error, 3 error, 4 error"},
+		{"A\nB=1 \n", "1 warning, 2 warning"},
+		{"A=\"1\n2\"\n3 4\"\n", "2 warning, 3 error"},
+		{"A=\xff\n", "1 error"},
+	} {
+		var got []string
+		for _, issue := range checkRawEnv(c.text) {
+			kind := "error"
+			if issue.warning {
+				kind = "warning"
+			}
+			got = append(got, fmt.Sprintf("%d %s", issue.line, kind))
+		}
+		if strings.Join(got, ", ") != c.want {
+			t.Errorf("%q: %v, want %q", c.text, got, c.want)
+		}
+	}
+	if len(rawEnvProblems([]steps.Variable{{Name: "A", Value: steps.Secret("a\nb")}})) != 1 {
+		t.Error("a line break is not refused")
 	}
 }
 

@@ -23,8 +23,11 @@ is an error with its line, and what it takes for something else than it looks li
 Values are written so that compose, sh and systemd read the same: bare where nothing in them is
 special, in quotes otherwise. A value with both a backquote and a single quote needs a variable
 of its own, PROVISION_BACKQUOTE, which systemd does not expand; a warning says so. A carriage
-return is refused. "docker run --env-file" takes quotes for a part of the value: give it values
-that need none.`,
+return is refused.
+
+format = "raw" is another dialect, in which there are no quotes, no comments behind a value and no variables:
+that of "docker run --env-file", of podman, and of compose where the project says format: raw. Values with a line break cannot be
+written in it. docs/env-files.md shows line by line what each reader makes of a file.`,
 	Example: `step "env_file" "app" {
   path   = "/etc/demo.env"
   values = {
@@ -35,12 +38,13 @@ that need none.`,
 `,
 	Rules: []steps.Rule{steps.OneOf("Give the variables, or a local file that holds them.", "values", "source")},
 	New: func() (steps.Step, steps.Args) {
-		e := &envFile{}
+		e := &envFile{Format: "compose"}
 		e.Mode = "600"
 		args := steps.Args{
 			kit.PathArg("path", &e.Path, "Absolute path on the host.").Must(),
 			kit.VariablesArg("values", &e.Values, "The variables."),
 			kit.FileTextArg("source", &e.Source, "A local file with the variables."),
+			kit.EnumArg("format", &e.Format, "How the file is read: as compose, sh and systemd do, or literally, as docker run does.", "compose", "raw"),
 		}
 		args = append(args, e.Ownership.Args("file")...)
 		return e, append(args, e.Writing.Args()...)
@@ -51,6 +55,7 @@ type envFile struct {
 	kit.File
 	Values []steps.Variable
 	Source *steps.Text
+	Format string
 }
 
 var (
@@ -62,7 +67,14 @@ var (
 
 func (e *envFile) Validate() []steps.Problem {
 	var problems []steps.Problem
-	problems = append(problems, dotenvProblems(e.Values)...)
+	check := func(text string) []dotenvIssue { return checkDotenv(text) }
+	reader := "docker compose reads environment files this way; docs/env-files.md shows what it makes of each form."
+	if e.Format == "raw" {
+		check, reader = checkRawEnv, "docker run --env-file and format: raw read environment files this way; docs/env-files.md shows what they make of each form."
+		problems = append(problems, rawEnvProblems(e.Values)...)
+	} else {
+		problems = append(problems, dotenvProblems(e.Values)...)
+	}
 	problems = append(problems, e.Writing.Problems()...)
 	if !strings.HasSuffix(e.Mode, "0") {
 		problems = append(problems, steps.Problem{
@@ -71,10 +83,10 @@ func (e *envFile) Validate() []steps.Problem {
 		})
 	}
 	if e.Source != nil {
-		for _, issue := range checkDotenv(e.Source.Reveal()) {
+		for _, issue := range check(e.Source.Reveal()) {
 			problems = append(problems, steps.Problem{
 				Arg: "source", Warning: issue.warning, Summary: fmt.Sprintf("line %d of the file: %s", issue.line, issue.text),
-				Detail: "docker compose reads environment files this way; see its documentation on interpolation.",
+				Detail: reader,
 			})
 		}
 	}
@@ -91,6 +103,9 @@ func (e *envFile) Settled(f *steps.Facts) []steps.Observation { return e.whole()
 func (e *envFile) whole() *kit.File {
 	c := e.File
 	text := dotenvFile(e.Values)
+	if e.Format == "raw" {
+		text = rawEnvFile(e.Values)
+	}
 	if e.Source != nil {
 		text = e.Source.Reveal()
 	}
