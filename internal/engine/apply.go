@@ -56,13 +56,13 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 	for stale, staleAt := 0, -1; ; {
 		segment := h.segment(from, wanted)
 		if len(segment.entries) == 0 && segment.next >= len(h.planned) {
-			h.passOver(segment, ending{verdict: "ok"})
+			h.passOver(segment, ending{verdict: doneOK})
 			return nil
 		}
 		if len(segment.entries) == 0 {
 			p := &h.planned[segment.next]
 			if p.Loan != nil && !h.taken[p.Addr] {
-				h.passOver(segment, ending{verdict: "ok"})
+				h.passOver(segment, ending{verdict: doneOK})
 				from = segment.next
 				if err := h.borrow(gentle, p); err != nil {
 					return err
@@ -73,7 +73,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 				return fmt.Errorf("%s waits for %s, which will not come", placed(p), strings.Join(p.Waits, ", "))
 			}
 			// What it waits for has run in an earlier phase.
-			h.passOver(segment, ending{verdict: "ok"})
+			h.passOver(segment, ending{verdict: doneOK})
 			from, known = segment.next, segment.next
 			if err := h.replan(gentle, from); err != nil {
 				return err
@@ -97,11 +97,11 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 			return err
 		}
 		switch end.verdict {
-		case "ok":
+		case doneOK:
 			if from = segment.next; from >= len(h.planned) {
 				return nil
 			}
-		case "reboot":
+		case doneReboot:
 			if err := h.awaitBoot(gentle); err != nil {
 				return err
 			}
@@ -109,11 +109,11 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 			if from >= len(h.planned) {
 				return nil
 			}
-		case "unjudged":
+		case doneUnjudged:
 			// The link was away when the state of a step had to be judged.
 			from = end.at + 1
-		case "moved", "stale":
-			if end.verdict == "stale" {
+		case doneMoved, doneStale:
+			if end.verdict == doneStale {
 				from = end.at
 				if from > staleAt { // it has come further since
 					stale, staleAt = 0, from
@@ -122,7 +122,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 			if stale++; stale > staleLimit {
 				return fmt.Errorf("%s: its state changes whenever it is looked at; is something else changing the host?", h.planned[from].Addr)
 			}
-		case "stopped":
+		case doneStopped:
 			if wish(h.wish.Load()) == wishNone && ctx.Err() == nil {
 				return errProgramStopped
 			}
@@ -149,9 +149,6 @@ func (h *hostRun) borrow(ctx context.Context, p *Planned) error {
 	if err := h.await(ctx, p.Loan); err != nil {
 		return err
 	}
-	if h.taken == nil {
-		h.taken = map[string]bool{}
-	}
 	h.taken[p.Addr] = true
 	if !h.awaited(p.Addr) && p.Loan.changed == p.Loan.pending {
 		h.results[p.Addr] = p.Loan.result
@@ -166,10 +163,8 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
 		before[p.Addr] = p.shown()
-		delete(h.asked, p.Addr)
-		delete(h.observations, p.Addr)
-		delete(h.results, p.Addr)
 	}
+	h.invalidate(from)
 	// What the steps that have run so far changed may be owed to one of the rest, which no plan of the rest alone can tell.
 	state, err := h.askState(ctx)
 	if err != nil {
@@ -267,7 +262,7 @@ func (p *Planned) mayWake() bool {
 // passOver tells of the steps of a segment that had nothing to do, as far as the program came.
 func (h *hostRun) passOver(seg segment, end ending) {
 	for _, i := range seg.idle {
-		if end.verdict == "ok" || i < end.at || end.verdict == "reboot" {
+		if end.verdict == doneOK || i < end.at || end.verdict == doneReboot {
 			h.passedOver(&h.planned[i])
 		}
 	}
@@ -347,9 +342,23 @@ func (h *hostRun) entry(i int, raises []string) entry {
 	return e
 }
 
+// A verdict is the word of the record "done" that a program ends its journal with.
+type verdict string
+
+const (
+	doneOK       verdict = "ok"
+	doneFailed   verdict = "failed"   // a step did
+	doneReboot   verdict = "reboot"   // the host is about to restart
+	doneUnjudged verdict = "unjudged" // the link was away when the state of a step had to be judged
+	doneStale    verdict = "stale"    // a state was met that nobody thought of
+	doneMoved    verdict = "moved"    // the host has restarted since it was planned
+	doneStopped  verdict = "stopped"
+	doneUnstaged verdict = "unstaged" // its contents were gone before its first step
+)
+
 // An ending is how a program ended.
 type ending struct {
-	verdict string // of its done record
+	verdict verdict
 	at      int    // index of the step that it was at last
 	failed  string // the step that failed, with its place; "" if none did
 }
@@ -368,7 +377,7 @@ func (h *hostRun) execute(ctx, gentle context.Context, seg segment) (end ending,
 	}
 	for gone, tries := 0, 0; gone < restageLimit && tries < relinkLimit; tries++ {
 		links := len(h.earlier)
-		if end, err = h.send(ctx, gentle, seg); err != nil || end.verdict != "unstaged" {
+		if end, err = h.send(ctx, gentle, seg); err != nil || end.verdict != doneUnstaged {
 			return end, err
 		}
 		if links == len(h.earlier) {
@@ -422,11 +431,11 @@ func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error)
 		}
 		return w.end, err
 	}
-	if w.end.verdict == "ok" {
+	if w.end.verdict == doneOK {
 		w.end.at = seg.next // it came to its end, whatever became of single steps
 	}
 	if w.failure { // whatever the program did after it
-		w.end.verdict = "failed"
+		w.end.verdict = doneFailed
 	}
 	return w.end, nil
 }

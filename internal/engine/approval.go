@@ -68,13 +68,7 @@ func (h *hostRun) look(ctx context.Context) error {
 		return err
 	}
 	h.state, h.boot = state, state.boot()
-	for addr := range h.results {
-		if h.borrowed[addr] == nil {
-			delete(h.results, addr)
-		}
-	}
-	clear(h.asked)
-	clear(h.observations)
+	h.invalidate(0)
 	if err := h.settle(ctx, 0); err != nil {
 		return err
 	}

@@ -229,7 +229,7 @@ func TestStepThatPrintsWithoutEnd(t *testing.T) {
 			t.Errorf("%d bytes were taken that nobody has seen", ahead)
 		}
 	})
-	w := &watcher{host: &hostRun{run: &Run{Sink: sink}, planned: make([]Planned, 2)}, current: 1}
+	w := &watcher{host: &hostRun{run: &Run{Sink: sink}, known: known{planned: make([]Planned, 2)}}, current: 1}
 	if err := s.followed(t.Context(), "", &position{number: 1}, w); err == nil {
 		t.Fatal("the end of the stream is no error")
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -37,30 +36,12 @@ type hostRun struct {
 	number int // of the hosts of the run, from 1
 
 	conversation
-	began  time.Time
-	active time.Time     // when its turn began; zero while it waits for one
-	worked time.Duration // in its turns before
+	known
+	turns
+	began     time.Time
+	exchanges int
 
-	facts        *steps.Facts
-	state        HostState
-	instances    []steps.Instance
-	constant     bool // nothing in instances depends on facts or results: they are what they are
-	results      map[string]cty.Value
-	observations map[string]steps.Observation
-	asked        map[string]string // by address: the probe that was answered
-	planned      []Planned
-	borrowed     map[string]*loan // by address: the steps that another host runs for this one
-	taken        map[string]bool  // by address: of these, those that have run there
-	exchanges    int
-	real         map[string]string // of paths that steps need and bring: without symbolic links
-
-	slots        chan struct{} // of the hosts that have their turn; this one holds one
-	programs     int           // sent so far
-	boot         string        // id of the boot in which it was planned
-	last         string        // the id of the last of them that ran
-	wish         atomic.Int32  // a wish: what the user wants of the program that runs
 	checksFailed int
-	verified     bool // it was looked at again for the saved plan
 	counts       Counts
 	outcome      HostStatus
 }
@@ -134,9 +115,7 @@ func (h *hostRun) unasked(from int) ([]Fragment, []string) {
 // exchange, whatever the number of its steps.
 func (h *hostRun) plan(ctx context.Context) error {
 	h.began = time.Now()
-	h.results = map[string]cty.Value{}
-	h.observations = map[string]steps.Observation{}
-	h.asked = map[string]string{}
+	h.known = nothingKnown(h.borrowed)
 	if err := h.evaluate(); err != nil {
 		return err
 	}
@@ -187,7 +166,6 @@ func (h *hostRun) silent(err error, addrs []string, reached int) error {
 // from an index on. The outputs of steps that have nothing to do are known already, so that what depends on
 // them is planned too.
 func (h *hostRun) settle(ctx context.Context, from int) error {
-	h.real = nil
 	for {
 		if err := h.evaluate(); err != nil {
 			return err

@@ -156,8 +156,8 @@ func TestAbsentNeedsNothing(t *testing.T) {
 	}
 }
 
-// verdict plans a step after others: "" if it is planned, else the error.
-func verdict(list []steps.Instance, obs map[string]steps.Observation) (string, *Planned) {
+// outcomeOf plans a step after others: "" if it is planned, else the error.
+func outcomeOf(list []steps.Instance, obs map[string]steps.Observation) (string, *Planned) {
 	planned := planHost(debian, list, obs, HostState{}, nil, nil)
 	last := &planned[len(planned)-1]
 	if last.Err != nil {
@@ -223,13 +223,13 @@ func TestWhatBringsWhat(t *testing.T) {
 		"accounts":   {step(t, "line", "b", map[string]cty.Value{"path": str("/etc/group"), "line": str("app:x:1:"), "create": cty.True}), absent, "group"},
 	}
 	for l, lack := range lacking {
-		if why, _ := verdict([]steps.Instance{lack.in}, map[string]steps.Observation{lack.in.Addr: lack.obs}); !strings.Contains(why, "no earlier step") {
+		if why, _ := outcomeOf([]steps.Instance{lack.in}, map[string]steps.Observation{lack.in.Addr: lack.obs}); !strings.Contains(why, "no earlier step") {
 			t.Errorf("%s alone: %q", l, why)
 		}
 		for b, bring := range before {
 			obs := map[string]steps.Observation{lack.in.Addr: lack.obs, bring.in.Addr: bring.obs}
 			brings := bring.brings == "*" || strings.Contains(" "+bring.brings+" ", " "+l+" ")
-			why, p := verdict([]steps.Instance{bring.in, lack.in}, obs)
+			why, p := outcomeOf([]steps.Instance{bring.in, lack.in}, obs)
 			if brings != (why == "") {
 				t.Errorf("%s after %s: %q", l, b, why)
 			}
@@ -239,13 +239,13 @@ func TestWhatBringsWhat(t *testing.T) {
 			// Where its condition is not known yet, it may bring what it brings.
 			unsure := bring.in
 			unsure.Waits = []string{"step.command.other"}
-			if why, _ := verdict([]steps.Instance{unsure, lack.in}, obs); brings && why != "" {
+			if why, _ := outcomeOf([]steps.Instance{unsure, lack.in}, obs); brings && why != "" {
 				t.Errorf("%s after %s that may be skipped: %q", l, b, why)
 			}
 			// And what cannot be planned itself does not make an error of all that builds on it.
 			if brings && bring.in.Step.Probe() != "" {
 				obs[bring.in.Addr] = steps.Observation{Exit: 1, Stderr: "broken\n"}
-				if why, _ := verdict([]steps.Instance{bring.in, lack.in}, obs); why != "" {
+				if why, _ := outcomeOf([]steps.Instance{bring.in, lack.in}, obs); why != "" {
 					t.Errorf("%s after %s that cannot be planned: %q", l, b, why)
 				}
 			}
@@ -259,20 +259,20 @@ func TestTakenAway(t *testing.T) {
 	dir := step(t, "directory", "d", map[string]cty.Value{"path": str("/srv/d"), "owner": str("app")})
 	back := step(t, "package", "back", map[string]cty.Value{"name": str("app")})
 	obs := map[string]steps.Observation{gone.Addr: steps.Observe("exists yes"), dir.Addr: steps.Observe("type absent"), back.Addr: steps.Observe("package app -")}
-	why, p := verdict([]steps.Instance{gone, dir}, obs)
+	why, p := outcomeOf([]steps.Instance{gone, dir}, obs)
 	var need *needError
 	if !errors.As(p.Err, &need) || need.by != gone.Addr {
 		t.Errorf("after its removal: %q", why)
 	}
-	if why, _ := verdict([]steps.Instance{gone, back, dir}, obs); why != "" {
+	if why, _ := outcomeOf([]steps.Instance{gone, back, dir}, obs); why != "" {
 		t.Errorf("brought back: %q", why)
 	}
 	obs[gone.Addr] = steps.Observe("exists no")
-	if why, _ := verdict([]steps.Instance{gone, dir}, obs); why != "" {
+	if why, _ := outcomeOf([]steps.Instance{gone, dir}, obs); why != "" {
 		t.Errorf("nothing to remove: %q", why)
 	}
 	obs[gone.Addr], obs[dir.Addr] = steps.Observe("exists yes"), steps.Observe("type directory", "owner app")
-	if why, _ := verdict([]steps.Instance{gone, dir}, obs); why != "" {
+	if why, _ := outcomeOf([]steps.Instance{gone, dir}, obs); why != "" {
 		t.Errorf("nothing to do: %q", why)
 	}
 }

@@ -108,7 +108,7 @@ func (w *watcher) record(r record) error {
 		}
 		w.ended(p, r)
 	case "done":
-		w.end.verdict = r.verdict
+		w.end.verdict = verdict(r.verdict)
 	}
 	return nil
 }
