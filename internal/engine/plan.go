@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -128,6 +129,7 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 	case len(in.Waits) > 0 || in.Step == nil:
 		p.Change.Action = steps.Unknown
 		p.After = in.Waits
+		h.overwritten(&p)
 		return p
 	}
 	for _, sources := range in.OnChange {
@@ -136,6 +138,9 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 	h.observe(&p)
 	h.foresee(&p)
 	h.shake(&p)
+	if p.Change.Action == steps.Unknown {
+		h.overwritten(&p)
+	}
 	h.gate(&p)
 	switch {
 	case p.Err != nil:
@@ -179,7 +184,8 @@ func (h *hostPlanner) observe(p *Planned) {
 	h.needs(p)
 }
 
-// foresee finds the states that earlier steps may leave to the step, and notes what it writes itself.
+// foresee finds the states that earlier steps may leave to the step, and notes what it writes itself. Where an earlier step surely
+// changes what this one is about, the plan is that of the state that it leaves, or known later: the state of now says nothing.
 func (h *hostPlanner) foresee(p *Planned) {
 	change := p.Change
 	if f, ok := p.Step.(steps.Foreseer); ok && len(h.written) > 0 && !steps.Salted(p.Step.Probe()) {
@@ -187,9 +193,18 @@ func (h *hostPlanner) foresee(p *Planned) {
 		if len(p.foreseen) > 0 {
 			then, err := p.Step.Plan(h.facts, p.foreseen[0])
 			if err != nil {
-				return
+				p.foreseen = nil
 			}
 			change = then
+		}
+	}
+	if by := h.overtaken(p); by != "" {
+		if p.After = []string{by}; len(p.foreseen) == 0 {
+			p.Change = steps.Change{Action: steps.Unknown}
+			return
+		}
+		if p.Change = change; len(change.Diff) == 0 {
+			p.Change = steps.Change{Action: steps.NoOp}
 		}
 	}
 	if p.Err != nil {
@@ -209,9 +224,47 @@ func (h *hostPlanner) foresee(p *Planned) {
 	}
 }
 
+// overwritten notes that nobody knows what the files hold that a step may write.
+func (h *hostPlanner) overwritten(p *Planned) {
+	supply := p.supply()
+	for _, t := range supply.Things {
+		if delete(h.written, t.Name); t.Name == "" {
+			clear(h.written)
+		}
+	}
+	maps.DeleteFunc(h.written, func(path, _ string) bool {
+		return slices.ContainsFunc(slices.Concat(supply.Trees, supply.Gone), func(tree string) bool {
+			return tree == "" || path == tree || strings.HasPrefix(path, strings.TrimSuffix(tree, "/")+"/")
+		})
+	})
+}
+
+// overtaken returns the latest earlier step that surely changes the files that a step is about to change; "" if none does.
+func (h *hostPlanner) overtaken(p *Planned) string {
+	switch {
+	case len(h.order) == 0 || p.Err != nil || p.Check || !p.observed || len(p.Change.Needs) > 0:
+		return ""
+	case p.Change.Action == steps.NoOp && len(p.foreseen) == 0:
+		return "" // see shake
+	case p.Change.Action == steps.Unknown || p.Change.Action == steps.Execute:
+		return ""
+	}
+	var own []steps.Thing
+	supply := p.supply()
+	for _, t := range supply.Things {
+		if t.Kind == steps.FileThing || t.Kind == steps.PathThing {
+			own = append(own, t)
+		}
+	}
+	for _, path := range supply.Gone {
+		own = append(own, steps.Thing{Kind: steps.FileThing, Name: path})
+	}
+	return h.altered(own)
+}
+
 // shake finds the earlier steps that may change the state of a step which is as wanted now.
 func (h *hostPlanner) shake(p *Planned) {
-	if len(h.order) == 0 || p.Err != nil || p.Check || p.Change.Action != steps.NoOp || !p.observed {
+	if len(h.order) == 0 || p.Err != nil || p.Check || p.Change.Action != steps.NoOp || !p.observed || len(p.After) > 0 {
 		return
 	}
 	looks := h.looks(p)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -122,5 +123,62 @@ func TestFragmentsStayInside(t *testing.T) {
 			got[4].Stdout != "no newline" || got[4].Stderr != "oops\n" || got[5].Stdout != "[unset]\n"+host.home {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+// Where two steps are about one file, the plan of the second is that of what the first leaves, or known later; and it comes true.
+func TestPlanOfASecondStepOnOneFile(t *testing.T) {
+	line := func(name, match, text string) func(*testing.T, string) steps.Instance {
+		return func(t *testing.T, path string) steps.Instance {
+			return step(t, "line", name, map[string]cty.Value{"path": str(path), "match": str(match), "line": str(text)})
+		}
+	}
+	replace := func(name, match, with string) func(*testing.T, string) steps.Instance {
+		return func(t *testing.T, path string) steps.Instance {
+			return step(t, "replace", name, map[string]cty.Value{"path": str(path), "match": str(match), "with": str(with)})
+		}
+	}
+	content := func(name, text string) func(*testing.T, string) steps.Instance {
+		return func(t *testing.T, path string) steps.Instance {
+			return step(t, "file", name, map[string]cty.Value{"path": str(path), "content": str(text)})
+		}
+	}
+	for name, c := range map[string]struct {
+		before, after string
+		first, second func(*testing.T, string) steps.Instance
+		plan          string // of the second: its action, and the new values of its diff
+	}{
+		"lines":             {"foo=1\n", "baz=2\n", line("a", "^bar=", "foo=2"), line("b", "^foo=", "baz=2"), "update [baz=2 ]"},
+		"another line":      {"foo=1\n", "foo=2\nbar=1\n", line("a", "^foo=", "foo=2"), line("b", "^bar=", "bar=1"), "update [bar=1]"},
+		"already":           {"foo=1\n", "foo=2\n", line("a", "^foo=", "foo=2"), line("b", "^foo=2", "foo=2"), "no-op []"},
+		"replaced":          {"color=red\n", "color=bluE\n", replace("a", "red", "blue"), replace("b", "e", "E"), "unknown []"},
+		"replaced, line":    {"a\n", "b\nc\n", replace("a", "a", "b"), line("b", "^c", "c"), "update [c]"},
+		"written, line":     {"k=1\n", "k=9\n", content("a", "k=2\n"), line("b", "^k=", "k=9"), "update [k=9]"},
+		"written twice":     {"0\n", "2\n", content("a", "1\n"), content("b", "2\n"), "unknown []"},
+		"line, written":     {"0\n", "2\n", line("a", "^1", "1"), content("b", "2\n"), "unknown []"},
+		"line, written now": {"2\n", "2\n", line("a", "^1", "1"), content("b", "2\n"), "unknown []"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t)
+			host.write("f", c.before)
+			second := c.second(t, host.path("f"))
+			exit, rec := applied(t, host, stepList{c.first(t, host.path("f")), second})
+			if exit != 0 || host.read("f") != c.after {
+				t.Errorf("exit %d, %q, want %q\n%s", exit, host.read("f"), c.after, rec.dump())
+			}
+			for _, e := range rec.events {
+				if e.PlanStep == nil || e.PlanStep.Addr != second.Addr {
+					continue
+				}
+				values := []string{}
+				for _, a := range e.PlanStep.Diff {
+					values = append(values, a.After)
+				}
+				if got := fmt.Sprint(e.PlanStep.Action, " ", values); got != c.plan {
+					t.Errorf("the plan says %s, want %s", got, c.plan)
+				}
+				break
+			}
+		})
 	}
 }

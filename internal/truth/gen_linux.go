@@ -253,6 +253,7 @@ func (g *generator) step() {
 		{3, g.cron},
 		{3, g.alternatives},
 		{3, g.sysctl},
+		{4, g.pair},
 	}
 	total := 0
 	for _, k := range kinds {

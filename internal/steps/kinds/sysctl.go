@@ -206,6 +206,9 @@ if [ "$r" = %s ]; then r=same; else r=differ; fi
 `, shell.Quote(sysctlKey(s.Name)), shell.Quote(right)))
 }
 
+// Foresee implements steps.Foreseer: what the kernel will have is not known before.
+func (s *sysctl) Foresee(func(string) (string, bool)) []steps.Observation { return nil }
+
 // Settled implements steps.Settler.
 func (s *sysctl) Settled(f *steps.Facts) []steps.Observation {
 	settled := s.Edit.Settled(f)
