@@ -9,20 +9,44 @@ import (
 	"provision/internal/testhost"
 )
 
+// A supervised is a playbook with one program, and supervisord as Debian runs it.
+type supervised struct{ *book }
+
+func newSupervised(t *testing.T) *supervised {
+	t.Helper()
+	h := testhost.Debian(t, testhost.Images())
+	h.Run(t, "rm -rf /etc/supervisor/conf.d/* /etc/supervisor/conf.d/.web*; systemctl restart supervisor")
+	return &supervised{newBook(t, h, "")}
+}
+
+func (s *supervised) program(args string) {
+	s.t.Helper()
+	s.steps("step \"supervisor_program\" \"web\" {\n  name = \"web\"\n" + args + "\n}\n")
+}
+
+// refused plans, if the plan is to fail with a text, and applies otherwise.
+func (s *supervised) refused(args, plan, words string) {
+	s.t.Helper()
+	s.program(args)
+	o, text := outcome{}, plan
+	if plan != "" {
+		o = s.plan()
+	} else {
+		o, text = s.apply(), words
+	}
+	if o.exit != 1 || !strings.Contains(o.stdout+o.stderr, text) {
+		s.t.Errorf("exit %d, want 1 and %q\n%s", o.exit, text, o.dump())
+	}
+}
+
+const goodProgram = "command = \"/bin/sleep 1000000\"\n"
+
 // TestSupervisorStartsAgain gives supervisord files that it cannot read and programs that it cannot start: the step fails with its words,
 // the file that was there before is back, the program that ran runs, and supervisord starts again.
 func TestSupervisorStartsAgain(t *testing.T) {
-	h := testhost.Debian(t, testhost.Images())
-	h.Run(t, "systemctl start supervisor; useradd -m runner 2>/dev/null || :")
-	t.Cleanup(func() {
-		h.Run(t, "rm -f /etc/supervisor/conf.d/*; systemctl stop supervisor")
-	})
+	s := newSupervised(t)
+	h := s.host
 	const ini = "/etc/supervisor/conf.d/web.conf"
-	const good = "command = \"/bin/sleep 1000000\"\n"
-	b := newBook(t, h, "")
-	program := func(args string) {
-		b.steps("step \"supervisor_program\" \"web\" {\n  name = \"web\"\n" + args + "\n}\n")
-	}
 	runs := func() {
 		t.Helper()
 		h.Run(t, "for i in $(seq 50); do supervisorctl status web | grep -q RUNNING && exit; sleep 0.2; done; supervisorctl status web >&2; exit 1")
@@ -46,33 +70,19 @@ func TestSupervisorStartsAgain(t *testing.T) {
 		{"command = \"/bin/sh -c 'true\"", "", "can't parse command"},
 		{"command = \"/bin/sleep 1000\"\ndirectory = \"/nowhere\"", "", "couldn't chdir to /nowhere"},
 	}
-	refused := func(args, plan, words string) {
-		t.Helper()
-		program(args)
-		if plan != "" {
-			if o := b.plan(); o.exit != 1 || !strings.Contains(o.stdout+o.stderr, plan) {
-				t.Errorf("plan: exit %d, want 1 and %q\n%s", o.exit, plan, o.dump())
-			}
-			return
-		}
-		if o := b.apply(); o.exit != 1 || !strings.Contains(o.stdout+o.stderr, words) {
-			t.Errorf("apply: exit %d, want 1 and %q\n%s", o.exit, words, o.dump())
-		}
-	}
-
 	for _, c := range bad[5:6] { // nothing was there before
-		refused(c.args, c.plan, c.words)
+		s.refused(c.args, c.plan, c.words)
 		h.Run(t, "[ -z \"$(ls -A /etc/supervisor/conf.d)\" ] || { ls -A /etc/supervisor/conf.d >&2; exit 1; }")
 		restart()
 	}
 
-	program(good)
-	b.applied()
-	b.converged()
+	s.program(goodProgram)
+	s.applied()
+	s.converged()
 	before := h.Run(t, "cat "+ini)
 	for _, c := range bad {
 		pid := h.Run(t, "supervisorctl pid web")
-		refused(c.args, c.plan, c.words)
+		s.refused(c.args, c.plan, c.words)
 		if after := h.Run(t, "cat "+ini+"; ls -A /etc/supervisor/conf.d"); after != before+"web.conf\n" {
 			t.Errorf("%s: the directory has\n%s", c.args, after)
 		}
@@ -84,25 +94,34 @@ func TestSupervisorStartsAgain(t *testing.T) {
 
 	restart()
 	runs()
-	program(good)
-	b.converged()
+	s.program(goodProgram)
+	s.converged()
+}
+
+// TestSupervisorAmongOtherFiles meets a second section for the program, a file of somebody else that cannot be read, and what a run
+// left that was cut.
+func TestSupervisorAmongOtherFiles(t *testing.T) {
+	s := newSupervised(t)
+	h := s.host
+	s.program(goodProgram)
+	s.applied()
 
 	// The section stands in another file too.
 	h.Run(t, "printf '[program:web]\\ncommand = /bin/sleep 5\\n' >/etc/supervisor/conf.d/a.conf")
-	refused(good, "/etc/supervisor/conf.d/a.conf", "")
+	s.refused(goodProgram, "/etc/supervisor/conf.d/a.conf", "")
 	h.Run(t, "rm /etc/supervisor/conf.d/a.conf")
 
 	// Another file cannot be read: that is told, and the program's own file is none the worse.
 	h.Run(t, "printf '[program:x]\\ncommand = /bin/sleep 5\\npriority = high\\n' >/etc/supervisor/conf.d/a.conf")
-	refused("command = \"/bin/sleep 1000001\"", "", "without the new file either")
+	s.refused("command = \"/bin/sleep 1000001\"", "", "without the new file either")
 	h.Run(t, "rm /etc/supervisor/conf.d/a.conf")
-	program("command = \"/bin/sleep 1000001\"")
-	b.applied()
-	b.converged()
+	s.program("command = \"/bin/sleep 1000001\"")
+	s.applied()
+	s.converged()
 
 	// A run was cut after the file had been put in place: the one to come back to is the one before.
 	h.Run(t, "cd /etc/supervisor/conf.d; cp web.conf .web.conf.provision.old; printf '[program:web]\\npriority = high\\n' >web.conf; cp web.conf .web.conf.provision")
-	refused("command = \"/bin/sleep 7\"\noptions = { priority = \"high\" }", "", "CANT_REREAD")
-	program("command = \"/bin/sleep 1000001\"")
-	b.converged()
+	s.refused("command = \"/bin/sleep 7\"\noptions = { priority = \"high\" }", "", "CANT_REREAD")
+	s.program("command = \"/bin/sleep 1000001\"")
+	s.converged()
 }

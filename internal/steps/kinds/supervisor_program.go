@@ -262,7 +262,11 @@ func (s *supervisorProgram) Plan(f *steps.Facts, obs steps.Observation) (steps.C
 		change.Diff = append(change.Diff, steps.Attr{Name: "process", Before: process, BeforeMissing: process == "none", After: "stopped"})
 	}
 	if len(change.Diff) == 0 {
-		return change, nil
+		if len(obs.Needs()) == 0 {
+			return change, nil
+		}
+		// It runs, and yet supervisord could not read it as it stands at its next start.
+		change.Diff = []steps.Attr{{Name: ini, Before: "not as supervisord needs it", After: "in force"}}
 	}
 	switch {
 	case kind == "absent":
