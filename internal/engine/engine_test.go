@@ -328,6 +328,18 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// That it was tried again is no reason of a failure.
+func TestRetriesThatSayNothing(t *testing.T) {
+	list := stepList{script(t, "flaky", "exit 3")}
+	list[0].Retries = 1
+	_, rec := applied(t, newLocalHost(t), list)
+	for _, e := range rec.events {
+		if e.StepEnd != nil && e.StepEnd.Error != nil && e.StepEnd.Error.Message != "failed with status 3" {
+			t.Errorf("%q", e.StepEnd.Error.Message)
+		}
+	}
+}
+
 func TestStaleStateIsPlannedAnew(t *testing.T) {
 	host := newLocalHost(t)
 	list := stepList{step(t, "file", "f", map[string]cty.Value{"path": str(host.path("f")), "content": str("new\n")})}

@@ -328,7 +328,7 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 	if r.verdict != "timeout" && r.status == 127 {
 		e.Hint = "name a command that the host has, or install it in an earlier step"
 	}
-	if why := reason(stderr); why != "" && r.verdict != "timeout" {
+	if why := reason(retryLine.ReplaceAllString(stderr, "")); why != "" && r.verdict != "timeout" {
 		e.Message += ": " + why
 	} else if r.state != "" && r.verdict != "timeout" {
 		e.Message += ": there is no room for its output: " + oneLine(r.state)
@@ -338,6 +338,9 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 	}
 	return e
 }
+
+// retryLine is what the program itself writes between the attempts of a step.
+var retryLine = regexp.MustCompile(`(?m)^.*; trying again in [0-9]+ s\n`)
 
 // ofProgram is how a shell begins what it says itself: with the file and the line of the program that the client sent, which is gone
 // when somebody reads this.

@@ -22,7 +22,16 @@ above() {
 	while [ -n "$above_up" ] && [ ! -e "$above_up" ] && [ ! -h "$above_up" ]; do above_up=${above_up%/*}; done
 	[ -n "$above_up" ] && [ ! -d "$above_up" ] || return 0
 	if [ -h "$above_up" ] && [ ! -e "$above_up" ]; then
-		need link "$above_up -> $(readlink "$above_up")"
+		above_to=$above_up above_links=0
+		while [ -h "$above_to" ]; do
+			above_links=$((above_links + 1))
+			[ "$above_links" -le 40 ] || fail "$above_up is a symbolic link that leads back to itself; remove it, or name another path"
+			case $(readlink "$above_to") in
+			/*) above_to=$(readlink "$above_to") ;;
+			*) above_to=${above_to%/*}/$(readlink "$above_to") ;;
+			esac
+		done
+		need link "$above_up -> $above_to"
 		return 1
 	fi
 	fail "$above_up is not a directory; move it away, or name another path"
