@@ -24,25 +24,16 @@ func (c imageContent) layersJSON() string {
 	return string(text)
 }
 
-func quoteAll(words []string) string {
-	var quoted []string
-	for _, word := range words {
-		quoted = append(quoted, shell.Quote(word))
-	}
-	return strings.Join(quoted, " ")
-}
-
 // probeLoad looks at the images under the names, and asks the engine what it loads only if one of them is not there already: that
 // takes longer than the look.
 func (s *dockerImage) probeLoad() string {
 	var b strings.Builder
 	b.WriteString(dockerProbe + dockerImageScript + "image_lacks=\n")
-	var same, ids []string
+	var same []string
 	for _, image := range s.image.Images {
 		same = append(same, "*"+shell.Quote(`created "`+image.Created.Format(time.RFC3339Nano)+`"`)+"*"+shell.Quote(image.layersJSON())+"*")
-		ids = append(ids, image.IDs...)
 	}
-	fmt.Fprintf(&b, "for image_title in %s; do\n\timage_look \"$image_title\"\n\tcase $docker_out in\n\t%s) ;;\n\t*) image_lacks=yes ;;\n\tesac\ndone\n", quoteAll(s.titles()), strings.Join(same, " | "))
+	fmt.Fprintf(&b, "for image_title in %s; do\n\timage_look \"$image_title\"\n\tcase $docker_out in\n\t%s) ;;\n\t*) image_lacks=yes ;;\n\tesac\ndone\n", shell.Words(s.titles()...), strings.Join(same, " | "))
 	several := ""
 	if s.image.Docker == nil || len(s.image.Images) > 1 {
 		several = "yes"
@@ -50,7 +41,7 @@ func (s *dockerImage) probeLoad() string {
 	fmt.Fprintf(&b, "if [ -n \"$image_lacks\" ]; then\n\timage_engine %s\n", shell.Quote(several))
 	for _, image := range s.image.Images {
 		if image.layersJSON() != "" {
-			fmt.Fprintf(&b, "\tlayers=%s\n\tfor image_id in %s; do\n\t\tif image_is \"$image_id\"; then say stored \"$image_id\"; fi\n\tdone\n", shell.Quote(image.layersJSON()), quoteAll(image.IDs))
+			fmt.Fprintf(&b, "\tlayers=%s\n\tfor image_id in %s; do\n\t\tif image_is \"$image_id\"; then say stored \"$image_id\"; fi\n\tdone\n", shell.Quote(image.layersJSON()), shell.Words(image.IDs...))
 		}
 	}
 	b.WriteString("fi\n")
@@ -168,11 +159,11 @@ func (s *dockerImage) planLoad(f *steps.Facts, obs steps.Observation) (steps.Cha
 	}
 	if stored != "" {
 		change.Reason = "it is there already, without the name"
-		change.Ops = []steps.Op{steps.Run{Script: dockerImageScript + "image_name " + quoteAll(append([]string{stored}, names...)) + "\n"}}
+		change.Ops = []steps.Op{steps.Run{Script: dockerImageScript + "image_name " + shell.Words(append([]string{stored}, names...)...) + "\n"}}
 		return change, nil
 	}
 	change.Reason = fmt.Sprintf("from %s, %s", path.Base(s.Archive.Path), size(s.Archive.Size))
-	script := fmt.Sprintf("layers=%s\nids=%s\nimage_load %s\n", shell.Quote(image.layersJSON()), shell.Quote(strings.Join(image.IDs, " ")), quoteAll(titles))
+	script := fmt.Sprintf("layers=%s\nids=%s\nimage_load %s\n", shell.Quote(image.layersJSON()), shell.Quote(strings.Join(image.IDs, " ")), shell.Words(titles...))
 	change.Ops = []steps.Op{steps.Run{Script: dockerImageScript + script, Stdin: &steps.Content{Local: s.Archive}}}
 	if lacking {
 		change.Needs = obs.Needs()
