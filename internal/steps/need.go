@@ -116,6 +116,9 @@ func (t Thing) Fix() string {
 		if strings.HasPrefix(t.Name, "primary group ") {
 			return `let a step "user" before this one remove whose group it is, or give that user another group`
 		}
+		if strings.HasPrefix(t.Name, "gid ") {
+			return `give another number, or let a step "group" before this one remove or renumber the one that has it`
+		}
 		return "give another number, or let a step \"user\" before this one remove or change whoever has it"
 	case ModuleThing:
 		return `add a step "package" that installs it before this one, such as python3-` + t.Name

@@ -65,11 +65,12 @@ func (g *group) Validate() []steps.Problem {
 // Brings implements steps.Bringer.
 func (g *group) Brings(change steps.Change) steps.Supply {
 	thing := []steps.Thing{{Kind: steps.GroupThing, Name: g.Name}}
+	free := steps.Thing{Kind: steps.FreeThing, Name: "(" + g.Name + " has it)"} // the number that it has now
 	switch {
 	case change.Action == steps.Delete:
-		return steps.Supply{Lost: thing}
+		return steps.Supply{Lost: thing, Things: []steps.Thing{free}}
 	case g.State == "present" && g.GID != nil && change.Action != steps.NoOp:
-		return steps.Supply{Things: append(thing, steps.Thing{Kind: steps.GroupThing, Name: strconv.Itoa(*g.GID)})}
+		return steps.Supply{Things: append(thing, steps.Thing{Kind: steps.GroupThing, Name: strconv.Itoa(*g.GID)}, free)}
 	case g.State == "present" && (change.Action == steps.Create || change.Action == steps.Unknown):
 		return steps.Supply{Things: thing}
 	}
@@ -84,6 +85,10 @@ func (g *group) Probe() string {
 		[ "$d" != "${l%%%%:*}" ] || need free "primary group "%s" (of user $u)"
 	done </etc/passwd`, shell.Quote(g.Name))
 	}
+	taken := ""
+	if g.State == "present" && g.GID != nil {
+		taken = fmt.Sprintf("taken=$(id_name group %[1]d) || taken=\ncase $taken in '' | %[2]s) ;; *) need free \"gid %[1]d ($taken has it)\" ;; esac\n", *g.GID, shell.Quote(g.Name))
+	}
 	return fmt.Sprintf(`l=$(account group %s)
 case $? in
 0)
@@ -94,7 +99,7 @@ case $? in
 2) say exists no ;;
 *) fail "cannot look up the group" ;;
 esac
-`, shell.Quote(g.Name), primary)
+%s`, shell.Quote(g.Name), primary, taken)
 }
 
 // Settled implements steps.Settler: the host chooses the number.
@@ -131,6 +136,7 @@ func (g *group) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error
 			change.Predict = []steps.Observation{steps.Observe("exists yes", "gid "+strconv.Itoa(*g.GID))}
 		}
 		change.Ops = []steps.Op{steps.Run{Script: g.add()}}
+		change.AddNeeds(obs)
 		return change, nil
 	}
 	change := steps.Change{Action: steps.NoOp}
@@ -141,6 +147,7 @@ func (g *group) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error
 	change.Compare("gid", gid, strconv.Itoa(*g.GID))
 	change.Dangers = []string{fmt.Sprintf("changes the number of group %s; files of the old number %s keep it", g.Name, gid)}
 	change.Ops = []steps.Op{steps.Run{Script: fmt.Sprintf("have groupmod || fail 'groupmod is missing: install the package shadow'\ngroupmod -g %d %s", *g.GID, name)}}
+	change.AddNeeds(obs)
 	return change, nil
 }
 
