@@ -56,16 +56,24 @@ func (h *hostPlanner) needs(p *Planned) {
 		}
 		what = append(what, t.String())
 	}
-	for _, t := range h.required(p) {
-		if by, gone := h.source(t); by == "" && gone != "" {
-			p.Err = &needError{thing: t, by: gone}
-			return
-		}
+	if h.robbed(p, h.required(p)) {
+		return
 	}
 	if len(what) > 0 {
 		p.After = from
 		p.Change.Reason = strings.TrimPrefix(p.Change.Reason+"; needs "+strings.Join(what, ", "), "; ")
 	}
+}
+
+// robbed makes it an error of the step that an earlier one takes away for good one of the things that it needs.
+func (h *hostPlanner) robbed(p *Planned, things []steps.Thing) bool {
+	for _, t := range things {
+		if by, gone := h.source(t); by == "" && gone != "" {
+			p.Err = &needError{thing: t, by: gone}
+			return true
+		}
+	}
+	return false
 }
 
 // probeUser is the probe of a step that looks at nothing, for the user that it runs as.
@@ -75,10 +83,15 @@ func probeUser(name string) string {
 
 // required is what must be there for a step to be in its state.
 func (h *hostPlanner) required(p *Planned) []steps.Thing {
-	var list []steps.Thing
 	if p.observed && p.obs.Exit == 0 && p.Change.Action == steps.NoOp {
 		return nil // it has nothing to do, and needs nothing for that
 	}
+	return p.requires()
+}
+
+// requires is what the step says that it needs to do anything.
+func (p *Planned) requires() []steps.Thing {
+	var list []steps.Thing
 	if p.RunAs != "" {
 		list = append(list, steps.Thing{Kind: steps.UserThing, Name: p.RunAs})
 	}

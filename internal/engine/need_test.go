@@ -276,3 +276,18 @@ func TestTakenAway(t *testing.T) {
 		t.Errorf("nothing to do: %q", why)
 	}
 }
+
+// What is as wanted now goes with the directory that an earlier step removes, and its directory does not come back.
+func TestTakenAwayWithItsDirectory(t *testing.T) {
+	host := newLocalHost(t)
+	if err := os.Mkdir(host.path("d"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	host.write("d/f", "same\n")
+	gone := step(t, "directory", "gone", map[string]cty.Value{"path": str(host.path("d")), "state": str("absent")})
+	in := file(t, host, "d/f", "same\n")
+	exit, rec := applied(t, host, stepList{gone, in})
+	if said := rec.planErrors()[in.Addr]; exit != 1 || !strings.Contains(said, "step.directory.gone removes the directory "+host.path("d")) || !host.exists("d/f") {
+		t.Errorf("exit %d, %q\n%s", exit, said, rec.dump())
+	}
+}

@@ -269,7 +269,9 @@ func (h *hostPlanner) shake(p *Planned) {
 	}
 	looks := h.looks(p)
 	if by := h.altered(looks); by != "" {
-		p.Change.Action, p.After = steps.Unknown, []string{by}
+		if !h.robbed(p, p.requires()) {
+			p.Change.Action, p.After = steps.Unknown, []string{by}
+		}
 	} else if by := h.disturbed(looks); by != "" {
 		p.After = []string{by}
 	}
