@@ -278,10 +278,20 @@ func namedPrimary(variable string) string {
 }
 
 // probeGroups is sh that prints "in GROUP" and "not_in GROUP" for the wanted groups and, if the list is
-// exclusive, "extra GROUP" for others. Primary membership counts.
+// exclusive, "extra GROUP" for others. Primary membership counts, unless another group is to be the primary one.
 func (u *user) probeGroups() string {
 	var b strings.Builder
 	b.WriteString(namedPrimary("primary") + "\nall=$(id -Gn -- \"$n\" 2>/dev/null) || [ -n \"$all\" ] || exit 1\n")
+	if u.Group != "" {
+		fmt.Fprintf(&b, `if [ "$primary" != %[1]s ] && [ "$(id -g -- "$n")" != %[1]s ]; then
+	find_account group "$primary"
+	case ",${ACCOUNT##*:}," in
+	*",$n,"*) ;;
+	*) rest=; for g in $all; do [ "$g" = "$primary" ] || rest="$rest $g"; done; all=$rest ;;
+	esac
+fi
+`, shell.Quote(u.Group))
+	}
 	fmt.Fprintf(&b, "for g in %s; do\n", shell.Words(u.Groups...))
 	b.WriteString(`	case " $all " in
 	*" $g "*) say in "$g" ;;
