@@ -154,6 +154,10 @@ func (u *user) Probe() string {
 	}
 	b.WriteString("\texit 0\n\t;;\n*) fail 'cannot look up the user' ;;\nesac\nsay exists yes\n")
 	if u.State == "absent" {
+		if u.RemoveHome {
+			b.WriteString("l=${l#*:*:} uid=${l%%:*}\nl=${l#*:*:*:} h=${l%%:*}\n" +
+				"if [ -e \"$h\" ]; then\n\to=$(stat -c %u:%U -- \"$h\") || exit 1\n\t[ \"${o%%:*}\" = \"$uid\" ] || say home_of \"$h $o\"\nfi\n")
+		}
 		return b.String()
 	}
 	// The fields of passwd(5) from the third on: uid, gid, comment, home, shell.

@@ -21,6 +21,14 @@ func (u *user) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 	case u.State == "absent" && !exists:
 		return steps.Change{Action: steps.NoOp}, nil
 	case u.State == "absent":
+		if found, other := obs.Get("home_of"); other {
+			at := strings.LastIndexByte(found, ' ')
+			uid, owner, _ := strings.Cut(found[at+1:], ":")
+			if owner == "UNKNOWN" {
+				owner = "number " + uid
+			}
+			return steps.Change{}, fmt.Errorf("the home %s belongs to %s, and userdel leaves it: give it to %s, or leave remove_home out and remove it with a step \"directory\"", found[:at], owner, u.Name)
+		}
 		return u.planAbsent(), nil
 	case !exists:
 		return u.planNew(obs), nil
