@@ -251,7 +251,10 @@ func (u *user) modify(change *steps.Change, obs steps.Observation) []string {
 			change.Dangers = append(change.Dangers, "changes the number of user "+u.Name+"; files outside of its home keep the old one")
 		}
 	}
-	set("group", "group", "-g", u.Group)
+	before := len(words)
+	if set("group", "group", "-g", u.Group); len(words) > before {
+		change.Dangers = append(change.Dangers, "changes the group of user "+u.Name+"; usermod gives the new one to the files of the old one in its home, and to no others")
+	}
 	set("shell", "shell", "-s", u.Shell)
 	set("home", "home", "-d", u.Home)
 	if u.Comment != nil {
