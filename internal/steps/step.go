@@ -115,8 +115,9 @@ type (
 		Settled(*Facts) []Observation
 	}
 
-	// A Foreseer tells what its probe would print once an earlier step has given a file its content. The program then takes along what is to
-	// be done in that state; without it, the step is planned anew when its turn comes. It only saves time: the engine asks Plan about each.
+	// A Foreseer tells what its probe would print once an earlier step has given a file its content. The first of the states is what Plan
+	// shows then, so it must be exact; the program takes along what is to be done in each. Without it, a step about a file that an earlier
+	// one changes is known later, and planned anew when its turn comes.
 	Foreseer interface {
 		Foresee(content func(path string) (text string, known bool)) []Observation
 	}
