@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -76,26 +74,11 @@ func (pb *Playbook) askSecret(v *variable) (cty.Value, bool) {
 
 // runSecret runs a program in the directory of the playbook. At a terminal it may ask a person; what it says there is not kept.
 func (pb *Playbook) runSecret(argv []string) (string, error) {
-	path := argv[0]
-	if strings.ContainsRune(path, '/') {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(pb.root.place.dir, path)
-		}
-	} else if found, err := exec.LookPath(path); err == nil {
-		path = found
-	} else {
-		return "", errors.New(path + ", which is not installed on this machine")
+	cmd := exec.CommandContext(pb.whole, argv[0], argv[1:]...)
+	if errors.Is(cmd.Err, exec.ErrNotFound) {
+		return "", errors.New(argv[0] + ", which is not installed on this machine")
 	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(pb.whole, path, argv[1:]...)
 	cmd.Dir = pb.root.place.dir
-	for name, value := range pb.environ {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	slices.Sort(cmd.Env)
 	if isatty.IsTerminal(os.Stdin.Fd()) {
 		cmd.Stdin = os.Stdin
 	}
@@ -106,9 +89,9 @@ func (pb *Playbook) runSecret(argv []string) (string, error) {
 	out = bytes.TrimSuffix(bytes.TrimSuffix(out, []byte("\n")), []byte("\r"))
 	switch {
 	case len(out) == 0:
-		return "", errors.New(filepath.Base(path) + ", which prints nothing")
+		return "", errors.New(filepath.Base(cmd.Path) + ", which prints nothing")
 	case !utf8.Valid(out):
-		return "", errors.New(filepath.Base(path) + ", which prints no UTF-8 text")
+		return "", errors.New(filepath.Base(cmd.Path) + ", which prints no UTF-8 text")
 	}
 	return string(out), nil
 }

@@ -26,10 +26,8 @@ above() {
 		while [ -h "$above_to" ]; do
 			above_links=$((above_links + 1))
 			[ "$above_links" -le 40 ] || fail "$above_up is a symbolic link that leads back to itself; remove it, or name another path"
-			case $(readlink "$above_to") in
-			/*) above_to=$(readlink "$above_to") ;;
-			*) above_to=${above_to%/*}/$(readlink "$above_to") ;;
-			esac
+			above_next=$(readlink "$above_to")
+			case $above_next in /*) above_to=$above_next ;; *) above_to=${above_to%/*}/$above_next ;; esac
 		done
 		need link "$above_up -> $above_to"
 		return 1
