@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"provision/internal/ssh/sshconfig"
 )
 
 // An identity is a key that can be offered. The host is asked about its public half first, and only a key that it
@@ -55,6 +58,9 @@ func (i *identity) sign(rand io.Reader, data []byte, algorithm string) (*ssh.Sig
 	s, err := i.private()
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", i.source, err)
+	}
+	if own := plainKey(s.PublicKey()); !sameKey(own, plainKey(i.public)) {
+		return nil, fmt.Errorf("key %s: the private key there is another, %s: is the public key or certificate beside it an old one?", i.source, ssh.FingerprintSHA256(own))
 	}
 	return s.SignWithAlgorithm(rand, data, algorithm)
 }
@@ -112,58 +118,98 @@ type identityFile struct {
 	certificate *ssh.Certificate // from path-cert.pub; nil: none
 	signer      ssh.AlgorithmSigner
 	encrypted   []byte // the private key, still encrypted; nil where signer is there or there is no private key
+	unusable    error  // why there is no private key although there is a file
 }
 
 // errNoKeyFile says that none of the files of a key exists.
 var errNoKeyFile = errors.New("no such file")
 
-// readIdentity reads path, path.pub and path-cert.pub. path may also be a public key whose private half the agent has.
-// A private key in an old format that hides its public half needs path.pub beside it, or else its passphrase now.
+// readIdentity reads path, path.pub and path-cert.pub. As with ssh, the public half is that of path.pub where there is one, and
+// the private half must fit it. path may also be a public key whose private half the agent has. A private key in an old format
+// that hides its public half needs path.pub beside it, or else its passphrase now.
 func readIdentity(path string, word passphrase) (*identityFile, error) {
 	f := &identityFile{path: path}
-	pem, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
+	text, err := os.ReadFile(path)
+	if err == nil {
+		f.public = parsePublic(text)
+	}
+	if f.public == nil {
 		f.public = readPublic(path + ".pub")
-	case err != nil:
-		return nil, err
-	default:
+		if err == nil {
+			err = f.parsePrivate(text, word)
+		}
 		// The public half alone is enough where the agent has a key that only it can use, such as that of a token.
-		if err := f.parsePrivate(pem, word); err != nil {
-			if f.public = readPublic(path + ".pub"); f.public == nil {
-				return nil, err
-			}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			f.unusable = err
 		}
 	}
-	// As with ssh, whether it is for the key beside it is left to the host.
+	// As with ssh, whether it is for the key beside it shows when the host accepts it.
 	if c, ok := readPublic(path + "-cert.pub").(*ssh.Certificate); ok && c.CertType == ssh.UserCert {
 		f.certificate = c
 	}
 	if f.public == nil && f.certificate == nil {
-		return nil, errNoKeyFile
+		return nil, cmp.Or(f.unusable, errNoKeyFile)
 	}
 	return f, nil
 }
 
-func (f *identityFile) parsePrivate(pem []byte, word passphrase) error {
-	if public := parsePublic(pem); public != nil {
-		f.public = public
-		return nil
+// parsePrivate reads a private key. Its public half is known afterwards, if there was none before.
+func (f *identityFile) parsePrivate(text []byte, word passphrase) error {
+	if err := readableBySSH(text); err != nil {
+		return err
 	}
-	signer, err := ssh.ParsePrivateKey(pem)
+	signer, err := ssh.ParsePrivateKey(text)
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case err == nil:
+		if f.public == nil {
+			f.public = signer.PublicKey()
+		}
+		if err := protected(f.path); err != nil {
+			return err
+		}
 		return f.setSigner(signer)
 	case !errors.As(err, &locked):
 		return err
 	}
-	f.encrypted = pem
-	if f.public = locked.PublicKey; f.public == nil {
-		f.public = readPublic(f.path + ".pub")
-	}
 	if f.public == nil {
+		f.public = locked.PublicKey
+	}
+	if err := protected(f.path); err != nil {
+		return err
+	}
+	if f.encrypted = text; f.public == nil {
 		return f.unlock(word)
+	}
+	return nil
+}
+
+// protected is an error for a private key of this user that others may read. As ssh, nobody uses such a key (authfile.c,
+// sshkey_perm_ok).
+func protected(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if owner, known := sshconfig.OwnerOf(info); known && owner == os.Getuid() && info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("others may read it (mode %#o), so it is not used; run chmod 600 %s", info.Mode().Perm(), path)
+	}
+	return nil
+}
+
+// readableBySSH is an error for a key in the format of OpenSSH that ssh itself cannot read: the library does not look at the lines
+// around it (sshkey.c, private2_uudecode).
+func readableBySSH(text []byte) error {
+	const begin, end = "-----BEGIN OPENSSH PRIVATE KEY-----", "-----END OPENSSH PRIVATE KEY-----"
+	switch {
+	case !bytes.Contains(text, []byte(begin)):
+		return nil
+	case bytes.Contains(text, []byte(begin+"\r")), bytes.Contains(text, []byte(end+"\r")):
+		return errors.New("its lines end as those of Windows do, and ssh does not read it; take the carriage returns out (tr -d '\\r')")
+	case !bytes.HasPrefix(text, []byte(begin+"\n")):
+		return fmt.Errorf("ssh does not read it: %q must be its first line", begin)
+	case !bytes.Contains(text, []byte("\n"+end+"\n")):
+		return fmt.Errorf("ssh does not read it: %q must be a line of its own, with a line break behind it", end)
 	}
 	return nil
 }
@@ -198,6 +244,9 @@ func (f *identityFile) setSigner(signer ssh.Signer) error {
 // sign returns what gives the private key, asking for its passphrase where it needs one; nil if the file has none.
 func (f *identityFile) sign(word passphrase) func() (ssh.AlgorithmSigner, error) {
 	defer word.wait(f.shared)()
+	if f.unusable != nil {
+		return func() (ssh.AlgorithmSigner, error) { return nil, f.unusable }
+	}
 	if f.signer == nil && f.encrypted == nil {
 		return nil
 	}
@@ -221,12 +270,18 @@ func readPublic(path string) ssh.PublicKey {
 	return parsePublic(b)
 }
 
-func parsePublic(b []byte) ssh.PublicKey {
-	public, _, _, _, err := ssh.ParseAuthorizedKey(b)
-	if err != nil {
-		return nil
+// parsePublic reads the first key in a text. Unlike in authorized_keys, nothing stands before the type.
+func parsePublic(text []byte) ssh.PublicKey {
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, []byte("-----BEGIN")) {
+			return nil
+		}
+		public, _, options, _, err := ssh.ParseAuthorizedKey(line)
+		if err == nil && len(options) == 0 {
+			return public
+		}
 	}
-	return public
+	return nil
 }
 
 // A passphrase asks the user for one, with the time of the phase stopped.

@@ -173,7 +173,10 @@ func (c *loginCase) key(label string) labKey {
 // writeKey draws the files of a key, and returns the name for IdentityFile.
 func (c *loginCase) writeKey(name string, k labKey) string {
 	public := string(ssh.MarshalAuthorizedKey(k.signer.PublicKey()))
-	form := c.pick("form", "plain", "plain", "plain", "with .pub", "encrypted", "only .pub", "named .pub", "missing", "a certificate")
+	form := c.pick("form", "plain", "plain", "plain", "with .pub", "encrypted", "only .pub", "named .pub", "missing", "a certificate",
+		"another .pub", "encrypted, another .pub", "for all to read", "for all to read, .pub", "for all to read, encrypted", "CRLF", "CRLF, .pub", "no last line break", "text before", "options in .pub")
+	// Not an RSA key: ssh takes a public key that is too short for RequiredRSASize for one that is not there.
+	other := c.lab.keys[slices.IndexFunc(c.lab.keys, func(o labKey) bool { return o.name != k.name && !strings.HasPrefix(o.name, "rsa") })]
 	switch form {
 	case "plain":
 		c.put(name, string(k.plain))
@@ -182,6 +185,35 @@ func (c *loginCase) writeKey(name string, k labKey) string {
 		c.put(name+".pub", public)
 	case "encrypted":
 		c.put(name, string(k.encrypted))
+	case "another .pub", "encrypted, another .pub":
+		c.put(name, string(k.plain))
+		if form != "another .pub" {
+			c.put(name, string(k.encrypted))
+		}
+		c.put(name+".pub", string(ssh.MarshalAuthorizedKey(other.signer.PublicKey())))
+	case "for all to read", "for all to read, .pub", "for all to read, encrypted":
+		c.put(name, string(k.plain))
+		switch form {
+		case "for all to read, .pub":
+			c.put(name+".pub", public)
+		case "for all to read, encrypted":
+			c.put(name, string(k.encrypted))
+		}
+		if err := os.Chmod(c.lab.path(name), 0o644); err != nil {
+			c.t.Fatal(err)
+		}
+	case "CRLF", "CRLF, .pub":
+		c.put(name, strings.ReplaceAll(string(k.plain), "\n", "\r\n"))
+		if form != "CRLF" {
+			c.put(name+".pub", strings.ReplaceAll(public, "\n", "\r\n"))
+		}
+	case "no last line break":
+		c.put(name, strings.TrimSpace(string(k.plain)))
+	case "text before":
+		c.put(name, "key of k\n"+string(k.plain))
+	case "options in .pub":
+		c.put(name, string(k.encrypted))
+		c.put(name+".pub", `from="10.0.0.1" `+public)
 	case "only .pub":
 		c.put(name+".pub", public)
 	case "named .pub":
@@ -191,7 +223,9 @@ func (c *loginCase) writeKey(name string, k labKey) string {
 		name += "-cert.pub"
 		c.put(name, string(ssh.MarshalAuthorizedKey(c.certificate(k))))
 	}
-	if c.chance("-cert.pub", 4) && !(c.old && strings.HasPrefix(name, "home/")) {
+	if c.chance("-cert.pub of another", 12) {
+		c.put(name+"-cert.pub", string(ssh.MarshalAuthorizedKey(c.certificate(other))))
+	} else if c.chance("-cert.pub", 4) && !(c.old && strings.HasPrefix(name, "home/")) {
 		c.put(name+"-cert.pub", string(ssh.MarshalAuthorizedKey(c.certificate(k))))
 	}
 	return c.lab.path(name)

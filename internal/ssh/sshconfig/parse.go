@@ -84,7 +84,7 @@ func (p *parser) read(s source) (*file, error) {
 		return nil, err
 	}
 	if s.guarded {
-		owner, known := ownerOf(info)
+		owner, known := OwnerOf(info)
 		if known && owner != 0 && owner != os.Getuid() || info.Mode().Perm()&0o022 != 0 {
 			return nil, fmt.Errorf("%s: bad owner or permissions: ssh refuses a file that others may write to; run chmod go-w %s", s.path, s.path)
 		}
@@ -104,7 +104,8 @@ func (p *parser) read(s source) (*file, error) {
 	return f, nil
 }
 
-func ownerOf(info os.FileInfo) (uid int, known bool) {
+// OwnerOf is the number of the user that a file belongs to, where the system tells.
+func OwnerOf(info os.FileInfo) (uid int, known bool) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(st.Uid), true
 	}
