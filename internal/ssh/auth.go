@@ -28,6 +28,11 @@ type login struct {
 	refusal error  // why a question was not answered
 	said    string // banners and instructions
 	agent   net.Conn
+
+	unreadable bool // a key file is there and is not used
+	leftOut    bool // ssh_config keeps a key from being offered
+	unsigned   bool // the host accepted a key that could not sign
+	signed     bool // the host accepted a key, and had its signature
 }
 
 const (

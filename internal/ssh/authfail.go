@@ -46,6 +46,18 @@ func (l *login) hint(err error) string {
 		return "the host takes no keys: give a password"
 	case len(l.methods) > 0 && !key:
 		return "the host takes neither keys nor this password's method"
+	case l.unsigned && !l.signed:
+		return "the host accepts that key: see to its private half on this machine"
+	case l.signed:
+		return "the host accepts the key and not the login: its own log has the reason, such as an account that is locked or has expired"
+	case slices.Contains(l.target.WithoutMethods, methodKey):
+		return "PubkeyAuthentication of ssh_config keeps keys from being offered"
+	case l.target.PreferredAuthentications != "" && !slices.Contains(strings.Split(l.target.PreferredAuthentications, ","), methodKey):
+		return "PreferredAuthentications of ssh_config leaves keys out"
+	case len(l.offered) == 0 && l.leftOut:
+		return "change what ssh_config says there, or name another key with identity_file"
+	case len(l.offered) == 0 && l.unreadable:
+		return "mend that key file, or name another with identity_file"
 	case len(l.offered) == 0:
 		return "make a key with ssh-keygen and put it on the host with ssh-copy-id, or name one with identity_file"
 	}

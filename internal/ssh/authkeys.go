@@ -47,16 +47,20 @@ func (l *login) load() {
 			ofFiles = append(ofFiles, l.fromFile(f, word)...)
 		} else if named || !errors.Is(err, errNoKeyFile) {
 			l.notes = append(l.notes, fmt.Sprintf("%s: %v", path, err))
+			l.unreadable = l.unreadable || !errors.Is(err, errNoKeyFile)
 		}
 	}
 	var first, others []*identity
+	left := 0 // of the agent's
 	for _, k := range held {
 		same := func(id *identity) bool { return sameKey(id.public, k.public) }
 		if i := slices.IndexFunc(ofFiles, same); i >= 0 {
 			ofFiles[i].source, ofFiles[i].private = ofFiles[i].source+", agent", k.sign
 			first = append(first, ofFiles[i])
 			ofFiles = slices.Delete(ofFiles, i, i+1)
-		} else if !l.target.IdentitiesOnly {
+		} else if l.target.IdentitiesOnly {
+			left++
+		} else {
 			others = append(others, l.identity(k.public, "agent", k.sign))
 		}
 	}
@@ -73,16 +77,22 @@ func (l *login) load() {
 	for _, id := range order {
 		if bits := rsaBits(id.public); bits > 0 && bits < l.target.RequiredRSASize {
 			l.notes = append(l.notes, fmt.Sprintf("%s: the RSA key has %d bits, and RequiredRSASize is %d", id.source, bits, l.target.RequiredRSASize))
+			l.leftOut = true
 			continue
 		}
 		twice := func(other *identity) bool { return sameKey(other.public, id.public) }
-		if len(id.algorithms) > 0 && !slices.ContainsFunc(l.waiting, twice) {
+		if len(id.algorithms) == 0 {
+			l.notes = append(l.notes, fmt.Sprintf("%s: PubkeyAcceptedAlgorithms leaves no algorithm for a key of type %s", id.source, id.public.Type()))
+			l.leftOut = true
+			continue
+		}
+		if !slices.ContainsFunc(l.waiting, twice) {
 			id.joinCertificate(order)
 			l.waiting = append(l.waiting, id)
 		}
 	}
 	if len(l.waiting) == 0 {
-		l.noteNothing(files)
+		l.noteNothing(files, len(held), left)
 	}
 }
 
@@ -154,11 +164,21 @@ func (l *login) identity(public ssh.PublicKey, source string, sign func() (ssh.A
 	}
 }
 
-func (l *login) noteNothing(files []string) {
+// noteNothing says why no key is offered: of held keys in the agent, left were left out by IdentitiesOnly.
+func (l *login) noteNothing(files []string, held, left int) {
 	note := "there is no key in " + strings.Join(files, ", ")
-	if l.target.AgentSocket == "" {
+	if len(files) == 0 {
+		note = "IdentityFile none leaves no key of a file"
+	}
+	switch {
+	case l.target.AgentSocket == "":
 		note += ", and no agent (SSH_AUTH_SOCK is not set)"
-	} else {
+	case l.target.AgentSocket == "none":
+		note += ", and no agent (IdentityAgent is none, or names a variable that is not set)"
+	case left > 0:
+		l.leftOut = true
+		note += fmt.Sprintf("; the agent has %d, and IdentitiesOnly keeps them from being offered", left)
+	case held == 0:
 		note += ", and none in the agent (a locked one shows none: ssh-add -X)"
 	}
 	l.notes = append(l.notes, note)
@@ -173,7 +193,7 @@ type agentKey struct {
 
 // agentKeys connects to the agent and lists its keys. The connection stays open for signing until close.
 func (l *login) agentKeys() []agentKey {
-	if l.target.AgentSocket == "" {
+	if l.target.AgentSocket == "" || l.target.AgentSocket == "none" {
 		return nil
 	}
 	d := net.Dialer{Timeout: agentTimeout}

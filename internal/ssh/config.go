@@ -52,7 +52,33 @@ func (c *Config) Warnings() []string {
 // Resolve says how to reach name: overrides win, then the config, then ssh's defaults. A jump among the overrides needs
 // only its Name, "[user@]host[:port]", and is resolved by the config too; a non-nil empty list of jumps means none.
 func (c *Config) Resolve(ctx context.Context, name string, overrides Target) (Target, error) {
-	return c.resolve(ctx, name, overrides, nil)
+	user, host, err := splitName(name)
+	if err != nil {
+		return Target{}, err
+	}
+	if overrides.Name == "" {
+		overrides.Name = name
+	}
+	if overrides.Address == name || strings.Trim(overrides.Address, "[]") == host {
+		overrides.Address = host
+	}
+	overrides.User = cmp.Or(overrides.User, user)
+	return c.resolve(ctx, host, overrides, nil)
+}
+
+// splitName reads "[user@]host", as ssh does; unlike there, an IPv6 address may stand in brackets.
+func splitName(name string) (user, host string, err error) {
+	host = name
+	if at := strings.LastIndex(name, "@"); at >= 0 {
+		user, host = name[:at], name[at+1:]
+		if user == "" || host == "" {
+			return "", "", fmt.Errorf("the address %q is not [user@]host", name)
+		}
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") && strings.Contains(inner, ":") {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	return user, host, nil
 }
 
 // resolve also knows the names on the way from the target to this hop, to notice hosts that jump through each other.

@@ -71,6 +71,8 @@ func (t Target) connectError(ctx context.Context, via *passage, err error) error
 		return t.fail(PhaseConnect, fmt.Errorf("jump host %s cannot connect: %w", via.name(), err), "are the address and the port right as seen from there?")
 	case errors.As(err, &dns) && dns.IsTimeout:
 		return t.fail(PhaseResolve, fmt.Errorf("%w from the name server: %w", ErrTimeout, err), "check the network, or give an IP address")
+	case errors.As(err, &dns) && strings.Count(t.Address, ":") == 1:
+		return t.fail(PhaseResolve, err, "the address has no port in it: give that with port")
 	case errors.As(err, &dns):
 		return t.fail(PhaseResolve, err, "check the address, or give the host an IP address")
 	case via.lost():
@@ -151,8 +153,8 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 		authErr, hint := login.failure(err)
 		return nil, t.fail(phase, authErr, hint)
 	}
-	if said, _ := l.head.split(); said != "" {
-		return nil, t.fail(phase, fmt.Errorf("the host says %q: %w", said, err), saidHint(said, err))
+	if told := t.saidInstead(l, err); told != nil {
+		return nil, told
 	}
 	var mismatch *ssh.AlgorithmNegotiationError
 	if errors.As(err, &mismatch) {
@@ -164,7 +166,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	if command, ok := l.Conn.(*commandConn); ok {
 		return nil, t.fail(phase, command.explain(err), "")
 	}
-	return nil, t.fail(phase, err, handshakeHint(err))
+	return nil, t.fail(phase, err, t.negotiationHint(err))
 }
 
 // wholeOrder returns errWider where the host is to be asked once more, with an order of algorithms that heeds all that is on
@@ -203,16 +205,57 @@ func clientConfig(t Target, w width, hostKeyAlgorithms []string) *ssh.ClientConf
 	}
 }
 
+// saidInstead is an error of what a host says in place of the protocol, or of one that it speaks alone; nil where it says nothing.
+func (t Target) saidInstead(l *link, err error) error {
+	said, version, _ := l.head.split()
+	switch {
+	case strings.HasPrefix(version, "SSH-1.") && !strings.HasPrefix(version, "SSH-1.99-"):
+		return t.fail(PhaseHandshake, fmt.Errorf("the host speaks the first version of the protocol alone: %q", version), "its SSH server is too old for any client of today: renew it")
+	case foreign(said, version):
+		return t.fail(PhaseHandshake, fmt.Errorf("the host says %q: %v", said, err), saidHint(said, version, err)) //nolint:errorlint // it says so each time
+	case said != "":
+		return t.fail(PhaseHandshake, fmt.Errorf("the host says %q: %w", said, err), saidHint(said, version, err))
+	}
+	return nil
+}
+
 // banned reports whether sshd says that it lets nobody in from here for a while (sshd_config(5), PerSourcePenalties).
 func banned(said string) bool { return strings.Contains(said, "Not allowed at this time") }
 
+// foreign reports whether words are those of another protocol.
+func foreign(said, version string) bool {
+	return said != "" && version == "" && !banned(said) && !strings.Contains(said, "Exceeded MaxStartups") && !strings.Contains(strings.ToLower(said), "ssh")
+}
+
 // saidHint says what to do about what a host says before it hangs up.
-func saidHint(said string, err error) string {
+func saidHint(said, version string, err error) string {
 	switch {
 	case banned(said):
 		return "too many failed logins came from this address (PerSourcePenalties in its sshd_config): mend them, and wait until it forgets them"
 	case strings.Contains(said, "Exceeded MaxStartups"):
 		return "too many connections are not logged in (MaxStartups in its sshd_config): try again later, or with a smaller --parallel"
+	case strings.HasPrefix(said, "HTTP/"):
+		return "that is a web server: is the port right?"
+	case foreign(said, version):
+		return "these are not the words of an SSH server: is the port right?"
+	}
+	return handshakeHint(err)
+}
+
+// negotiationHint is handshakeHint, but that a list of ssh_config is named where that leaves nothing in common.
+func (t Target) negotiationHint(err error) string {
+	var mismatch *ssh.AlgorithmNegotiationError
+	if errors.As(err, &mismatch) {
+		for _, o := range []struct{ what, keyword, setting string }{
+			{"host key", "HostKeyAlgorithms", t.HostKeyAlgorithms},
+			{"key exchange", "KexAlgorithms", t.KexAlgorithms},
+			{"cipher", "Ciphers", t.Ciphers},
+			{"MAC", "MACs", t.MACs},
+		} {
+			if o.setting != "" && strings.Contains(mismatch.What, o.what) {
+				return fmt.Sprintf("ssh_config says %s %s: name there what the host offers", o.keyword, o.setting)
+			}
+		}
 	}
 	return handshakeHint(err)
 }

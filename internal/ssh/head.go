@@ -40,8 +40,8 @@ func (h *head) forget() {
 	h.text, h.over = nil, true
 }
 
-// split returns the lines before the version line, and what follows that one.
-func (h *head) split() (said string, rest []byte) {
+// split returns the lines before the version line, that line, and what follows it.
+func (h *head) split() (said, version string, rest []byte) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var lines []string
@@ -49,7 +49,7 @@ func (h *head) split() (said string, rest []byte) {
 	for len(rest) > 0 {
 		line, after, ended := bytes.Cut(rest, []byte("\n"))
 		if bytes.HasPrefix(line, []byte("SSH-")) {
-			return strings.Join(lines, " "), after
+			return strings.Join(lines, " "), strings.TrimSpace(string(line)), after
 		}
 		const longest = 200
 		if text := strings.TrimSpace(strings.ToValidUTF8(string(line[:min(len(line), longest)]), "?")); text != "" && len(lines) < 3 {
@@ -59,7 +59,7 @@ func (h *head) split() (said string, rest []byte) {
 			break
 		}
 	}
-	return strings.Join(lines, " "), nil
+	return strings.Join(lines, " "), "", nil
 }
 
 // An offer is what a host negotiates with.
@@ -67,7 +67,7 @@ type offer struct{ keyExchanges, hostKeys, ciphers, macs []string }
 
 // offer reads the host's SSH_MSG_KEXINIT (RFC 4253, 7.1), which travels in the clear.
 func (h *head) offer() (offer, bool) {
-	_, packet := h.split()
+	_, _, packet := h.split()
 	const fixed = 4 + 1 + 1 + 16 // length, padding, type, cookie
 	if len(packet) < fixed || packet[5] != 20 {
 		return offer{}, false

@@ -41,7 +41,9 @@ func (i *identity) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 // SignWithAlgorithm ends this key's turn where it cannot sign: the next one is offered then, and a note says why.
 func (i *identity) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	signature, err := i.sign(rand, data, algorithm)
+	i.login.signed = i.login.signed || err == nil
 	if err != nil {
+		i.login.unsigned = true
 		i.login.notes = append(i.login.notes, err.Error())
 		err = errors.Join(errNoSignature, err)
 	}

@@ -228,9 +228,16 @@ func TestKeysOfAnAgentThatAreNotWhatTheySeem(t *testing.T) {
 
 func TestIPv6AddressInBrackets(t *testing.T) {
 	for given, want := range map[string]string{"[::1]": "[::1]:22", "::1": "[::1]:22", "[fe80::1%eth0]": "[fe80::1%eth0]:22", "fe80::1%eth0": "[fe80::1%eth0]:22"} {
-		target, err := Target{Address: given, User: "u"}.withDefaults()
+		target, err := (*Config)(nil).Resolve(t.Context(), given, Target{Name: "h", Address: given, User: "u"})
+		if err == nil {
+			target, err = target.withDefaults()
+		}
 		if err != nil || target.addr() != want {
 			t.Errorf("%s: %s, error %v", given, target.addr(), err)
 		}
+	}
+	// To ssh it is a name there, which nobody resolves.
+	if _, err := (Target{Address: "[::1]", User: "u"}).withDefaults(); err == nil {
+		t.Error("HostName with brackets was taken")
 	}
 }

@@ -24,7 +24,7 @@ func (t Target) checkRevoked(ctx context.Context, key ssh.PublicKey) error {
 	if err != nil {
 		return fmt.Errorf("RevokedHostKeys cannot be read, so no key is accepted: %w", err)
 	}
-	revoked := &ChangedHostKeyError{Host: t.Name, Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key), Known: []string{file}, Revoked: true}
+	revoked := &ChangedHostKeyError{Host: t.Name, Type: plainKey(key).Type(), Fingerprint: ssh.FingerprintSHA256(plainKey(key)), Known: []string{file}, Revoked: true}
 	if bytes.HasPrefix(list, []byte("SSHKRL\n")) {
 		yes, err := inRevocationList(ctx, file, key)
 		if err == nil && yes {

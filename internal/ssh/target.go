@@ -3,6 +3,7 @@ package ssh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/user"
@@ -114,9 +115,8 @@ func (t Target) withDefaults() (Target, error) {
 	if t.Address == "" {
 		return t, &Error{Phase: PhaseResolve, Err: errors.New("the host has no address"), Hint: "give it one"}
 	}
-	// An IPv6 address may stand in brackets, as in a URL.
-	if inner, ok := strings.CutPrefix(t.Address, "["); ok && strings.HasSuffix(inner, "]") && strings.Contains(inner, ":") {
-		t.Address = strings.TrimSuffix(inner, "]")
+	if strings.HasPrefix(t.Address, "[") {
+		return t, &Error{Phase: PhaseResolve, Host: t.Name, Err: fmt.Errorf("HostName %s: ssh takes that for a name", t.Address), Hint: "write the address without brackets"}
 	}
 	if t.Port == 0 {
 		t.Port = defaultPort
@@ -136,9 +136,6 @@ func (t Target) withDefaults() (Target, error) {
 	}
 	if t.AgentSocket == "" {
 		t.AgentSocket = os.Getenv("SSH_AUTH_SOCK")
-	}
-	if t.AgentSocket == "none" {
-		t.AgentSocket = ""
 	}
 	if t.KnownHostsFiles == nil {
 		t.KnownHostsFiles = []string{

@@ -154,11 +154,11 @@ func (d *Dialer) scanOne(ctx context.Context, t Target, l *link, algorithms []st
 	if inner := errors.Unwrap(err); inner != nil {
 		err = inner // the library's "ssh: handshake failed" is said by the phase
 	}
-	if said, _ := l.head.split(); said != "" {
-		return nil, t.fail(PhaseHandshake, fmt.Errorf("the host says %q: %w", said, err), saidHint(said, err))
+	if told := t.saidInstead(l, err); told != nil {
+		return nil, told
 	}
 	err = d.widen(t, l, err)
-	return nil, t.fail(PhaseHandshake, err, handshakeHint(err))
+	return nil, t.fail(PhaseHandshake, err, t.negotiationHint(err))
 }
 
 // Remember appends keys to a known_hosts file, leaving out those that it has. It makes the file (0600) and its directory

@@ -85,8 +85,11 @@ func (p *parser) read(s source) (*file, error) {
 	}
 	if s.guarded {
 		owner, known := OwnerOf(info)
-		if known && owner != 0 && owner != os.Getuid() || info.Mode().Perm()&0o022 != 0 {
-			return nil, fmt.Errorf("%s: bad owner or permissions: ssh refuses a file that others may write to; run chmod go-w %s", s.path, s.path)
+		switch {
+		case known && owner != 0 && owner != os.Getuid():
+			return nil, fmt.Errorf("%s: bad owner: ssh refuses a file that belongs to another user (number %d) than you or root; run chown, or copy it", s.path, owner)
+		case info.Mode().Perm()&0o022 != 0:
+			return nil, fmt.Errorf("%s: bad permissions: ssh refuses a file that others may write to; run chmod go-w %s", s.path, s.path)
 		}
 	}
 	var text bytes.Buffer
