@@ -117,12 +117,12 @@ func (s *scope) commandText(a argument, res result) result {
 // localPath is the value of an argument that names something on the control machine.
 func (s *scope) localPath(a argument, v cty.Value) (string, bool) {
 	if sensitive(v) {
-		s.invalid(a, v, "the path of a local file cannot be sensitive")
+		s.invalid(a, v, "The path of a local file cannot be sensitive.")
 		return "", false
 	}
 	v, err := convert.Convert(v, cty.String)
 	if err != nil || v.AsString() == "" {
-		s.invalid(a, v, "the path of a local file is required")
+		s.invalid(a, v, "The path of a local file is required.")
 		return "", false
 	}
 	return v.AsString(), true
@@ -131,18 +131,18 @@ func (s *scope) localPath(a argument, v cty.Value) (string, bool) {
 func (s *scope) invalid(a argument, v cty.Value, text string) {
 	for _, secret := range sensitiveStrings(v, true) {
 		if strings.Contains(text, secret) {
-			text = "the sensitive value is not of the form that is required"
+			text = "The sensitive value is not of the form that is required."
 			break
 		}
 	}
-	s.run.found.error(a.expr.Range(), "Invalid value for "+a.name, sentence(text))
+	s.run.found.error(a.expr.Range(), "Invalid value for "+a.name, text)
 }
 
 // checkType reports a value that can never fit, whatever its unknown parts become.
 func (s *scope) checkType(a argument, spec *steps.Arg, v cty.Value) bool {
 	v, _ = v.UnmarkDeep()
 	if _, err := convert.Convert(v, spec.Type); err != nil {
-		s.invalid(a, v, wrongType(spec.Type, v, err))
+		s.invalid(a, v, sentence(wrongType(spec.Type, v, err)))
 		return false
 	}
 	return true
@@ -167,7 +167,7 @@ func (s *scope) set(a argument, spec *steps.Arg, v cty.Value) bool {
 		err = fmt.Errorf("%w.%s", err, suggest.DidYouMean(enum.Got, enum.Values))
 	}
 	if !errors.Is(err, errReported) {
-		s.invalid(a, v, err.Error())
+		s.invalid(a, v, errorText(err))
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ type module struct {
 	items     []*item // steps and module blocks in order, of all plays
 	steps     map[string]*item
 	calls     map[string]*item
+	kinds     map[string]*ownKind
 	funcs     map[string]function.Function
 
 	root *rootBlocks // of the playbook itself
@@ -93,7 +95,7 @@ func (pb *Playbook) readModule(src *source, parent *module) *module {
 	m := &module{
 		place: src.place, parent: parent,
 		variables: map[string]*variable{}, locals: map[string]*local{}, outputs: map[string]*output{},
-		steps: map[string]*item{}, calls: map[string]*item{},
+		steps: map[string]*item{}, calls: map[string]*item{}, kinds: map[string]*ownKind{},
 	}
 	m.funcs = pb.functions(m.place)
 	schema := moduleSchema
@@ -113,6 +115,11 @@ func (pb *Playbook) readModule(src *source, parent *module) *module {
 		pb.loading.add(diags...)
 		sortBlocks(content.Blocks)
 		blocks = append(blocks, content.Blocks...)
+	}
+	for _, b := range blocks { // steps may stand before their kind
+		if b.Type == "kind" {
+			pb.readKind(m, b)
+		}
 	}
 	for _, b := range blocks {
 		pb.readBlock(m, b)
@@ -219,21 +226,20 @@ func (pb *Playbook) readItem(m *module, p *play, b *hcl.Block) {
 	index[key] = it
 	m.items = append(m.items, it)
 	if b.Type == "step" {
-		pb.readStep(it, b)
+		pb.readStep(m, it, b)
 	} else {
 		pb.readCall(m, it, b)
 	}
 }
 
-func (pb *Playbook) readStep(it *item, b *hcl.Block) {
-	it.kind = pb.kinds[b.Labels[0]]
+func (pb *Playbook) readStep(m *module, it *item, b *hcl.Block) {
+	var known bool
+	if it.kind, known = m.kind(pb, b.Labels[0]); !known {
+		names := append(keys(pb.kinds), keys(m.kinds)...)
+		pb.loading.error(b.LabelRanges[0], "Unknown kind of step", fmt.Sprintf("There is no kind %q.%s Run \"provision steps\" for the list.", b.Labels[0], cmp.Or(m.elsewhere(b.Labels[0]), suggest.DidYouMean(b.Labels[0], names))))
+		return
+	}
 	if it.kind == nil {
-		var names []string
-		for name := range pb.kinds {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		pb.loading.error(b.LabelRanges[0], "Unknown kind of step", fmt.Sprintf("There is no kind %q.%s Run \"provision steps\" for the list.", b.Labels[0], suggest.DidYouMean(b.Labels[0], names)))
 		return
 	}
 	schema := hcl.BodySchema{}
@@ -257,6 +263,10 @@ func (pb *Playbook) readStep(it *item, b *hcl.Block) {
 		spec := &it.kind.args[i]
 		if a := content.Attributes[spec.Name]; a != nil {
 			it.args = append(it.args, argument{name: spec.Name, spec: spec, expr: newExpression(a.Expr)})
+			if slices.Contains(it.kind.secret, spec.Name) && len(a.Expr.Variables()) == 0 {
+				pb.blot(a.Expr.Range())
+				it.source = pb.sourceLine(b.DefRange)
+			}
 			delete(content.Attributes, spec.Name)
 		} else if spec.Required {
 			missing = append(missing, spec.Name)

@@ -52,6 +52,7 @@ type Playbook struct {
 	disk      *steps.Disk
 	secrets   *secrets
 	ask       bool     // run the programs of secrets
+	near      bool     // nothing is fetched from elsewhere
 	scripts   sync.Map // text → error of shell.Check
 	templates sync.Map // templateKey → parsed template
 
@@ -183,24 +184,29 @@ type kindInfo struct {
 	events     []string
 	outputs    map[string]cty.Type
 	outputType cty.Type
+	secret     []string // arguments whose every value is a secret
 }
 
 func kindIndex() map[string]*kindInfo {
 	index := map[string]*kindInfo{}
 	for _, k := range kinds.All() {
-		step, args := k.New()
-		info := &kindInfo{Kind: k, args: args, outputs: map[string]cty.Type{"changed": cty.Bool}}
-		for _, a := range args {
-			info.names = append(info.names, a.Name)
-		}
-		for _, o := range k.Outputs {
-			info.outputs[o.Name] = o.Type
-		}
-		info.outputType = cty.Object(info.outputs)
-		if h, ok := step.(steps.Handler); ok {
-			info.events = h.Events()
-		}
-		index[k.Name] = info
+		index[k.Name] = newKindInfo(k)
 	}
 	return index
+}
+
+func newKindInfo(k *steps.Kind) *kindInfo {
+	step, args := k.New()
+	info := &kindInfo{Kind: k, args: args, outputs: map[string]cty.Type{"changed": cty.Bool}}
+	for _, a := range args {
+		info.names = append(info.names, a.Name)
+	}
+	for _, o := range k.Outputs {
+		info.outputs[o.Name] = o.Type
+	}
+	info.outputType = cty.Object(info.outputs)
+	if h, ok := step.(steps.Handler); ok {
+		info.events = h.Events()
+	}
+	return info
 }

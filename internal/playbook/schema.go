@@ -23,6 +23,7 @@ var (
 		{Type: "variable", LabelNames: []string{"name"}},
 		{Type: "locals"},
 		{Type: "output", LabelNames: []string{"name"}},
+		{Type: "kind", LabelNames: []string{"name"}},
 	}...)}
 
 	itemBlocks = []hcl.BlockHeaderSchema{
@@ -67,6 +68,16 @@ var (
 	}
 
 	secretSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "command", Required: true}}}
+
+	kindSchema = hcl.BodySchema{
+		Attributes: []hcl.AttributeSchema{{Name: "description"}, {Name: "probe", Required: true}, {Name: "want"}, {Name: "apply", Required: true}, {Name: "absent"}},
+		Blocks:     []hcl.BlockHeaderSchema{{Type: "argument", LabelNames: []string{"name"}}},
+	}
+
+	argumentSchema = hcl.BodySchema{
+		Attributes: []hcl.AttributeSchema{{Name: "type"}, {Name: "default"}, {Name: "description"}, {Name: "sensitive"}, {Name: "present_only"}},
+		Blocks:     []hcl.BlockHeaderSchema{{Type: "validation"}},
+	}
 
 	validationSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "condition", Required: true}, {Name: "error_message", Required: true}}}
 

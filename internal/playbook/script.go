@@ -49,11 +49,19 @@ func (s *scope) checkShell(a argument, v cty.Value, interpreter string) {
 	if !ok {
 		done, _ = s.run.pb.scripts.LoadOrStore(key, scriptCheck{shell.Check(text, bash)})
 	}
-	var syntax *shell.SyntaxError
-	if err := done.(scriptCheck).err; errors.As(err, &syntax) {
-		s.run.found.error(shellRange(a.expr.Expression, text, syntax.Line), "Shell text that does not parse",
-			sentence(fmt.Sprintf("line %d of the text, column %d: %s", syntax.Line, syntax.Column, syntax.Text)))
+	if d := shellProblem(a.expr.Expression, text, done.(scriptCheck).err); d != nil {
+		s.run.found.add(d)
 	}
+}
+
+// shellProblem says where in the source text for sh does not parse, by what shell.Check found; nil if it does.
+func shellProblem(e hcl.Expression, text string, err error) *hcl.Diagnostic {
+	var syntax *shell.SyntaxError
+	if !errors.As(err, &syntax) {
+		return nil
+	}
+	return problem(shellRange(e, text, syntax.Line), "Shell text that does not parse",
+		sentence(fmt.Sprintf("line %d of the text, column %d: %s", syntax.Line, syntax.Column, syntax.Text)))
 }
 
 type scriptCheck struct{ err error }

@@ -131,6 +131,8 @@ func (pb *Playbook) openModule(from *place, text string, at hcl.Range) (*source,
 		if p = pb.shippedPlace(strings.TrimPrefix(text, "provision/"), at); p == nil {
 			return nil, false
 		}
+	case strings.HasPrefix(text, "git::") && pb.near:
+		return nil, false
 	case strings.HasPrefix(text, "git::"):
 		dir, shown, err := fetchGit(pb.ctx, strings.TrimPrefix(text, "git::"))
 		if err != nil {

@@ -138,9 +138,20 @@ func (v *variable) fit(val cty.Value) (cty.Value, error) {
 // validate checks the validation blocks against a value, and reports at the place where the value
 // comes from.
 func (pb *Playbook) validate(m *module, v *variable, val cty.Value, at hcl.Range) hcl.Diagnostics {
+	texts, diags := m.broken("var", v, val)
+	var found collector
+	found.add(diags...)
+	for _, text := range texts {
+		found.error(at, "Invalid value for variable "+v.name, text)
+	}
+	return found.diags
+}
+
+// broken returns the messages of the validation blocks that refuse a value, which they know as ROOT.NAME.
+func (m *module) broken(root string, v *variable, val cty.Value) (texts []string, diags hcl.Diagnostics) {
 	var found collector
 	ctx := &hcl.EvalContext{Functions: m.funcs, Variables: map[string]cty.Value{
-		"var": cty.ObjectVal(map[string]cty.Value{v.name: val}), "path": m.pathValue(),
+		root: cty.ObjectVal(map[string]cty.Value{v.name: val}), "path": m.pathValue(),
 	}}
 	for _, r := range v.rules {
 		if r.condition.bad || r.message.bad {
@@ -166,7 +177,7 @@ func (pb *Playbook) validate(m *module, v *variable, val cty.Value, at hcl.Range
 				text = message.AsString()
 			}
 		}
-		found.error(at, "Invalid value for variable "+v.name, text)
+		texts = append(texts, text)
 	}
-	return found.diags
+	return texts, found.diags
 }

@@ -43,6 +43,9 @@ func (r Rule) String() string {
 	case atMostOne:
 		return "Only one of " + quotedList(r.args) + " can be given."
 	}
+	if len(r.args) == 0 {
+		return "With `state = \"absent\"` no other argument can be given."
+	}
 	return "With `state = \"absent\"` only " + quotedList(r.args) + " can be given."
 }
 
@@ -98,7 +101,7 @@ func (r Rule) checkAbsent(args Args) []Problem {
 		if a := &args[i]; a.given && !allowed[a.Name] {
 			return []Problem{{
 				Arg: a.Name, Summary: fmt.Sprintf("state = \"absent\" takes no %s", a.Name),
-				Detail: "Leave it out, or the state. With it only " + strings.ReplaceAll(quotedList(r.args), "`", "") + " can be given.",
+				Detail: "Leave it out, or the state. " + strings.ReplaceAll(strings.ReplaceAll(r.String(), "`state = \"absent\"`", "it"), "`", ""),
 			}}
 		}
 	}

@@ -1,0 +1,259 @@
+package scripted
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/shell"
+	"provision/internal/steps"
+)
+
+type step struct {
+	kind   *Definition
+	values map[string]cty.Value // of all arguments; null for those without a value
+	state  string               // "" if the kind knows no absence
+}
+
+var (
+	_ steps.Bringer = (*step)(nil)
+	_ steps.Asker   = (*step)(nil)
+	_ steps.Settler = (*step)(nil)
+)
+
+func (s *step) Validate() []steps.Problem {
+	if s.state == "absent" {
+		return nil
+	}
+	for _, a := range s.kind.Args {
+		if a.PresentOnly && a.Default == cty.NilVal && s.values[a.Name].IsNull() {
+			return []steps.Problem{{Summary: "Missing argument", Detail: fmt.Sprintf("A step of the kind %s requires %s, unless state is absent.", s.kind.Name, a.Name)}}
+		}
+	}
+	if _, err := s.want(); err != nil {
+		return []steps.Problem{{Summary: "The kind " + s.kind.Name + " cannot tell what it wants", Detail: err.Error()}}
+	}
+	return nil
+}
+
+// want is what the probe has to print; nothing where the thing is not to be there.
+func (s *step) want() ([]wanted, error) {
+	if s.state == "absent" || s.kind.Want == nil {
+		return nil, nil
+	}
+	v, err := s.kind.Want(s.values)
+	if err != nil {
+		return nil, err
+	}
+	return readWant(v)
+}
+
+// Brings implements steps.Bringer: nobody knows what the scripts do.
+func (s *step) Brings(steps.Change) steps.Supply { return steps.Anything() }
+
+// Asks implements steps.Asker.
+func (s *step) Asks(*steps.Facts) []steps.Thing { return []steps.Thing{{Kind: steps.OpaqueThing}} }
+
+// variables are the arguments for a script, those that are null apart. Only operations may have the secret ones.
+func (s *step) variables(secrets bool) []steps.Variable {
+	var list []steps.Variable
+	for _, a := range s.kind.Args {
+		v := s.values[a.Name]
+		text, err := "", error(nil)
+		if !v.IsNull() {
+			text, err = variable(v)
+		}
+		switch {
+		case v.IsNull(), err != nil: // of what was decoded there is no error
+		case !a.Sensitive:
+			list = append(list, steps.Variable{Name: "arg_" + a.Name, Value: steps.Plain(text)})
+		case secrets:
+			list = append(list, steps.Variable{Name: "arg_" + a.Name, Value: steps.Secret(text)})
+		}
+	}
+	return list
+}
+
+// environment is that of a login, but for the language of messages, which scripts read. Variables of the step win.
+func environment(given []steps.Variable) string {
+	words := []string{"login_environment", "LC_ALL"}
+	for _, v := range given {
+		words = append(words, v.Name)
+	}
+	return shell.Words(words...) + "\nexport F_OS_ID F_OS_NAME F_OS_VERSION F_OS_LIKE F_PACKAGE_MANAGER F_INIT F_UID\n"
+}
+
+// program starts a shell for a script: set -e would be off in one whose status somebody looks at, and what is defined around it is no
+// part of what the script may use.
+func program(script string) string { return "exec /bin/sh -e -c " + shell.Quote(script) + "\n" }
+
+// Probe runs the script of the kind, holds it to the dialect, and prints the state: whether the thing is there, and the wanted
+// keys with their values, in the order of the keys. What is wanted as a secret is said as a salted sum.
+func (s *step) Probe() string {
+	want, err := s.want()
+	if err != nil {
+		return "fail " + shell.Quote(err.Error()) + "\n"
+	}
+	var b strings.Builder
+	b.WriteString("kind_said=$(\n")
+	given := s.variables(false)
+	b.WriteString(environment(given))
+	for _, v := range given {
+		fmt.Fprintf(&b, "export %s=%s\n", v.Name, shell.Quote(v.Value.Reveal()))
+	}
+	b.WriteString("exec </dev/null\n" + program(s.kind.Probe))
+	b.WriteString(`) || fail "the probe ended with status $?; where there is nothing it prints nothing and ends with 0"
+kind_tab=$(printf '\t') kind_seen=' ' kind_left=$kind_said kind_n=0
+while [ -n "$kind_left" ]; do
+	kind_line=${kind_left%%"$NL"*} kind_n=$((kind_n + 1))
+	kind_left=${kind_left#"$kind_line"}
+	kind_left=${kind_left#"$NL"}
+	kind_key=${kind_line%% *} kind_value=
+	case $kind_line in *' '*) kind_value=${kind_line#* } ;; esac
+	case $kind_key in '' | *"$kind_tab"*) fail "line $kind_n that the probe printed is no line KEY VALUE, with one blank between them" ;; esac
+	case $kind_seen in *" $kind_key "*) fail "the probe printed $kind_key twice" ;; esac
+	kind_seen="$kind_seen$kind_key "
+`)
+	if len(want) > 0 {
+		b.WriteString("\tcase $kind_key in\n")
+		for i, w := range want {
+			fmt.Fprintf(&b, "\t%s) kind_%d=$kind_value ;;\n", shell.Quote(w.Key), i)
+		}
+		b.WriteString("\tesac\n")
+	}
+	b.WriteString("done\n[ -n \"$kind_said\" ] || { say thing absent; exit 0; }\nsay thing present\n")
+	for i, w := range want {
+		fmt.Fprintf(&b, "[ -n \"${kind_%d+set}\" ] || fail %s\"$kind_seen\"\n", i, shell.Quote("the probe printed no "+w.Key+", which the kind wants; it printed:"))
+		if w.Value.Sensitive() {
+			fmt.Fprintf(&b, "kind_sum=$(printf '%%s%%s' \"$SALT\" \"$kind_%d\" | sha256sum) || exit 1\nsay value %s\"${kind_sum%%%% *}\"\n", i, shell.Quote(w.Key+" "))
+		} else {
+			fmt.Fprintf(&b, "say value %s\"$kind_%d\"\n", shell.Quote(w.Key+" "), i)
+		}
+	}
+	return b.String()
+}
+
+const (
+	absent  = "thing absent"
+	present = "thing present"
+)
+
+// there is the state in which the thing is there with the wanted values.
+func (s *step) there(f *steps.Facts, want []wanted) steps.Observation {
+	lines := []string{present}
+	for _, w := range want {
+		lines = append(lines, "value "+w.Key+" "+w.shown(f))
+	}
+	return steps.Observe(lines...)
+}
+
+// shown is the value as the probe says it.
+func (w *wanted) shown(f *steps.Facts) string {
+	if w.Value.Sensitive() {
+		return w.Value.Sum(f)
+	}
+	return w.Value.Reveal()
+}
+
+// Settled implements steps.Settler.
+func (s *step) Settled(f *steps.Facts) []steps.Observation {
+	want, err := s.want()
+	switch {
+	case err != nil:
+		return nil
+	case s.state == "absent":
+		return []steps.Observation{steps.Observe(absent)}
+	}
+	return []steps.Observation{s.there(f, want)}
+}
+
+func (s *step) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
+	want, err := s.want()
+	if err != nil {
+		return steps.Change{}, err
+	}
+	thing, _ := obs.Get("thing")
+	if thing != "absent" && thing != "present" {
+		return steps.Change{}, errors.New("the probe said neither that it is there nor that it is not")
+	}
+	change := steps.Change{Action: steps.NoOp, Predict: []steps.Observation{steps.Observe(absent), s.there(f, want)}} // steps before it may leave either
+	switch {
+	case s.state == "absent" && thing == "absent":
+	case s.state == "absent":
+		change.Action = steps.Delete
+		change.Diff = []steps.Attr{{Name: "state", Before: "present", After: "absent"}}
+		change.Dangers = []string{"removes " + s.title()}
+		change.Ops = s.run(s.kind.Absent)
+	case thing == "absent":
+		change.Action = steps.Create
+		change.Diff = []steps.Attr{}
+		for _, w := range want {
+			change.Diff = append(change.Diff, w.attr("", false))
+		}
+		if len(want) == 0 {
+			change.Diff = append(change.Diff, steps.Attr{Name: "state", BeforeMissing: true, After: "present"})
+		}
+		change.Ops = s.run(s.kind.Apply)
+	default:
+		if change.Diff, err = differences(f, obs, want); err != nil {
+			return steps.Change{}, err
+		}
+		if len(change.Diff) > 0 {
+			change.Action = steps.Update
+			change.Ops = s.run(s.kind.Apply)
+		}
+	}
+	return change, nil
+}
+
+func differences(f *steps.Facts, obs steps.Observation, want []wanted) ([]steps.Attr, error) {
+	is := map[string]string{}
+	for _, line := range obs.All("value") {
+		key, value, _ := strings.Cut(line, " ")
+		is[key] = value
+	}
+	var diff []steps.Attr
+	for _, w := range want {
+		now, there := is[w.Key]
+		if !there {
+			return nil, fmt.Errorf("the probe printed no %s, which the kind wants", w.Key)
+		}
+		if now != w.shown(f) {
+			diff = append(diff, w.attr(now, true))
+		}
+	}
+	return diff, nil
+}
+
+// attr is a line of a diff.
+func (w *wanted) attr(before string, there bool) steps.Attr {
+	if w.Value.Sensitive() {
+		return steps.Attr{Name: w.Key, Sensitive: true, BeforeMissing: !there}
+	}
+	return steps.Attr{Name: w.Key, Before: before, BeforeMissing: !there, After: w.Value.Reveal()}
+}
+
+func (s *step) run(script string) []steps.Op {
+	env := s.variables(true)
+	return []steps.Op{steps.Run{Script: environment(env) + program(script), Shown: strings.TrimSpace(script), Env: env}}
+}
+
+// title names the thing by the arguments that tell which one it is.
+func (s *step) title() string {
+	var words []string
+	for _, a := range s.kind.Args {
+		v := s.values[a.Name]
+		if a.PresentOnly || a.Sensitive || v.IsNull() || v.CanIterateElements() {
+			continue
+		}
+		if text, err := variable(v); err == nil && !strings.Contains(text, "\n") {
+			words = append(words, a.Name+" "+text)
+		}
+	}
+	if len(words) == 0 {
+		return s.kind.Name
+	}
+	return s.kind.Name + " (" + strings.Join(words, ", ") + ")"
+}
