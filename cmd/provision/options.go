@@ -75,7 +75,7 @@ func (o *options) telling(flags *pflag.FlagSet) {
 // again adds the flags of what changes hosts.
 func (o *options) again(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.lockWait, "lock-wait", 0, "wait for another run that holds the lock of a host, at most so long, such as 10m (default: give the host up at once)")
-	flags.StringArrayVar(&o.rerun, "rerun", nil, "run the step `ADDRESS` again although an earlier run was cut off in it (repeatable)")
+	flags.StringArrayVar(&o.rerun, "rerun", nil, "run the step `ADDRESS` although an earlier run was cut off in it, or though only another playbook owes it (repeatable)")
 }
 
 // check finds what the flags cannot mean together.

@@ -79,7 +79,7 @@ func (r *rollout) again(ctx context.Context, command string) (*rollout, error) {
 func (r *rollout) start(ctx context.Context, command string) error {
 	now := time.Now()
 	r.run = &engine.Run{
-		ID: engine.NewID(now), Owner: ownerOf(now), Command: command, Playbook: r.path, Version: version(), Sandbox: r.box != nil,
+		ID: engine.NewID(now), Owner: ownerOf(now), Command: command, Playbook: r.path, Title: playbookTitle(r.path), Version: version(), Sandbox: r.box != nil,
 		Parallel: r.options.parallel, Salt: engine.NewSalt(), Reconnect: r.options.reconnect, LockWait: r.options.lockWait, Orphan: r.orphan,
 		Rerun: map[string]bool{},
 	}
@@ -281,4 +281,13 @@ func (r *rollout) close(ctx context.Context) error {
 		return exitStatus(status)
 	}
 	return nil
+}
+
+// playbookTitle is what hosts know a playbook by, whose steps may have the addresses of another's: its name and that of the directory it is in.
+func playbookTitle(path string) string {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		whole = path
+	}
+	return filepath.Base(filepath.Dir(whole)) + "/" + filepath.Base(whole)
 }

@@ -170,7 +170,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	if err != nil {
 		return err
 	}
-	h.state.Pending, h.boot = state.Pending, state.boot()
+	h.state.Pending, h.state.OthersPending, h.boot = state.Pending, state.OthersPending, state.boot()
 	if err := h.settle(ctx, from); err != nil {
 		return err
 	}
@@ -324,9 +324,12 @@ func (h *hostRun) entry(i int, raises []string) entry {
 	}
 	e.settled, e.alike = p.settled(h.facts)
 	slices.Sort(e.raises)
+	if h.run.Rerun[p.Addr] {
+		e.adopts = h.adopted(&p.Instance)
+	}
 	if r, ok := p.Step.(steps.Repeater); ok {
 		if !r.Repeatable() {
-			e.begun = notification(&p.Instance, "begun")
+			e.begun = notification(&p.Instance, begunEvent)
 		}
 	}
 	if _, gated := p.OnChange[""]; gated {
@@ -395,7 +398,7 @@ func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error)
 	h.programs++
 	// Two names may be one machine.
 	prog := &program{
-		id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, login: h.User, boot: h.boot, after: h.last, salt: h.run.Salt, entries: seg.entries,
+		id: fmt.Sprintf("%s-%d-%d", h.run.ID, h.number, h.programs), owner: h.run.Owner, login: h.User, boot: h.boot, after: h.last, title: h.run.Title, salt: h.run.Salt, entries: seg.entries,
 		packed: h.state.Unpacks,
 	}
 	text, files, err := prog.text()

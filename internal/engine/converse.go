@@ -252,7 +252,7 @@ func (h *hostRun) askState(ctx context.Context) (HostState, error) {
 
 // tookState reads an answer of print_state.
 func (h *hostRun) tookState(answer string) HostState {
-	state := parseHostState(answer)
+	state := parseHostState(answer, h.run.Title)
 	h.self = state.Session
 	return state
 }

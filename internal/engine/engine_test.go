@@ -450,3 +450,85 @@ func TestCommandThatDoesNotCreateDidNotConverge(t *testing.T) {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
 	}
 }
+
+// Two playbooks may have steps of the same addresses. What a run of one owes is paid by that one, and by no other unless the user says that
+// it is the same.
+func TestWhatIsOwedBelongsToThePlaybook(t *testing.T) {
+	host := newLocalHost(t)
+	at := func(in steps.Instance, watch map[string][]string) steps.Instance {
+		in.OnChange = watch
+		return in
+	}
+	of := func(name string) stepList {
+		return stepList{
+			step(t, "file", "conf", map[string]cty.Value{"path": str(host.path(name + ".conf")), "content": str(name)}),
+			script(t, "pay", "echo "+name+" >> paid; [ -e spared ] || kill -9 $(cut -d' ' -f1 ~/.provision/run/*/pid); sleep 1"),
+			at(script(t, "reload", "echo "+name+" >> reloaded"), map[string][]string{"": {"step.file.conf"}}),
+		}
+	}
+	apply := func(title string, list stepList, rerun ...string) (int, string) {
+		rec := &recorder{}
+		run := newRun(host, rec, list)
+		run.Title, run.Rerun = title, map[string]bool{}
+		for _, addr := range rerun {
+			run.Rerun[addr] = true
+		}
+		if !run.Plan(t.Context()).Failed {
+			run.Apply(t.Context())
+		}
+		return run.Close(), rec.dump()
+	}
+	if exit, told := apply("shop/server.hcl", of("shop")); exit == 0 {
+		t.Fatal(told)
+	}
+	if err := os.WriteFile(host.path("spared"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	exit, told := apply("blog/server.hcl", of("blog"))
+	if exit != 1 || !strings.Contains(told, "an earlier run of shop/server.hcl began a step of this address and was cut off") || host.exists("reloaded") {
+		t.Errorf("exit %d\n%s", exit, told)
+	}
+	exit, told = apply("blog/server.hcl", of("blog")[2:])
+	if exit != 0 || !strings.Contains(told, "an earlier run of shop/server.hcl changed what its own step of this address watches") || host.exists("reloaded") {
+		t.Errorf("exit %d\n%s", exit, told)
+	}
+
+	// The same playbook, from another place.
+	moved := of("shop")
+	exit, told = apply("elsewhere/server.hcl", moved, "step.command.pay", "step.command.reload")
+	if exit != 0 || host.read("reloaded") != "shop\n" || host.read("paid") != "shop\nshop\n" {
+		t.Errorf("exit %d, reloaded %q, paid %q\n%s", exit, host.read("reloaded"), host.read("paid"), told)
+	}
+	for _, title := range []string{"shop/server.hcl", "elsewhere/server.hcl"} {
+		if exit, told = apply(title, of("shop")); exit != 0 || strings.Contains(told, "earlier run") || host.read("reloaded") != "shop\n" {
+			t.Errorf("%s: exit %d, reloaded %q\n%s", title, exit, host.read("reloaded"), told)
+		}
+	}
+	for _, dir := range []string{"pending", "begun"} {
+		if left, err := filepath.Glob(host.path(".provision/" + dir + "/*")); err != nil || len(left) > 0 {
+			t.Errorf("left: %v %v", left, err)
+		}
+	}
+}
+
+func TestWhatIsOwedIsPaidFromAnotherMachine(t *testing.T) {
+	host := newLocalHost(t)
+	list := stepList{
+		step(t, "file", "conf", map[string]cty.Value{"path": str(host.path("conf")), "content": str("x")}),
+		script(t, "fails", "[ -e spared ]"),
+		script(t, "reload", "echo x >> reloaded"),
+	}
+	list[2].OnChange = map[string][]string{"": {"step.file.conf"}}
+	for _, want := range []string{"", "x\n", "x\n"} {
+		run := newRun(host, &recorder{}, list)
+		run.Title = "shop/server.hcl"
+		run.Plan(t.Context())
+		run.Apply(t.Context())
+		run.Close()
+		if got, _ := os.ReadFile(host.path("reloaded")); string(got) != want {
+			t.Errorf("reloaded %q, want %q", got, want)
+		}
+		_ = os.WriteFile(host.path("spared"), nil, 0o644)
+	}
+}

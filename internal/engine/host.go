@@ -138,7 +138,11 @@ func (h *hostRun) plan(ctx context.Context) error {
 	h.state = h.tookState(answers[1].Stdout)
 	h.boot = h.state.boot()
 	h.emit(&HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName})
-	return h.settle(ctx, 0)
+	if err := h.settle(ctx, 0); err != nil {
+		return err
+	}
+	h.othersOwe()
+	return nil
 }
 
 // keep stores the answers of probes.
@@ -179,6 +183,7 @@ func (h *hostRun) settle(ctx context.Context, from int) error {
 			}
 		}
 		rest := h.instances[min(from, len(h.instances)):]
+		h.adopt()
 		planned := planHost(h.facts, rest, h.observations, h.state, h.borrowed, h.real)
 		if paths := h.unresolved(planned); len(paths) > 0 {
 			if err := h.resolve(ctx, paths); err != nil {

@@ -183,11 +183,19 @@ print_state() {
 	say run "$RUN"
 	if have gzip && have base64; then say unpacks yes; fi
 	for state_file in "$STATE"/pending/*; do
-		[ -f "$state_file" ] && say pending "${state_file##*/}"
+		state_line=
+		if [ -f "$state_file" ]; then
+			IFS= read -r state_line <"$state_file"
+			say pending "${state_file##*/} $state_line"
+		fi
 	done
 	if state_line=$(lock_owner); then say lock "$state_line"; return 0; fi
 	for state_file in "$STATE"/begun/*; do
-		if [ -f "$state_file" ]; then IFS= read -r state_line <"$state_file" && say begun "$state_line"; fi
+		state_line=
+		if [ -f "$state_file" ]; then
+			IFS= read -r state_line <"$state_file"
+			say begun "${state_file##*/} $state_line"
+		fi
 	done
 	return 0
 }

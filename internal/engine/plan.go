@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -39,9 +40,14 @@ type HostState struct {
 	Session string          // PID.START.BOOT of the shell that answered
 	Pending map[string]bool // notifications still owed, by name
 	Lock    string          // owner of a lock that is held; "" if none is
-	Begun   map[string]bool // addresses of steps that earlier runs began and never ended
-	Unpacks bool            // it has gzip and base64
-	Run     string          // where programs run
+	Begun   map[string]bool // steps that earlier runs began and never ended, by the name of their mark
+
+	// What runs of other playbooks owe or began, by the same names: the title of one of these playbooks.
+	OthersPending map[string]string
+	OthersBegun   map[string]string
+
+	Unpacks bool   // it has gzip and base64
+	Run     string // where programs run
 }
 
 // boot is the id of the boot of the host.
@@ -52,19 +58,29 @@ func (s *HostState) boot() string {
 	return ""
 }
 
-func parseHostState(out string) HostState {
-	st := HostState{Pending: map[string]bool{}, Begun: map[string]bool{}}
+// parseHostState reads an answer of print_state to a run of the playbook with a title.
+func parseHostState(out, title string) HostState {
+	st := HostState{Pending: map[string]bool{}, Begun: map[string]bool{}, OthersPending: map[string]string{}, OthersBegun: map[string]string{}}
+	own := titleMark(title)
+	kept := func(value string, ours map[string]bool, others map[string]string) {
+		file, of, _ := strings.Cut(value, " ")
+		if name, mark, _ := strings.Cut(file, "."); mark == own {
+			ours[name] = true
+		} else {
+			others[name] = cmp.Or(of, "another playbook")
+		}
+	}
 	for _, line := range strings.Split(out, "\n") {
 		key, value, _ := strings.Cut(line, " ")
 		switch key {
 		case "session":
 			st.Session = value
 		case "pending":
-			st.Pending[value] = true
+			kept(value, st.Pending, st.OthersPending)
 		case "lock":
 			st.Lock = value
 		case "begun":
-			st.Begun[value] = true
+			kept(value, st.Begun, st.OthersBegun)
 		case "run":
 			st.Run = value
 		case "unpacks":
@@ -74,11 +90,21 @@ func parseHostState(out string) HostState {
 	return st
 }
 
+// begunEvent is in the name of the mark that a step began.
+const begunEvent = "begun"
+
 // notification names what is owed to a step when one that it watches changes. Names are the same
 // whichever machine runs the playbook.
 func notification(in *steps.Instance, event string) string {
 	sum := sha256.Sum256([]byte(in.Play + "\x00" + in.Addr + "\x00" + event))
 	return hex.EncodeToString(sum[:12])
+}
+
+// titleMark ends the names of files with which a host remembers what runs of a playbook owe: its steps may have the addresses of those
+// of another playbook.
+func titleMark(title string) string {
+	sum := sha256.Sum256([]byte(title))
+	return hex.EncodeToString(sum[:6])
 }
 
 // planHost is the pure heart of a plan: from what was observed to what each step would change.

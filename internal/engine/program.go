@@ -27,6 +27,7 @@ type program struct {
 	login   string // the user who logs in
 	boot    string // id of the boot that it was planned in; "" if that is not known
 	after   string // the id of the program of the same run that ran before; "" if none did
+	title   string // what the host knows the playbook by
 	salt    string
 	stage   string // directory on the host that the login user filled; "" if nothing was staged
 	entries []entry
@@ -45,6 +46,7 @@ type entry struct {
 	settled []string    // states that are known to be the wanted ones, beside those of cases
 	alike   []string    // likewise, with steps.AnyNumber in them
 	gate    string      // name of a notification; "" if the step does not wait for one
+	adopts  []string    // names under which runs of other playbooks owe or began something that is this step's
 	events  []eventCase // of on_change = { EVENT = … }, in the order of the kind
 	raises  []string    // notifications owed to others once this step changes something
 	timeout int         // seconds
@@ -72,9 +74,9 @@ type staged struct {
 func (p *program) text() (string, []staged, error) {
 	w := &programWriter{reads: true}
 	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
-	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s ROOM=%d PATIENCE=%d\nDIR=$RUN/run-$ID\n",
+	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s TITLE=%s TITLED=%s ROOM=%d PATIENCE=%d\nDIR=$RUN/run-$ID\n",
 		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), shell.Quote(p.login), shell.Quote(p.boot), shell.Quote(p.after),
-		4096+roomOfStep*len(p.entries), cmp.Or(p.patience, patience))
+		shell.Quote(oneLine(p.title)), titleMark(p.title), 4096+roomOfStep*len(p.entries), cmp.Or(p.patience, patience))
 	w.WriteString(programText)
 	w.WriteString("start\n")
 	for i := range p.entries {
@@ -110,6 +112,9 @@ func (w *programWriter) entry(e *entry) {
 	// stayed in memory would take a time that grows with the square of their number.
 	w.WriteString("step() {\n")
 	fmt.Fprintf(w, "begin %d %s\n", e.number, shell.Quote(oneLine(e.addr)))
+	if len(e.adopts) > 0 {
+		fmt.Fprintf(w, "adopt %s\n", shell.Words(e.adopts...))
+	}
 	if e.gate != "" {
 		fmt.Fprintf(w, "if ! owed %s; then ended skipped 0 ''; return; fi\n", e.gate)
 	}

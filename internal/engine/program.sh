@@ -237,17 +237,17 @@ judged() {
 owe() {
 	[ -d "$STATE/pending" ] || mkdir -p "$STATE/pending" 2>/dev/null || fault "$STATE"
 	for owe_name in "$@"; do
-		[ ! -f "$STATE/pending/$owe_name" ] || continue
+		! owed "$owe_name" || continue
 		OWED_NEW="$OWED_NEW $owe_name"
-		true 2>/dev/null >"$STATE/pending/$owe_name" || fault "$STATE"
+		printf '%s\n' "$TITLE" 2>/dev/null >"$STATE/pending/$owe_name.$TITLED" || fault "$STATE"
 	done
 }
 
 # mark_begun NAME ADDRESS: the step must not simply run again if nobody learns how it ended. Other runs do not change that.
 mark_begun() {
 	[ -d "$STATE/begun" ] || mkdir -p "$STATE/begun" 2>/dev/null || fault "$STATE"
-	printf '%s\n' "$2" 2>/dev/null >"$STATE/begun/$1" || fault "$STATE"
-	MARKED=$1
+	printf '%s\n' "$TITLE" "$2" 2>/dev/null >"$STATE/begun/$1.$TITLED" || fault "$STATE"
+	MARKED=$1.$TITLED
 }
 
 # keep: what was noted is on the disk before the step changes anything.
@@ -258,9 +258,18 @@ disown_owed() {
 	for owe_name in $OWED_NEW; do paid "$owe_name"; done
 }
 
-owed() { [ -f "$STATE/pending/$1" ]; }
+owed() { [ -f "$STATE/pending/$1.$TITLED" ]; }
 
-paid() { [ ! -f "$STATE/pending/$1" ] || rm -f "$STATE/pending/$1"; }
+paid() { ! owed "$1" || rm -f "$STATE/pending/$1.$TITLED"; }
+
+# adopt NAME…: what runs of other playbooks owe or began under these names is this one's.
+adopt() {
+	for adopt_name in "$@"; do
+		for adopt_file in "$STATE/pending/$adopt_name".* "$STATE/begun/$adopt_name".*; do
+			[ ! -f "$adopt_file" ] || [ "${adopt_file##*.}" = "$TITLED" ] || mv -f "$adopt_file" "${adopt_file%.*}.$TITLED" 2>/dev/null || fault "$STATE"
+		done
+	done
+}
 
 # again WHY: after a failure, waits for the next try of the step. Fails if there is none: LEFT are left, after PAUSE seconds.
 again() {

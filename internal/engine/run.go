@@ -12,6 +12,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +30,7 @@ type Run struct {
 	Owner    string // who runs it, for others who find the lock: "ann@laptop since 10:31"
 	Command  string // CommandPlan, CommandApply or CommandTest
 	Playbook string // as the user wrote the path
+	Title    string // what a host knows the playbook by, wherever it is run from
 	Version  string
 	Sandbox  bool
 
@@ -162,7 +165,10 @@ func (h *hostRun) concludePlan(ctx context.Context) {
 }
 
 // A cutOffError is why a step that an earlier run began, and that nobody knows the end of, must not simply run again.
-type cutOffError struct{ addr string }
+type cutOffError struct {
+	addr string
+	of   string // the title of the playbook of that run, if it is another
+}
 
 func (e *cutOffError) Error() string {
 	message, hint := e.Hint()
@@ -170,6 +176,10 @@ func (e *cutOffError) Error() string {
 }
 
 func (e *cutOffError) Hint() (message, hint string) {
+	if e.of != "" {
+		return "an earlier run of " + e.of + " began a step of this address and was cut off: nobody knows whether it ran, and it may not be safe to run twice",
+			"look at the host; if that is another playbook, go on with it first; then run this one again with --rerun " + shell.Quote(e.addr)
+	}
 	return "an earlier run began it and was cut off: nobody knows whether it ran, and it may not be safe to run twice",
 		"look at the host, then run again with --rerun " + shell.Quote(e.addr) + ", or give the step a condition such as creates or unless"
 }
@@ -178,11 +188,68 @@ func (e *cutOffError) Hint() (message, hint string) {
 func (h *hostRun) cutOff(planned []Planned) {
 	for i := range planned {
 		p := &planned[i]
-		if !h.state.Begun[oneLine(p.Addr)] || !p.Pending() || p.Step == nil || len(p.Waits) > 0 || h.run.Rerun[p.Addr] {
+		if !p.Pending() || p.Step == nil || len(p.Waits) > 0 || h.run.Rerun[p.Addr] {
 			continue
 		}
-		if r, ok := p.Step.(steps.Repeater); ok && !r.Repeatable() {
-			p.Err = &cutOffError{p.Addr}
+		name := notification(&p.Instance, begunEvent)
+		of, others := h.state.OthersBegun[name]
+		if r, ok := p.Step.(steps.Repeater); !ok || r.Repeatable() {
+			continue
+		}
+		switch {
+		case h.state.Begun[name]:
+			p.Err = &cutOffError{addr: p.Addr}
+		case others:
+			p.Err = &cutOffError{p.Addr, of}
+		}
+	}
+}
+
+// adopt takes over what runs of other playbooks owe to steps that the user wants to run again: this is one of them, at another place.
+func (h *hostRun) adopt() {
+	for i := range h.instances {
+		if in := &h.instances[i]; h.run.Rerun[in.Addr] {
+			for event := range in.OnChange {
+				if name := notification(in, event); h.state.OthersPending[name] != "" {
+					h.state.Pending[name] = true
+				}
+			}
+		}
+	}
+}
+
+// adopted returns the names under which runs of other playbooks owe something to a step, or began it.
+func (h *hostRun) adopted(in *steps.Instance) []string {
+	var names []string
+	for _, event := range slices.Sorted(maps.Keys(in.OnChange)) {
+		if name := notification(in, event); h.state.OthersPending[name] != "" {
+			names = append(names, name)
+		}
+	}
+	if name := notification(in, begunEvent); h.state.OthersBegun[name] != "" {
+		names = append(names, name)
+	}
+	return names
+}
+
+// othersOwe warns of what runs of other playbooks owe to steps of the same addresses. It may be this playbook, at another place.
+func (h *hostRun) othersOwe() {
+	for i := range h.planned {
+		in := &h.planned[i].Instance
+		if h.run.Rerun[in.Addr] {
+			continue
+		}
+		for _, event := range slices.Sorted(maps.Keys(in.OnChange)) {
+			of := h.state.OthersPending[notification(in, event)]
+			if of == "" {
+				continue
+			}
+			h.emit(&Warning{
+				Addr:    in.Addr,
+				Message: "an earlier run of " + of + " changed what its own step of this address watches, and ended before it: it is still owed there, and not here",
+				Hint:    "apply " + of + "; if it is this playbook, which was at another place then, run with --rerun " + shell.Quote(in.Addr),
+			})
+			break
 		}
 	}
 }

@@ -185,6 +185,7 @@ func (h *hostRun) sealedStep(s *Sealer, i int, owed map[string][]string) SavedSt
 		return SavedStep{}
 	}
 	e := h.entry(i, owed[p.Addr])
+	e.adopts = nil        // what a host remembers is no part of the change
 	e.number = 0          // its place among the steps is compared for itself
 	w := &programWriter{} // which leaves local files out: their sums are here
 	w.entry(&e)

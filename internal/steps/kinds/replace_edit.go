@@ -18,7 +18,7 @@ const beyondASCII = "[^ -~\t]"
 // Probe says the lines that Plan goes by. Of a secret it says the sums of what matches.
 func (r *replace) Probe() string {
 	if r.secret() {
-		return r.Edit.ProbeSecret(r.probeSums())
+		return r.Edit.ProbeSecret(kit.ProbeLines + r.probeSums())
 	}
 	patterns := []string{r.Match.ere, beyondASCII}
 	for _, p := range []*kit.Pattern{r.After, r.Before} {
@@ -33,11 +33,21 @@ func (r *replace) Probe() string {
 	for _, p := range patterns {
 		find.WriteString(" -e " + shell.Quote(p))
 	}
+	sums := ""
+	if r.literally() {
+		// A journal, which is on the disk, holds no line of such a file.
+		sums = "case $m in ?00 | ??00 | 0) if ! lines | grep -qe " + shell.Quote(beyondASCII) + "; then\n" + r.probeSums() + kit.ProbeEditSalted() + "exit 0\nfi ;; esac\n"
+	}
 	// The status of grep is the last line, so that no empty line is lost before it.
-	return r.Edit.ProbeParts(kit.ProbePrivate + kit.ProbeLines + "found=$(lines | { grep -E" + find.String() + `; echo $?; } | sed 's/^/line /')
+	return r.Edit.ProbeParts(kit.ProbePrivate + kit.ProbeLines + sums + "found=$(lines | { grep -E" + find.String() + `; echo $?; } | sed 's/^/line /')
 case $found in *"line 0" | *"line 1") ;; *) exit 1 ;; esac
 printf '%s' "${found%line ?}"
 `)
+}
+
+// literally tells whether sums of the matches are enough to judge by: each becomes the same text.
+func (r *replace) literally() bool {
+	return !r.Required && (r.With == nil || r.secret() || !slices.ContainsFunc(reference.FindAllString(r.With.Reveal(), -1), func(ref string) bool { return ref != "$$" }))
 }
 
 // done is the expression for the text of with in a line.
@@ -63,7 +73,7 @@ func (r *replace) literal() string {
 // probeSums is sh that says where the limits and the matches are, by the numbers of their lines, and the sums of the matches.
 func (r *replace) probeSums() string {
 	var b strings.Builder
-	b.WriteString(kit.ProbeLines + `numbers() {
+	b.WriteString(`numbers() {
 	found=$(lines | grep "$2" -e "$3")
 	[ $? -lt 2 ] || exit 1
 	[ -z "$found" ] || printf '%s\n' "$found" | while IFS= read -r m; do
@@ -91,7 +101,8 @@ func (r *replace) probeSums() string {
 
 func (r *replace) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
 	same := r.sameLines
-	if r.secret() {
+	// A file has a line at least: without one, the state has sums.
+	if r.secret() || r.literally() && obs.Yes("private") && len(obs.All("line")) == 0 {
 		same = func(obs steps.Observation) bool { return r.sameSums(f, obs) }
 	}
 	return r.Edit.Plan(obs, same, func(change *steps.Change, before string) (steps.Text, error) {

@@ -1,8 +1,10 @@
 package kinds
 
 import (
+	"errors"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,7 +33,8 @@ func TestReplaceJudgesAsItEdits(t *testing.T) {
 		if r.IntN(3) == 0 {
 			before = strings.TrimSuffix(before, "\n")
 		}
-		if err := os.WriteFile(path, []byte(before), 0o644); err != nil {
+		private := r.IntN(3) == 0
+		if err := errors.Join(os.WriteFile(path, []byte(before), 0o644), os.Chmod(path, map[bool]os.FileMode{true: 0o600, false: 0o644}[private])); err != nil {
 			t.Fatal(err)
 		}
 		args := "path = \"" + path + "\"\nmatch = \"" + pick("a", "^a=.*", "a|ab", "b$", "a.", ".{2}c", "^..$", "(?i)[AC]b?", "ä", "\\\\[.*?\\\\]", "^.+$", "\\\\\\\\") + "\"\n" +
@@ -47,7 +50,11 @@ func TestReplaceJudgesAsItEdits(t *testing.T) {
 			args += "with = \"" + with + "\"\n"
 		}
 		step := stepOf(t, "replace", args).(*replace)
-		change, err := step.Plan(f, h.probe(t, step, true))
+		obs := h.probe(t, step, true)
+		if private && step.literally() && len(obs.All("line")) > 0 && !regexp.MustCompile(beyondASCII).MatchString(before) {
+			t.Errorf("%s%q: the state has lines of a private file: %q", args, before, obs.State())
+		}
+		change, err := step.Plan(f, obs)
 		after, wrong := step.edit(&steps.Change{}, before, false)
 		switch {
 		case wrong != nil:

@@ -21,7 +21,7 @@
 // # Probes
 //
 // ProbeType begins the probe of a path. ProbeParent reports its missing directory; Ownership.ProbeAttributes and ProbeNames print owner and
-// mode, and report names that nobody has. ProbeDetail and ProbeEdit send a content, ProbeMounted tells of a mount point, ProbePrivate of a file that only its owner may read.
+// mode, and report names that nobody has. ProbeDetail and ProbeEdit send a content, ProbeMounted tells of a mount point, ProbePrivate of a file that only its owner may read; ProbeEditSalted is for such a one.
 //
 // # Needs
 //

@@ -99,7 +99,7 @@ func (e *Edit) ProbeParts(parts string) string {
 // ProbeSecret is Probe for an edit that the host must not know. sums is sh that says the salted sums of what is there in place of
 // the secrets. The sum of the content is salted too.
 func (e *Edit) ProbeSecret(sums string) string {
-	return e.probeFile() + sums + probeEdit("salted_sum_of")
+	return e.probeFile() + sums + ProbeEditSalted()
 }
 
 // probeFile is sh that goes on for a regular file that can be read.
@@ -181,6 +181,9 @@ func HideDiff(c *steps.Change) {
 // ProbeEdit is sh that prints the sum of the file $p and sends it. A file that is not worth
 // editing is "could not tell", whether planning or not.
 func ProbeEdit() string { return probeEdit("sum_of") }
+
+// ProbeEditSalted is ProbeEdit for a file whose text the state, which a journal on the disk keeps, must not tell of: its sum is salted.
+func ProbeEditSalted() string { return probeEdit("salted_sum_of") }
 
 // probeEdit takes the function of sh that computes the sum.
 func probeEdit(sum string) string {
