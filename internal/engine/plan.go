@@ -373,7 +373,8 @@ type earlier struct {
 
 func (h *hostPlanner) append(p *Planned) {
 	h.order = append(h.order, earlier{p, p.supply()})
-	if p.Change.Action == steps.Unknown {
+	// Of what asks itself whether it has changed anything nobody knows before.
+	if p.Change.Action == steps.Unknown || p.Change.ChangedIf != "" && !p.Change.Quiet() {
 		h.unknown[p.Addr] = true
 	}
 }
