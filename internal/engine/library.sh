@@ -183,19 +183,11 @@ print_state() {
 	say run "$RUN"
 	if have gzip && have base64; then say unpacks yes; fi
 	for state_file in "$STATE"/pending/*; do
-		state_line=
-		if [ -f "$state_file" ]; then
-			IFS= read -r state_line <"$state_file"
-			say pending "${state_file##*/} $state_line"
-		fi
+		[ -f "$state_file" ] && say pending "${state_file##*/}"
 	done
 	if state_line=$(lock_owner); then say lock "$state_line"; return 0; fi
 	for state_file in "$STATE"/begun/*; do
-		state_line=
-		if [ -f "$state_file" ]; then
-			IFS= read -r state_line <"$state_file"
-			say begun "${state_file##*/} $state_line"
-		fi
+		[ -f "$state_file" ] && say begun "${state_file##*/}"
 	done
 	return 0
 }

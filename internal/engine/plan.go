@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -61,13 +62,13 @@ func (s *HostState) boot() string {
 // parseHostState reads an answer of print_state to a run of the playbook with a title.
 func parseHostState(out, title string) HostState {
 	st := HostState{Pending: map[string]bool{}, Begun: map[string]bool{}, OthersPending: map[string]string{}, OthersBegun: map[string]string{}}
-	own := titleMark(title)
-	kept := func(value string, ours map[string]bool, others map[string]string) {
-		file, of, _ := strings.Cut(value, " ")
-		if name, mark, _ := strings.Cut(file, "."); mark == own {
+	own := titleName(title)
+	kept := func(file string, ours map[string]bool, others map[string]string) {
+		name, of, _ := strings.Cut(file, ".")
+		if of == own {
 			ours[name] = true
-		} else {
-			others[name] = cmp.Or(of, "another playbook")
+		} else if title, err := url.PathUnescape(of); err == nil {
+			others[name] = cmp.Or(title, "another playbook")
 		}
 	}
 	for _, line := range strings.Split(out, "\n") {
@@ -100,11 +101,16 @@ func notification(in *steps.Instance, event string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// titleMark ends the names of files with which a host remembers what runs of a playbook owe: its steps may have the addresses of those
-// of another playbook.
-func titleMark(title string) string {
+// titleName is the title of a playbook as the end of the names of files with which a host remembers what its runs owe: the steps of another
+// playbook may have the same addresses.
+func titleName(title string) string {
+	const most = 200 // of 255 bytes that a name may have
+	name := url.PathEscape(title)
+	if len(name) <= most {
+		return name
+	}
 	sum := sha256.Sum256([]byte(title))
-	return hex.EncodeToString(sum[:6])
+	return "..." + hex.EncodeToString(sum[:8])
 }
 
 // planHost is the pure heart of a plan: from what was observed to what each step would change.
@@ -344,11 +350,17 @@ func (h *hostPlanner) events(p *Planned) {
 		}
 		p.Events = append(p.Events, event)
 		why := event + ": owed by an earlier run"
-		if by != "" {
+		unsure := !owed && h.unknown[by]
+		switch {
+		case unsure:
+			why = event + ": if " + by + " changes something"
+		case by != "":
 			why = event + ": " + by + " changes"
 		}
 		if p.Change.Action == steps.NoOp {
-			p.Change.Action = steps.Execute
+			if p.Change.Action = steps.Execute; unsure {
+				p.Change.Action, p.After = steps.Unknown, []string{by}
+			}
 			p.Change.Dangers = append(slices.Clone(p.Change.Dangers), event+"s "+p.Addr)
 		}
 		p.Change.Reason = strings.TrimPrefix(p.Change.Reason+"; "+why, "; ")
@@ -357,12 +369,13 @@ func (h *hostPlanner) events(p *Planned) {
 
 // raised returns the first of the steps that is pending, or "".
 func (h *hostPlanner) raised(sources []string) string {
+	by := ""
 	for _, addr := range sources {
-		if h.pending[addr] {
-			return addr
+		if h.pending[addr] && (by == "" || h.unknown[by] && !h.unknown[addr]) {
+			by = addr
 		}
 	}
-	return ""
+	return by
 }
 
 // An earlier step with what it brings, which is asked once and not for each later step.

@@ -74,9 +74,9 @@ type staged struct {
 func (p *program) text() (string, []staged, error) {
 	w := &programWriter{reads: true}
 	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
-	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s TITLE=%s TITLED=%s ROOM=%d PATIENCE=%d\nDIR=$RUN/run-$ID\n",
+	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s TITLE=%s ROOM=%d PATIENCE=%d\nDIR=$RUN/run-$ID\n",
 		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), shell.Quote(p.login), shell.Quote(p.boot), shell.Quote(p.after),
-		shell.Quote(oneLine(p.title)), titleMark(p.title), 4096+roomOfStep*len(p.entries), cmp.Or(p.patience, patience))
+		shell.Quote(titleName(p.title)), 4096+roomOfStep*len(p.entries), cmp.Or(p.patience, patience))
 	w.WriteString(programText)
 	w.WriteString("start\n")
 	for i := range p.entries {

@@ -239,15 +239,15 @@ owe() {
 	for owe_name in "$@"; do
 		! owed "$owe_name" || continue
 		OWED_NEW="$OWED_NEW $owe_name"
-		printf '%s\n' "$TITLE" 2>/dev/null >"$STATE/pending/$owe_name.$TITLED" || fault "$STATE"
+		true 2>/dev/null >"$STATE/pending/$owe_name.$TITLE" || fault "$STATE"
 	done
 }
 
 # mark_begun NAME ADDRESS: the step must not simply run again if nobody learns how it ended. Other runs do not change that.
 mark_begun() {
 	[ -d "$STATE/begun" ] || mkdir -p "$STATE/begun" 2>/dev/null || fault "$STATE"
-	printf '%s\n' "$TITLE" "$2" 2>/dev/null >"$STATE/begun/$1.$TITLED" || fault "$STATE"
-	MARKED=$1.$TITLED
+	printf '%s\n' "$2" 2>/dev/null >"$STATE/begun/$1.$TITLE" || fault "$STATE"
+	MARKED=$1.$TITLE
 }
 
 # keep: what was noted is on the disk before the step changes anything.
@@ -258,15 +258,18 @@ disown_owed() {
 	for owe_name in $OWED_NEW; do paid "$owe_name"; done
 }
 
-owed() { [ -f "$STATE/pending/$1.$TITLED" ]; }
+owed() { [ -f "$STATE/pending/$1.$TITLE" ]; }
 
-paid() { ! owed "$1" || rm -f "$STATE/pending/$1.$TITLED"; }
+paid() { ! owed "$1" || rm -f "$STATE/pending/$1.$TITLE"; }
 
 # adopt NAME…: what runs of other playbooks owe or began under these names is this one's.
 adopt() {
 	for adopt_name in "$@"; do
-		for adopt_file in "$STATE/pending/$adopt_name".* "$STATE/begun/$adopt_name".*; do
-			[ ! -f "$adopt_file" ] || [ "${adopt_file##*.}" = "$TITLED" ] || mv -f "$adopt_file" "${adopt_file%.*}.$TITLED" 2>/dev/null || fault "$STATE"
+		for adopt_kept in pending begun; do
+			for adopt_file in "$STATE/$adopt_kept/$adopt_name".*; do
+				[ ! -f "$adopt_file" ] || [ "$adopt_file" = "$STATE/$adopt_kept/$adopt_name.$TITLE" ] ||
+					mv -f "$adopt_file" "$STATE/$adopt_kept/$adopt_name.$TITLE" 2>/dev/null || fault "$STATE"
+			done
 		done
 	done
 }
