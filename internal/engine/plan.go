@@ -321,7 +321,7 @@ func (h *hostPlanner) gate(p *Planned) {
 	switch {
 	case (p.owedGate || by != "") && (p.Err != nil || p.Change.Action == steps.Unknown):
 	case p.owedGate:
-		p.Change.Reason = "owed: an earlier run changed what it watches, and ended before this step"
+		p.Change.Reason = "owed: an earlier run changed what it watches, and did not come to this step"
 	case by == "":
 		// It will not even be looked at, so that nothing which it lacks matters.
 		p.Change, p.Err, p.After = steps.Change{Action: steps.NoOp, Reason: "nothing that it watches changes"}, nil, nil

@@ -246,7 +246,7 @@ func (h *hostRun) othersOwe() {
 			}
 			h.emit(&Warning{
 				Addr:    in.Addr,
-				Message: "an earlier run of " + of + " changed what its own step of this address watches, and ended before it: it is still owed there, and not here",
+				Message: "an earlier run of " + of + " changed what its own step of this address watches, and did not come to it: it is still owed there, and not here",
 				Hint:    "apply " + of + "; if it is this playbook, which was at another place then, run with --rerun " + shell.Quote(in.Addr),
 			})
 			break

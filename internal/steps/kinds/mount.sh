@@ -22,21 +22,21 @@ mount_live() {
 	[ -n "$live_lines" ] || return 0
 	LIVE_TYPE=${live_lines%%"$NL"*} live_lines=${live_lines#*"$NL"}
 	LIVE_SOURCE=${live_lines%%"$NL"*} LIVE_OPTIONS=${live_lines#*"$NL"}
-	LIVE_SOURCE=$(printf '%s\n' "$LIVE_SOURCE" | sed 's/\\040/ /g; s/\\011/	/g; s/\\134/\\/g')
+	LIVE_SOURCE=$(printf '%s\n' "$LIVE_SOURCE" | sed 's/\\040/ /g; s/\\011/	/g; s/\\043/#/g; s/\\134/\\/g')
 }
 
 # mount_device SOURCE: sets DEVICE to the file of a device, a directory or an image; empty for what is no file. Status 1: there is none.
 mount_device() {
 	case $1 in
-	*=*)
-		DEVICE=
-		have findfs || fail "there is no findfs to tell which device $1 is; name the device"
-		DEVICE=$(findfs "$1" 2>/dev/null) && [ -n "$DEVICE" ]
-		;;
 	//*) DEVICE= ;;
 	/*)
 		DEVICE=$1
 		[ -e "$1" ]
+		;;
+	*=*)
+		DEVICE=
+		have findfs || fail "there is no findfs to tell which device $1 is; name the device"
+		DEVICE=$(findfs "$1" 2>/dev/null) && [ -n "$DEVICE" ]
 		;;
 	*) DEVICE= ;;
 	esac

@@ -1,7 +1,9 @@
 package kinds
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 )
@@ -21,4 +23,19 @@ func TestFstabReadsAlike(t *testing.T) {
 	place := func(file string) string { return "cat " + file + " >/etc/fstab" }
 	systemFileReadAlike(t, "F_INIT=sysv\n", line, place, "mount", "path = \"/home/m\"\nlive = false\n",
 		"source = \"demo\"\ntype = \"tmpfs\"\noptions = [\"size=1m\"]", `state = "absent"`)
+}
+
+// What is mounted may have any name that a file may have.
+func TestMountSourceWithOddNames(t *testing.T) {
+	h := &host{shell: availableShells(t, "")[0], work: t.TempDir()}
+	for _, name := range []string{"plain", "a=b", "UUID=1", "a b", "a#b", `a\\b`} {
+		dir := h.work + "/" + name
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		args := fmt.Sprintf("path = %q\nsource = %q\ntype = \"none\"\noptions = [\"bind\"]\n", h.work+"/plain", dir)
+		if obs := h.probe(t, stepOf(t, "mount", args), true); obs.Exit != 0 || len(obs.Needs()) > 0 {
+			t.Errorf("%s: exit %d, needs %v: %s", name, obs.Exit, obs.Needs(), obs.Stderr)
+		}
+	}
 }
