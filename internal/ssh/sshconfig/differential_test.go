@@ -407,6 +407,6 @@ func modernCriteria() map[string][]string {
 		"version":      {"OpenSSH_10*", "OpenSSH_9*", `""`},
 		"sessiontype":  {"exec", "shell,none", "*", "subsystem"},
 		"command":      {`"exec *"`, `"exec /bin/sh"`, "x*", `""`, "*"},
-		"localnetwork": {"127.0.0.0/8", "192.0.2.0/24,::1", "192.0.2.0/24"},
+		"localnetwork": {"127.0.0.0/8", "192.0.2.0/24,::1", "192.0.2.0/24", "127.0.0.1/32", "127.0.0.1/8", "::1/129", "127.0.0.1,"},
 	}
 }

@@ -37,6 +37,11 @@ func (c *Config) Lookup(ctx context.Context, q Query) (*Settings, error) {
 		host = address
 	} else if host, err = e.canonicalize(strings.ToLower(host)); err != nil {
 		return nil, err
+	} else if !e.found && e.followsBare() {
+		// As ssh, which exits where that does not work out; here the connection tells then.
+		if canonical, err := e.resolve(host); err == nil {
+			host = e.follow(host, strings.ToLower(strings.TrimSuffix(canonical, ".")))
+		}
 	}
 	if c != nil && (c.final || e.late || e.canonicalizes() != "no") {
 		e.final, e.host = true, host
@@ -62,6 +67,7 @@ type evaluation struct {
 	final    bool   // the second pass
 	depth    int    // of Include
 	late     bool   // a file that is included for this host has a Match final
+	found    bool   // the name was, in a domain of CanonicalDomains
 	settings *Settings
 }
 
@@ -235,9 +241,7 @@ func (e *evaluation) canonicalizes() string {
 // canonicalize looks a short name up in the CanonicalDomains.
 func (e *evaluation) canonicalize(host string) (string, error) {
 	want := e.canonicalizes()
-	command, jump := e.settings.Text("proxycommand"), e.settings.Text("proxyjump")
-	direct := (command == "" || strings.EqualFold(command, "none")) && (jump == "" || jump == "none")
-	if host == "" || want == "no" || !direct && want != "always" {
+	if host == "" || want == "no" || !e.direct() && want != "always" {
 		return host, nil
 	}
 	var candidates []string
@@ -264,12 +268,25 @@ func (e *evaluation) canonicalize(host string) (string, error) {
 		if err != nil {
 			continue
 		}
+		e.found = true
 		return e.follow(strings.TrimSuffix(full, "."), strings.ToLower(strings.TrimSuffix(canonical, "."))), nil
 	}
 	if s := e.settings.Text("canonicalizefallbacklocal"); s == "no" || s == "false" {
 		return "", fmt.Errorf("%s is in none of the CanonicalDomains, and CanonicalizeFallbackLocal is no", host)
 	}
 	return host, nil
+}
+
+// direct reports whether no proxy resolves the name.
+func (e *evaluation) direct() bool {
+	command, jump := e.settings.Text("proxycommand"), e.settings.Text("proxyjump")
+	return (command == "" || strings.EqualFold(command, "none")) && (jump == "" || jump == "none")
+}
+
+// followsBare reports whether ssh resolves a name as it stands, to follow its CNAME (ssh.c, main).
+func (e *evaluation) followsBare() bool {
+	v, set := e.settings.First("canonicalizepermittedcnames")
+	return set && !strings.EqualFold(v.Text(), "none") && (e.direct() || e.canonicalizes() == "always")
 }
 
 // follow takes the canonical name of a host where CanonicalizePermittedCNAMEs lets it.
@@ -294,7 +311,13 @@ func (e *evaluation) resolve(name string) (string, error) {
 	if _, err := net.DefaultResolver.LookupHost(e.ctx, name); err != nil {
 		return "", err
 	}
-	return net.DefaultResolver.LookupCNAME(e.ctx, name)
+	// The system's own resolver may not tell what /etc/hosts says of a name that stands there.
+	goes := net.Resolver{PreferGo: true}
+	canonical, err := goes.LookupCNAME(e.ctx, name)
+	if err != nil {
+		return name, nil //nolint:nilerr // it has an address, and no other name
+	}
+	return canonical, nil
 }
 
 // numericAddress returns the usual form of an IP address. IPv4 may be written with fewer numbers, in octal or in

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func allKeywords() map[string]kind {
 		isMore:  "identityfile identityfile2 certificatefile",
 		isIgnored: "afstokenpassing kerberosauthentication kerberostgtpassing rhostsauthentication rhostsrsaauthentication rsaauthentication " +
 			"compressionlevel cipher protocol fallbacktorsh usersh useroaming useprivilegedport skeyauthentication tisauthentication " +
-			"dsaauthentication keepalive globalknownhostsfile2 userknownhostsfile2 usekeychain useblacklistedkeys",
+			"dsaauthentication keepalive globalknownhostsfile2 userknownhostsfile2 useblacklistedkeys",
 		isAny: "addkeystoagent channeltimeout clearallforwardings compression controlmaster controlpersist dynamicforward enableescapecommandline " +
 			"enablesshkeysign escapechar exitonforwardfailure fingerprinthash forkafterauthentication forwardagent forwardx11 forwardx11timeout " +
 			"forwardx11trusted gatewayports gssapiauthentication gssapiclientidentity gssapidelegatecredentials gssapikexalgorithms " +
@@ -65,6 +66,9 @@ func allKeywords() map[string]kind {
 		for name := range strings.FieldsSeq(names) {
 			all[name] = k
 		}
+	}
+	if runtime.GOOS == "darwin" {
+		all["usekeychain"] = isIgnored // Apple's ssh alone knows it
 	}
 	return all
 }

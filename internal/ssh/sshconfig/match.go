@@ -74,6 +74,11 @@ func parseMatch(words []string) (matchGuard, error) {
 			if c.arg == "" && c.name != "tagged" && c.name != "command" {
 				return nil, fmt.Errorf("the argument of %s is empty", c.name)
 			}
+			if c.name == "localnetwork" {
+				if _, err := parseNetworks(c.arg); err != nil {
+					return nil, err
+				}
+			}
 		default:
 			return nil, fmt.Errorf("%q is no criterion of Match", name)
 		}
@@ -149,21 +154,36 @@ func (e *evaluation) sessionNow() string {
 	return "exec"
 }
 
+// parseNetworks reads the list of Match localnetwork. As with ssh (addrmatch.c), an address has no bits outside of its mask.
+func parseNetworks(list string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for text := range strings.SplitSeq(list, ",") {
+		network, err := netip.ParsePrefix(text)
+		if address, other := netip.ParseAddr(text); other == nil {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("localnetwork: %q is no network such as 192.0.2.0/24", text)
+		case network != network.Masked():
+			return nil, fmt.Errorf("localnetwork: %q has bits outside of its mask: write %s", text, network.Masked())
+		}
+		all = append(all, network)
+	}
+	return all, nil
+}
+
 // onNetwork reports whether an address of this machine is in one of the networks of a list.
 func onNetwork(list string) (bool, error) {
+	networks, err := parseNetworks(list)
+	if err != nil {
+		return false, err
+	}
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		return false, nil //nolint:nilerr // no address is on any network
 	}
-	for text := range strings.SplitSeq(list, ",") {
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			address, err := netip.ParseAddr(text)
-			if err != nil {
-				return false, fmt.Errorf("match localnetwork: %q is no network such as 192.0.2.0/24", text)
-			}
-			network = netip.PrefixFrom(address, address.BitLen())
-		}
+	for _, network := range networks {
 		for _, a := range addresses {
 			if ip, ok := a.(*net.IPNet); ok {
 				if address, ok := netip.AddrFromSlice(ip.IP); ok && network.Contains(address.Unmap()) {

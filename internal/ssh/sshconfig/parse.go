@@ -2,6 +2,7 @@ package sshconfig
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -16,10 +17,11 @@ const maxDepth = 16
 
 // A source is a file to read, and how ssh treats it.
 type source struct {
-	path    string
-	system  bool // relative Includes are below /etc/ssh, not ~/.ssh
-	guarded bool // it must belong to the user or root, and nobody else may write to it
-	depth   int
+	path     string
+	system   bool // relative Includes are below /etc/ssh, not ~/.ssh
+	optional bool // where it cannot be read, ssh goes on without a word
+	guarded  bool // it must belong to the user or root, and nobody else may write to it
+	depth    int
 }
 
 // A file is a file that was read: lines in blocks, each behind a Host or a Match line.
@@ -55,7 +57,8 @@ type parser struct {
 	config   *Config
 	cache    map[string]*file // of files being included more than once
 	mistakes []string
-	ignored  []string // patterns of IgnoreUnknown
+	ignored  string // IgnoreUnknown for every host: as with other keywords, the first counts
+	here     string // IgnoreUnknown of the block that is being read
 }
 
 // maxMistakes is how many mistakes are told: files that include themselves have them without end.
@@ -93,7 +96,7 @@ func (p *parser) read(s source) (*file, error) {
 		}
 	}
 	var text bytes.Buffer
-	if _, err := text.ReadFrom(handle); err != nil {
+	if _, err := text.ReadFrom(handle); err != nil && !info.IsDir() { // a directory is an empty file to ssh
 		return nil, err
 	}
 	f := &file{literal: map[string][]int{}, blocks: []block{{}}}
@@ -128,7 +131,7 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 	}
 	kind, known := keywords[keyword]
 	if !known {
-		if !slices.ContainsFunc(p.ignored, func(list string) bool { return MatchList(keyword, list, false) }) {
+		if !MatchList(keyword, p.ignored, true) && (p.ignored != "" || !MatchList(keyword, p.here, true)) {
 			p.config.Warnings = append(p.config.Warnings, fmt.Sprintf("%s: the keyword %s is not one of OpenSSH's up to 10.6, and is passed over", at, keyword))
 		}
 		return
@@ -139,6 +142,9 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 		return
 	}
 	last := &f.blocks[len(f.blocks)-1]
+	if kind == isHost || kind == isMatch {
+		p.here = ""
+	}
 	switch kind {
 	case isHost:
 		if len(words) == 0 || slices.Contains(words, "") {
@@ -174,9 +180,25 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 			return
 		}
 		if keyword == "ignoreunknown" {
-			p.ignored = append(p.ignored, v.Text())
+			p.ignore(last.guard, v.Text())
 		}
 		last.lines = append(last.lines, line{Value: v})
+	}
+}
+
+// ignore notes what IgnoreUnknown says below a guard.
+func (p *parser) ignore(g guard, patterns string) {
+	everyone := g == nil
+	switch g := g.(type) {
+	case hostGuard:
+		everyone = len(g) == 1 && g[0] == "*"
+	case matchGuard:
+		everyone = len(g) == 1 && g[0].name == "all" && !g[0].negated
+	}
+	if everyone {
+		p.ignored = cmp.Or(p.ignored, patterns)
+	} else {
+		p.here = cmp.Or(p.here, patterns)
 	}
 }
 

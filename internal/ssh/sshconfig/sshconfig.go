@@ -69,9 +69,9 @@ func (v Value) Text() string {
 func LoadUser() (*Config, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return load(nil, source{path: "/etc/ssh/ssh_config", system: true})
+		return load(nil, source{path: "/etc/ssh/ssh_config", system: true, optional: true})
 	}
-	return load(nil, source{path: filepath.Join(home, ".ssh/config"), guarded: true}, source{path: "/etc/ssh/ssh_config", system: true})
+	return load(nil, source{path: filepath.Join(home, ".ssh/config"), guarded: true, optional: true}, source{path: "/etc/ssh/ssh_config", system: true, optional: true})
 }
 
 // Load reads the files named, as `ssh -F` does; one that does not exist says nothing. Relative paths of Include are below ~/.ssh.
@@ -91,8 +91,11 @@ func load(c *Config, sources ...source) (*Config, error) {
 	p := &parser{config: c, cache: map[string]*file{}}
 	for _, s := range sources {
 		f, err := p.read(s)
+		var unreadable *os.PathError
 		switch {
 		case errors.Is(err, os.ErrNotExist):
+		case s.optional && errors.As(err, &unreadable):
+			c.Warnings = append(c.Warnings, fmt.Sprintf("%s is passed over, as ssh does: %v", s.path, err))
 		case err != nil:
 			return nil, err
 		default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -122,6 +123,61 @@ func TestIncludeWithTokens(t *testing.T) {
 	}
 }
 
+// What a file says of unknown keywords counts as ssh lets it: the first line for everyone, and lines of the block itself.
+func TestIgnoreUnknown(t *testing.T) {
+	for text, warned := range map[string]bool{
+		"IgnoreUnknown FooBar\nfoobar yes\n":                          false,
+		"IgnoreUnknown Foo*\nFooBar yes\nFOOBAR x\n":                  false,
+		"IgnoreUnknown Foo*\nIgnoreUnknown Bar*\nBarBar yes\n":        true,
+		"Host *\nIgnoreUnknown Foo*\nHost x\nFooBar yes\n":            false,
+		"Match all\nIgnoreUnknown Foo*\nHost x\nFooBar yes\n":         false,
+		"Host zzz\nIgnoreUnknown Foo*\nFooBar yes\n":                  false,
+		"Host zzz\nIgnoreUnknown Foo*\nHost *\nFooBar yes\n":          true,
+		"FooBar yes\nIgnoreUnknown Foo*\n":                            true,
+		"UseKeychain yes\n":                                           runtime.GOOS != "darwin",
+		"IgnoreUnknown UseKeychain,AddKeysToAgent\nUseKeychain yes\n": false,
+	} {
+		if c := load1(t, text); len(c.Warnings) > 0 != warned {
+			t.Errorf("%q: warnings %q", text, c.Warnings)
+		}
+	}
+}
+
+// ssh reads a directory as an empty file, and goes on without its own files where they cannot be read.
+func TestWhatCannotBeRead(t *testing.T) {
+	home := t.TempDir()
+	config := filepath.Join(home, ".ssh/config")
+	if err := errors.Join(os.MkdirAll(filepath.Join(home, ".ssh/parts"), 0o700), os.WriteFile(config, []byte("Include parts\nInclude par*\nUser x\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", home)
+	read := func() (*Config, string) {
+		t.Helper()
+		c, err := LoadUser()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := c.Lookup(t.Context(), Query{Host: "h"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, s.Text("user")
+	}
+	if c, user := read(); user != "x" || len(c.Warnings) > 0 {
+		t.Errorf("user %q, warnings %q", user, c.Warnings)
+	}
+	if err := errors.Join(os.Remove(config), os.Symlink("config", config)); err != nil { // nobody, not even root, opens this one
+		t.Fatal(err)
+	}
+	if c, user := read(); user != "" || len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], config) {
+		t.Errorf("user %q, warnings %q", user, c.Warnings)
+	}
+	if err := errors.Join(os.Remove(config), os.Mkdir(config, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	read()
+}
+
 func TestRefuseConnection(t *testing.T) {
 	c := load1(t, "Host old*\n RefuseConnection \"%h is gone\"\n")
 	if s, err := c.Lookup(t.Context(), Query{Host: "old1"}); err != nil || !strings.HasSuffix(s.Refused, "config:2: RefuseConnection: %h is gone") {
@@ -139,6 +195,8 @@ func TestCanonicalizeHostname(t *testing.T) {
 			return "front.example.test.", nil
 		case "db.second.test.", "full.example.test.":
 			return name, nil
+		case "short": // as /etc/hosts says it
+			return "web1.example.test", nil
 		}
 		return "", errors.New("no such host")
 	}
@@ -155,6 +213,11 @@ func TestCanonicalizeHostname(t *testing.T) {
 		{base + "ProxyJump gw\n", "web1", "web1", ""},
 		{strings.Replace(base, "yes", "always", 1) + "ProxyJump gw\n", "web1", "web1.example.test", "inside"},
 		{base, "10.0.0.1", "10.0.0.1", ""},
+		// A name as it stands is resolved where its CNAME may be followed, also without CanonicalizeHostname.
+		{base + "CanonicalizePermittedCNAMEs *:*\n", "short", "web1.example.test", "inside"},
+		{"CanonicalizePermittedCNAMEs *:*.example.test\n", "short", "web1.example.test", ""},
+		{"CanonicalizePermittedCNAMEs none\n", "short", "short", ""},
+		{base + "CanonicalizePermittedCNAMEs *:*\nProxyJump gw\n", "short", "short", ""},
 	} {
 		s, err := load1(t, c.text+"Host *.example.test\n User inside\n").Lookup(t.Context(), Query{Host: c.host, Resolve: resolve})
 		if err != nil || s.Host != c.want || s.Text("user") != c.user {
