@@ -20,6 +20,7 @@ type conversation struct {
 	root    bool     // the session became root
 	as      string   // the other user that it became; "" if none
 	byRoot  bool     // the rights of another user are reached by way of root only
+	entered int      // how often it let us in before it ever answered in this run
 	reached bool     // the host has answered in this run: it is not simply unreachable
 	outage  outage
 }
@@ -35,6 +36,10 @@ const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 10 * time.Second
 )
+
+// maxEntered is how often a host may let us in and hang up before a session answers. It may have been the link, and a host that
+// does so each time is not to be logged in to without end.
+const maxEntered = 2
 
 // A lostError is why a host is given up whose link was lost.
 type lostError struct {
@@ -58,7 +63,7 @@ func (h *hostRun) persist(ctx context.Context, part func() error) error {
 			err = part()
 		}
 		if err == nil {
-			h.outage = outage{}
+			h.outage, h.reached = outage{}, true
 		}
 		if !h.lost(err) {
 			return err
@@ -71,7 +76,8 @@ func (h *hostRun) persist(ctx context.Context, part func() error) error {
 
 // lost tells whether an error means that the link was lost, and that another one may serve.
 func (h *hostRun) lost(err error) bool {
-	if !errors.Is(err, ErrUnreachable) || !h.reached {
+	h.reached = h.reached || h.session != nil && h.session.heard.host.Load()
+	if !errors.Is(err, ErrUnreachable) || !h.reached && (h.entered == 0 || h.entered > maxEntered) {
 		return false
 	}
 	var silence *silenceError
@@ -142,7 +148,9 @@ func (h *hostRun) connect(ctx context.Context) error {
 		return err
 	}
 	h.link.set(conn)
-	h.reached = true
+	if !h.reached {
+		h.entered++
+	}
 	return nil
 }
 

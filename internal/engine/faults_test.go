@@ -816,3 +816,35 @@ func TestAPlanIsForOneBoot(t *testing.T) {
 	}
 	host.tidy()
 }
+
+// mute is a host that lets everybody in and hangs up as soon as a session begins.
+type mute struct {
+	*localHost
+	logins atomic.Int64
+}
+
+func (m *mute) Dial(context.Context, string) (Conn, error) {
+	m.logins.Add(1)
+	return muteConn{}, nil
+}
+
+type muteConn struct{ Conn }
+
+func (muteConn) Start(context.Context, string) (*Process, error) {
+	return nil, fmt.Errorf("%w: it hung up", ErrUnreachable)
+}
+
+func (muteConn) Close() error { return nil }
+
+// Such a host is not logged in to again and again: sshd counts that, and may ban this address.
+func TestHostThatHangsUpAtTheSessionIsLeftAlone(t *testing.T) {
+	m := &mute{localHost: newLocalHost(t)}
+	rec := &recorder{}
+	run := commandRun(m, rec, "web1")
+	run.Reconnect = time.Minute
+	began := time.Now()
+	run.Exec(t.Context(), &Command{Argv: []string{"true"}})
+	if exit := run.Close(); exit != 3 || m.logins.Load() > maxEntered+1 || time.Since(began) > 20*time.Second {
+		t.Errorf("exit %d, %d logins in %s\n%s", exit, m.logins.Load(), time.Since(began), rec.dump())
+	}
+}

@@ -276,7 +276,10 @@ func (s *Session) send(script string) error {
 const sendSize = 32 << 10
 
 // heard is when the host last gave a sign of life.
-type heard struct{ at atomic.Int64 }
+type heard struct {
+	at   atomic.Int64
+	host atomic.Bool // the host itself has said something
+}
 
 func (h *heard) now() { h.at.Store(time.Now().UnixNano()) }
 
@@ -307,6 +310,7 @@ func (l *listening) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
 	if n > 0 {
 		l.heard.now()
+		l.heard.host.Store(true)
 	}
 	return n, err
 }

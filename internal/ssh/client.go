@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -19,6 +20,7 @@ type Client struct {
 	via    *passage // through the jump host that carries the link, owned; nil: direct
 
 	closed chan struct{} // closed once the connection is gone
+	served atomic.Bool   // the host has opened a channel
 
 	mu    sync.Mutex
 	cause error // why we closed the connection ourselves, nil otherwise
@@ -75,6 +77,9 @@ func (c *Client) lost(p Phase) error {
 	if c.cause != nil {
 		return c.target.fail(p, fmt.Errorf("%w: %w", ErrLinkLost, c.cause), "")
 	}
+	if !c.served.Load() {
+		return c.target.fail(p, ErrLinkLost, fmt.Sprintf("the host lets user %s in, and hangs up before a session: its own log has the reason", c.target.User))
+	}
 	return c.target.fail(p, ErrLinkLost, "")
 }
 
@@ -104,14 +109,33 @@ func (c *Client) keepAlive(interval time.Duration) {
 				answered <- struct{}{}
 			}()
 		// The time since the question counts too: after a suspend of this machine the silence is long at once.
-		case min(silence, time.Since(asked)) >= (keepAliveMisses-1)*interval:
+		case min(silence, time.Since(asked)) >= c.patience(interval):
 			c.drop(fmt.Errorf("%w: the host was silent for %s", ErrTimeout, silence.Round(time.Millisecond)))
 			return
 		}
 	}
 }
 
-// open opens a channel within the connect timeout. A host that does not answer at all in that time is given up.
+// patience is how long a host may leave a question open. One that has just let us in may still be busy with that (PAM).
+func (c *Client) patience(interval time.Duration) time.Duration {
+	usual := time.Duration(c.target.KeepAliveMisses-1) * interval
+	if !c.served.Load() {
+		return max(usual, c.target.LoginTimeout)
+	}
+	return usual
+}
+
+// forward opens a connection from the host.
+func (c *Client) forward(ctx context.Context, addr string) (net.Conn, error) {
+	nc, err := c.conn.DialContext(ctx, "tcp", addr)
+	var refused *ssh.OpenChannelError
+	if err == nil || errors.As(err, &refused) {
+		c.served.Store(true)
+	}
+	return nc, err
+}
+
+// open opens a channel within the time of a login. A host that does not answer at all in that time is given up.
 func (c *Client) open(ctx context.Context, p Phase, kind string, extra []byte) (ssh.Channel, <-chan *ssh.Request, error) {
 	type opened struct {
 		ch       ssh.Channel
@@ -123,13 +147,13 @@ func (c *Client) open(ctx context.Context, p Phase, kind string, extra []byte) (
 		ch, requests, err := c.conn.OpenChannel(kind, extra)
 		result <- opened{ch, requests, err}
 	}()
-	timer := time.NewTimer(c.target.ConnectTimeout)
+	timer := time.NewTimer(c.target.LoginTimeout)
 	defer timer.Stop()
 	select {
 	case o := <-result:
 		return o.ch, o.requests, c.openError(p, o.err)
 	case <-timer.C:
-		c.drop(fmt.Errorf("%w (%s) to a new session", ErrTimeout, c.target.ConnectTimeout))
+		c.drop(fmt.Errorf("%w (%s) to a new session", ErrTimeout, c.target.LoginTimeout))
 		<-result
 		return nil, nil, c.lost(p)
 	case <-ctx.Done():
@@ -145,10 +169,15 @@ func (c *Client) open(ctx context.Context, p Phase, kind string, extra []byte) (
 
 func (c *Client) openError(p Phase, err error) error {
 	if err == nil {
+		c.served.Store(true)
 		return nil
 	}
 	var refused *ssh.OpenChannelError
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused) && !c.served.Load():
+		// Another connection would be told the same.
+		return c.target.fail(p, fmt.Errorf("the host lets user %s in, and refuses a session: %s", c.target.User, refused.Message), "see to MaxSessions, and PermitTTY or restrictions of the key, on the host")
+	case errors.As(err, &refused):
 		return c.target.fail(p, err, "the host allows no more sessions on this connection (MaxSessions in its sshd_config)")
 	}
 	return c.lost(p)
@@ -157,7 +186,7 @@ func (c *Client) openError(p Phase, err error) error {
 // DialTCP connects from the host to an address as seen from there ("127.0.0.1:8000"): what ssh -W does. The connection
 // has no deadlines.
 func (c *Client) DialTCP(ctx context.Context, addr string) (net.Conn, error) {
-	nc, err := c.conn.DialContext(ctx, "tcp", addr)
+	nc, err := c.forward(ctx, addr)
 	if err != nil {
 		return nil, c.target.fail(PhaseSession, fmt.Errorf("connect to %s from the host: %w", addr, err), "")
 	}

@@ -279,6 +279,13 @@ func (t *Target) takeTimes(s *sshconfig.Settings) {
 			*to = d
 		}
 	}
+	if n, err := strconv.Atoi(s.Text("connectionattempts")); err == nil && t.ConnectionAttempts == 0 {
+		t.ConnectionAttempts = n
+	}
+	// ssh gives up at the question after so many; here the last span of silence is one of them.
+	if n, err := strconv.Atoi(s.Text("serveralivecountmax")); err == nil && n >= 0 && t.KeepAliveMisses == 0 {
+		t.KeepAliveMisses = n + 1
+	}
 }
 
 // takeNetwork fills what chooses among addresses, algorithms and methods.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -21,7 +22,7 @@ func connect(ctx context.Context, t Target, via *passage) (net.Conn, error) {
 	var err error
 	switch {
 	case via != nil:
-		nc, err = via.jump.client.conn.DialContext(dctx, "tcp", t.addr())
+		nc, err = via.jump.client.forward(dctx, t.addr())
 	case t.ProxyCommand != "":
 		nc, err = dialCommand(dctx, t.ProxyCommand)
 		if err != nil {
@@ -29,6 +30,9 @@ func connect(ctx context.Context, t Target, via *passage) (net.Conn, error) {
 		}
 	default:
 		nc, err = t.dialNetwork(dctx)
+		for attempt := 1; err != nil && attempt < t.ConnectionAttempts && sleep(ctx, attemptPause) == nil; attempt++ {
+			nc, err = t.dialAgain(ctx)
+		}
 	}
 	if err != nil {
 		return nil, t.connectError(ctx, via, err)
@@ -36,9 +40,18 @@ func connect(ctx context.Context, t Target, via *passage) (net.Conn, error) {
 	return nc, nil
 }
 
+// attemptPause is how long ssh waits between two of ConnectionAttempts.
+const attemptPause = time.Second
+
+func (t Target) dialAgain(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.ConnectTimeout)
+	defer cancel()
+	return t.dialNetwork(ctx)
+}
+
 // dialNetwork connects over the network, from and to the addresses that ssh_config allows.
 func (t Target) dialNetwork(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
+	d := net.Dialer{FallbackDelay: -1} // one address after the other, as ssh
 	if t.BindAddress != "" {
 		local, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(t.BindAddress, "0"))
 		if err != nil {
@@ -92,6 +105,7 @@ func (t Target) connectError(ctx context.Context, via *passage, err error) error
 // handshake exchanges keys and logs in over l, which it closes on failure.
 func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys) (*ssh.Client, error) {
 	watch := newWatchdog(PhaseHandshake, t.ConnectTimeout, func() { l.Close() })
+	watch.login = t.LoginTimeout
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	login := &login{ctx: ctx, target: t, watch: watch, dialer: d}
@@ -141,6 +155,8 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	switch {
 	case ctx.Err() != nil:
 		return nil, t.fail(phase, ctx.Err(), "")
+	case ranOut && phase == PhaseAuthenticate:
+		return nil, t.fail(phase, fmt.Errorf("%w (%s)", ErrTimeout, t.LoginTimeout), "the host does not decide on the login: its own log may have the reason, such as a directory of users that does not answer")
 	case ranOut:
 		return nil, t.fail(phase, fmt.Errorf("%w (%s)", ErrTimeout, t.ConnectTimeout), "the port is open but the host does not go on: is it overloaded, or is that no SSH server?")
 	case keyErr != nil:

@@ -42,6 +42,7 @@ func (l *link) silence() time.Duration { return time.Since(time.Unix(0, l.lastRe
 // A watchdog bounds the phases of a handshake by closing the connection: channels of a jump host have no deadlines.
 type watchdog struct {
 	timeout time.Duration
+	login   time.Duration // of PhaseAuthenticate; 0: timeout
 	bite    func()
 
 	mu    sync.Mutex
@@ -74,7 +75,15 @@ func (w *watchdog) enter(p Phase) {
 		return
 	}
 	w.phase = p
-	w.timer.Reset(w.timeout)
+	w.timer.Reset(w.limit())
+}
+
+// limit is how long the phase may last.
+func (w *watchdog) limit() time.Duration {
+	if w.phase == PhaseAuthenticate && w.login > 0 {
+		return w.login
+	}
+	return w.timeout
 }
 
 // pause stops the time while a person is asked something; the function that it returns starts it again.

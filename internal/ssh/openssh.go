@@ -94,7 +94,7 @@ func (m *master) start(ctx context.Context, t Target) (nc net.Conn, err error) {
 	}()
 	socket := filepath.Join(m.dir, "m")
 	// Connecting, exchanging keys and logging in.
-	watch := newWatchdog(PhaseConnect, 3*t.ConnectTimeout, func() { m.kill() })
+	watch := newWatchdog(PhaseConnect, 2*t.ConnectTimeout+t.LoginTimeout, func() { m.kill() })
 	asked, err := newAskpass(ctx, t, watch, m.kill, filepath.Join(m.dir, "a"))
 	if err != nil {
 		watch.end()
@@ -143,7 +143,7 @@ func (m *master) run(t Target, socket string) error {
 		"-o", "PermitLocalCommand=no", "-o", "NumberOfPasswordPrompts=1", "-o", "LogLevel=INFO",
 	}
 	if t.KeepAlive > 0 {
-		words = append(words, "-o", "ServerAliveInterval="+strconv.Itoa(max(1, int(t.KeepAlive/time.Second))), "-o", "ServerAliveCountMax="+strconv.Itoa(keepAliveMisses-1))
+		words = append(words, "-o", "ServerAliveInterval="+strconv.Itoa(max(1, int(t.KeepAlive/time.Second))), "-o", "ServerAliveCountMax="+strconv.Itoa(t.KeepAliveMisses-1))
 	}
 	if !t.OpenSSHSession {
 		words = append(words, "-N")
@@ -182,7 +182,7 @@ func (m *master) failure(ctx context.Context, t Target, ranOut bool, refusal err
 	case ctx.Err() != nil:
 		return t.fail(PhaseConnect, ctx.Err(), "")
 	case ranOut:
-		return t.fail(PhaseConnect, fmt.Errorf("%w: ssh is not logged in after %s%s", ErrTimeout, 3*t.ConnectTimeout, said), "")
+		return t.fail(PhaseConnect, fmt.Errorf("%w: ssh is not logged in after %s%s", ErrTimeout, 2*t.ConnectTimeout+t.LoginTimeout, said), "")
 	case refusal != nil:
 		return t.fail(PhaseAuthenticate, fmt.Errorf("%w; ssh ended%s", refusal, said), "")
 	case has("Host key verification failed"), has("HOST IDENTIFICATION HAS CHANGED"):

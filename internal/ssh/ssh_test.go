@@ -142,7 +142,7 @@ func TestHungServerEndsInItsPhase(t *testing.T) {
 		t.Run(string(want), func(t *testing.T) {
 			t.Parallel()
 			target := sshtest.NewServer(t, func(c *sshd.Config) { c.Faults.Hang = hang }).Target()
-			target.ConnectTimeout = 2 * time.Second
+			target.ConnectTimeout, target.LoginTimeout = 2*time.Second, 2*time.Second
 			c, err := ssh.Dial(t.Context(), target)
 			if err == nil {
 				defer c.Close()

@@ -16,9 +16,10 @@ import (
 const (
 	defaultPort           = 22
 	defaultConnectTimeout = 15 * time.Second
-	defaultKeepAlive      = 10 * time.Second
-	// keepAliveMisses is how many intervals without a single byte from the host mean that the link is dead, as
-	// ssh_config's ServerAliveCountMax.
+	// defaultLoginTimeout is how long sshd by itself gives a login (sshd_config(5), LoginGraceTime). ssh sets no limit.
+	defaultLoginTimeout = 2 * time.Minute
+	defaultKeepAlive    = 10 * time.Second
+	// keepAliveMisses is how many intervals without a single byte from the host mean that the link is dead.
 	keepAliveMisses = 3
 )
 
@@ -59,12 +60,18 @@ type Target struct {
 	Passphrase func(ctx context.Context, file string) (string, error)
 	// Jumps are the hosts to go through, the nearest first. A hop's own Jumps come before it.
 	Jumps []Target
-	// ConnectTimeout bounds each phase by itself: resolving and connecting, key exchange, authentication, opening a
-	// channel. Waiting for a person to type does not count. 0: 15 seconds.
+	// ConnectTimeout bounds each phase by itself: resolving and connecting, and the key exchange. 0: 15 seconds.
 	ConnectTimeout time.Duration
-	// KeepAlive is how long the link may be silent before the host is asked for a sign of life; after three such
+	// ConnectionAttempts is how often a connection is tried, a second apart; 0: once.
+	ConnectionAttempts int
+	// LoginTimeout bounds each answer of the host while it is logged in to, and the opening of a channel, which PAM may make slow.
+	// Waiting for a person to type does not count. 0: two minutes, or ConnectTimeout where that is longer.
+	LoginTimeout time.Duration
+	// KeepAlive is how long the link may be silent before the host is asked for a sign of life; after KeepAliveMisses such
 	// spans of silence the link is dropped. 0: 10 seconds; negative: never.
 	KeepAlive time.Duration
+	// KeepAliveMisses is how many; 0: three.
+	KeepAliveMisses int
 	// ProxyCommand is a command that carries the connection on its standard input and output, run by the user's shell; empty: a
 	// connection of our own. It is not used where there are Jumps.
 	ProxyCommand string
@@ -123,6 +130,12 @@ func (t Target) withDefaults() (Target, error) {
 	}
 	if t.ConnectTimeout <= 0 {
 		t.ConnectTimeout = defaultConnectTimeout
+	}
+	if t.LoginTimeout <= 0 {
+		t.LoginTimeout = max(defaultLoginTimeout, t.ConnectTimeout)
+	}
+	if t.KeepAliveMisses == 0 {
+		t.KeepAliveMisses = keepAliveMisses
 	}
 	if t.KeepAlive == 0 {
 		t.KeepAlive = defaultKeepAlive

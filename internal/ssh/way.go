@@ -31,7 +31,7 @@ func (d *Dialer) way(path []Target, t Target) *way {
 	if t.Password == nil {
 		t.Name = "" // the same for all names of the server
 	}
-	t.ConnectTimeout, t.KeepAlive = 0, 0
+	t.ConnectTimeout, t.ConnectionAttempts, t.LoginTimeout, t.KeepAlive, t.KeepAliveMisses = 0, 0, 0, 0, 0
 	key := pathKey(append(append([]Target{}, path...), t))
 	d.mu.Lock()
 	defer d.mu.Unlock()
