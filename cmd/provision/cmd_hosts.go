@@ -90,6 +90,9 @@ func (c *cli) hostInfos(cmd *cobra.Command, pb *playbook.Playbook, o *options) (
 	infos := []hostInfo{}
 	for _, h := range hosts {
 		t := reach.targets[h.Name]
+		if t.Refused != "" {
+			fmt.Fprintln(c.stderr, "Warning:", c.clean(h.Name+" cannot be reached: "+t.Refused))
+		}
 		info := hostInfo{Name: h.Name, Address: t.Address, Port: t.Port, User: cmp.Or(t.User, me), Groups: h.Groups, VarsFrom: h.From}
 		for _, jump := range t.Jumps {
 			info.Jump = append(info.Jump, jump.Name)

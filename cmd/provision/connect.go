@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,6 +67,9 @@ func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*in
 	r.config = config
 	for _, h := range hosts {
 		target, err := r.target(ctx, h)
+		if errors.Is(err, ssh.ErrConfig) && ctx.Err() == nil { // one host's alone
+			target, err = ssh.Target{Name: h.Name, Address: cmp.Or(h.Address, h.Name), Port: cmp.Or(h.Settings.Port, 22), User: h.Settings.User, Refused: err.Error()}, nil
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -1,3 +1,6 @@
+// The addresses of a name come in the order in which ssh tries them, that of getaddrinfo(3).
+//go:debug netdns=cgo
+
 // Provision turns fresh servers into running deployments, over SSH, with nothing installed on them but sh.
 package main
 

@@ -3,6 +3,7 @@ package ssh
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,6 +20,9 @@ const maxJumps = 16
 
 // remoteCommand is what a session runs, for Match command of ssh_config.
 const remoteCommand = "exec /bin/sh"
+
+// ErrConfig is within the error of Resolve where ssh_config is the reason: ssh refuses that host, and goes on with others.
+var ErrConfig = errors.New("ssh config")
 
 // A Config is what ssh_config files say about hosts. A nil Config says nothing.
 type Config struct {
@@ -96,7 +100,7 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	if c != nil {
 		var err error
 		if s, err = c.files.Lookup(ctx, query); err != nil && t.Transport != TransportOpenSSH { // ssh reads it itself
-			return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
+			return Target{}, fmt.Errorf("%w: host %s: %w", ErrConfig, name, err)
 		}
 	}
 	if t.Port == 0 {
@@ -119,17 +123,17 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	if t.User == "" {
 		var err error
 		if t.User, err = expandUser(s, tokens); err != nil {
-			return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
+			return Target{}, fmt.Errorf("%w: host %s: %w", ErrConfig, name, err)
 		}
 	}
 	tokens.User = t.User
 	if err := t.takePaths(s, tokens); err != nil {
-		return Target{}, fmt.Errorf("ssh config: host %s: %w", name, err)
+		return Target{}, fmt.Errorf("%w: host %s: %w", ErrConfig, name, err)
 	}
 	if command, set := s.First("knownhostscommand"); set && !strings.EqualFold(command.Text(), "none") {
 		words, err := sshconfig.SplitCommand(command.Text())
 		if err != nil {
-			return Target{}, fmt.Errorf("ssh config: %s: KnownHostsCommand: %w", command.Source, err)
+			return Target{}, fmt.Errorf("%w: %s: KnownHostsCommand: %w", ErrConfig, command.Source, err)
 		}
 		t.KnownHostsCommand = KnownHostsCommand{Words: words, Tokens: tokens}
 	}
@@ -162,7 +166,7 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	}
 	if command, set := s.First("proxycommand"); set && overrides.Jumps == nil && !strings.EqualFold(command.Text(), "none") {
 		if t.ProxyCommand, err = tokens.Expand(command.Text()); err != nil {
-			return Target{}, fmt.Errorf("ssh config: %s: ProxyCommand: %w", command.Source, err)
+			return Target{}, fmt.Errorf("%w: %s: ProxyCommand: %w", ErrConfig, command.Source, err)
 		}
 	}
 	return t, nil
@@ -320,7 +324,7 @@ func (c *Config) jumps(ctx context.Context, t, over Target, s *sshconfig.Setting
 		for _, word := range jump.Words {
 			hop, err := tokens.Expand(word)
 			if err != nil {
-				return nil, fmt.Errorf("ssh config: %s: ProxyJump: %w", jump.Source, err)
+				return nil, fmt.Errorf("%w: %s: ProxyJump: %w", ErrConfig, jump.Source, err)
 			}
 			specs = append(specs, Target{Name: hop})
 		}
