@@ -41,6 +41,7 @@ type hostRun struct {
 	began     time.Time
 	exchanges int
 
+	repeats      bool // a step has run that runs in every apply
 	checksFailed int
 	counts       Counts
 	outcome      HostStatus

@@ -152,7 +152,7 @@ func (h *hostPlanner) blind(p *Planned) {
 		why = fmt.Sprintf("the probe ended with status %d", p.obs.Exit)
 	}
 	if by := h.turns(p); by != "" {
-		p.Change = steps.Change{Action: steps.Unknown, Reason: reason(why)}
+		p.Change = steps.Change{Action: steps.Unknown, Reason: withoutAdvice(reason(why))}
 		p.After = []string{by}
 		return
 	}

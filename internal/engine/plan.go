@@ -204,7 +204,7 @@ func (h *hostPlanner) observe(p *Planned) {
 	change, err := p.Step.Plan(h.facts, p.obs)
 	if err != nil {
 		if by := h.overturned(h.looks(p)); by != "" {
-			p.Change = steps.Change{Action: steps.Unknown, Reason: oneLine(err.Error())}
+			p.Change = steps.Change{Action: steps.Unknown, Reason: withoutAdvice(oneLine(err.Error()))}
 			p.After = []string{by}
 			return
 		}
@@ -229,6 +229,9 @@ func (h *hostPlanner) foresee(p *Planned) {
 			}
 			change = then
 		}
+	}
+	for _, r := range p.supply().Replaced {
+		maps.DeleteFunc(h.written, func(path, _ string) bool { return strings.HasPrefix(path, strings.TrimSuffix(r.Path, "/")+"/") })
 	}
 	if by := h.overtaken(p); by != "" {
 		if p.After = []string{by}; len(p.foreseen) == 0 {
@@ -274,24 +277,61 @@ func (h *hostPlanner) overwritten(p *Planned) {
 // overtaken returns the latest earlier step that surely changes the files that a step is about to change; "" if none does.
 func (h *hostPlanner) overtaken(p *Planned) string {
 	switch {
-	case len(h.order) == 0 || p.Err != nil || p.Check || !p.observed || len(p.Change.Needs) > 0:
+	case len(h.order) == 0 || p.Err != nil || p.Check || !p.observed:
 		return ""
 	case p.Change.Action == steps.NoOp && len(p.foreseen) == 0:
 		return "" // see shake
 	case p.Change.Action == steps.Unknown || p.Change.Action == steps.Execute:
 		return ""
 	}
-	var own []steps.Thing
+	own := p.own()
+	if len(p.Change.Needs) > 0 {
+		return h.uncovered(own)
+	}
+	if p.Change.Action == steps.Update {
+		own = append(own, p.accounts()...)
+	}
+	return h.altered(own)
+}
+
+// own are the places that a step makes, changes or removes.
+func (p *Planned) own() []steps.Thing {
 	supply := p.supply()
+	var own []steps.Thing
 	for _, t := range supply.Things {
-		if t.Kind == steps.FileThing || t.Kind == steps.PathThing {
+		switch t.Kind {
+		case steps.FileThing, steps.PathThing, steps.DirectoryThing:
 			own = append(own, t)
 		}
 	}
-	for _, path := range supply.Gone {
+	for _, path := range slices.Concat(supply.Trees, supply.Gone) {
 		own = append(own, steps.Thing{Kind: steps.FileThing, Name: path})
 	}
-	return h.altered(own)
+	return own
+}
+
+// accounts are the users and groups that a step needs, and their homes.
+func (p *Planned) accounts() []steps.Thing {
+	return slices.DeleteFunc(p.requires(), func(t steps.Thing) bool {
+		return t.Kind != steps.UserThing && t.Kind != steps.GroupThing && t.Kind != steps.HomeThing
+	})
+}
+
+// uncovered returns the latest earlier step after which places that are missing now are behind a link, or on a file system, that may
+// hold them; "" if there is none. Behind a link to what an earlier step makes is nothing yet.
+func (h *hostPlanner) uncovered(own []steps.Thing) string {
+	for before := range h.changing() {
+		for _, r := range before.supply.Replaced {
+			over := steps.Supply{Replaced: []steps.Replaced{r}}
+			if !slices.ContainsFunc(own, func(t steps.Thing) bool { return over.Alters(t, h.path) }) {
+				continue
+			}
+			if by, _ := h.source(steps.Thing{Kind: steps.DirectoryThing, Name: r.To}); r.To == "" || by == "" {
+				return before.Addr
+			}
+		}
+	}
+	return ""
 }
 
 // shake finds the earlier steps that may change the state of a step which is as wanted now.
@@ -300,7 +340,7 @@ func (h *hostPlanner) shake(p *Planned) {
 		return
 	}
 	looks := h.looks(p)
-	if by := h.altered(looks); by != "" {
+	if by := h.altered(append(p.accounts(), looks...)); by != "" {
 		if !h.robbed(p, p.requires()) {
 			p.Change.Action, p.After = steps.Unknown, []string{by}
 		}

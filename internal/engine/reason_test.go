@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"provision/internal/steps"
 )
 
@@ -58,5 +60,69 @@ func TestBlindProbeTellsWhy(t *testing.T) {
 	(&hostPlanner{}).blind(&p)
 	if p.Err == nil || !strings.Contains(p.Err.Error(), "could not tell its state: git@h: Permission denied (publickey).\n") {
 		t.Errorf("%v", p.Err)
+	}
+}
+
+// After a failure nobody is told that a command is skipped which runs every time, and who is root hears why even root is refused.
+func TestHintOfAFailureIsTrue(t *testing.T) {
+	host := newLocalHost(t, "sh")
+	hint := func(list ...steps.Instance) string {
+		_, rec := applied(t, host, stepList(list))
+		for _, e := range rec.events {
+			if e.StepEnd != nil && e.StepEnd.Error != nil {
+				return e.StepEnd.Error.Hint
+			}
+		}
+		t.Fatalf("no step failed:\n%s", rec.dump())
+		return ""
+	}
+	const skipped = "finished steps are skipped"
+	once := step(t, "command", "once", map[string]cty.Value{"script": str("touch " + host.path("made")), "creates": str(host.path("made"))})
+	if got := hint(once, script(t, "bad", "false")); !strings.Contains(got, skipped) && !strings.Contains(got, "run again") {
+		t.Errorf("%q", got)
+	}
+	if got := hint(script(t, "bad", "false")); !strings.Contains(got, skipped) {
+		t.Errorf("nothing ran before: %q", got)
+	}
+	if got := hint(script(t, "first", "true"), script(t, "bad", "false")); strings.Contains(got, skipped) || !strings.Contains(got, "run again") {
+		t.Errorf("a command ran before: %q", got)
+	}
+	const refused = "mv: cannot move 'a' to 'b': Operation not permitted\n"
+	for _, root := range []bool{true, false} {
+		h := &hostRun{known: known{facts: &steps.Facts{IsRoot: root}}}
+		if got := h.hint(&Planned{}, refused); strings.Contains(got, "lsattr") != root {
+			t.Errorf("root %v: %q", root, got)
+		}
+	}
+}
+
+// Of several operations nobody knows which failed, so the failure shows all.
+func TestFailureShowsEveryOperation(t *testing.T) {
+	for _, c := range []struct {
+		ops  []steps.Op
+		want string
+	}{
+		{[]steps.Op{steps.Run{Script: "one\n"}, steps.Run{Script: "two"}}, "one\ntwo"},
+		{[]steps.Op{steps.Run{Script: "one", Shown: "all"}, steps.Put{Path: "/x"}, steps.Run{Script: "two", Shown: "all"}}, "all\nwrite /x"},
+		{[]steps.Op{steps.Put{Path: "/x"}}, ""},
+	} {
+		if got := command(&Planned{Change: steps.Change{Ops: c.ops}}); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// A step that is known after an earlier one does not advise to add that step.
+func TestUnknownStepGivesNoAdvice(t *testing.T) {
+	earlierStep := &Planned{Instance: script(t, "install", "true"), Change: steps.Change{Action: steps.Execute}}
+	h := &hostPlanner{}
+	h.append(earlierStep)
+	p := Planned{Instance: script(t, "x", "true"), observed: true, obs: steps.Observation{Exit: 1, Stderr: "hello is not installed, so it cannot be held; install it with a step \"package\" before this one\n"}}
+	if h.blind(&p); p.Err != nil || p.Change.Reason != "hello is not installed, so it cannot be held" {
+		t.Errorf("%q, %v", p.Change.Reason, p.Err)
+	}
+	h = &hostPlanner{}
+	if h.blind(&p); p.Err == nil || !strings.Contains(p.Err.Error(), "before this one") {
+		t.Errorf("nothing is before it: %v", p.Err)
 	}
 }

@@ -197,6 +197,12 @@ func (w *watcher) ended(p *Planned, r record) {
 	default:
 		e.Status = StepFailed
 		e.Error = failure(p, r, h.run.Secrets.Text(stdout), h.run.Secrets.Text(stderr))
+		if e.Error.Hint == "" {
+			e.Error.Hint = h.hint(p, stderr)
+		}
+	}
+	if _, gated := p.OnChange[""]; e.Status == StepChanged && p.Change.Action == steps.Execute && !gated && len(p.Events) == 0 {
+		h.repeats = true
 	}
 	if r.lost {
 		w.cutShort(p, e)
@@ -333,10 +339,18 @@ func failure(p *Planned, r record, stdout, stderr string) *Failure {
 	} else if r.state != "" && r.verdict != "timeout" {
 		e.Message += ": there is no room for its output: " + oneLine(r.state)
 	}
-	if e.Hint == "" {
-		e.Hint = "fix the cause and run the same command again: finished steps are skipped"
-	}
 	return e
+}
+
+// hint is what to do about a failure that gives no advice of its own.
+func (h *hostRun) hint(p *Planned, stderr string) string {
+	if p.RunAs == "" && (p.Become || h.facts.IsRoot) && strings.Contains(lastLines(stderr, 5), "Operation not permitted") {
+		return "root is refused: lsattr -d tells whether the path or its directory has the attribute i or a, and chattr -ia takes it away; then run the same command again"
+	}
+	if h.repeats {
+		return "fix the cause and run the same command again: what is as wanted is left alone, and commands without a condition (creates, unless, only_if) run again"
+	}
+	return "fix the cause and run the same command again: finished steps are skipped"
 }
 
 // retryLine is what the program itself writes between the attempts of a step.
@@ -370,17 +384,37 @@ func reason(stderr string) string {
 	return strings.TrimSpace(lines[at])
 }
 
-// command shows what a step ran, as far as it can be one line.
+// withoutAdvice drops the advice to add an earlier step from what a step said whose state may be another one once an earlier step has run.
+func withoutAdvice(why string) string {
+	if at := strings.LastIndex(why, "; "); at > 0 && strings.HasSuffix(why, "before this one") {
+		return why[:at]
+	}
+	return why
+}
+
+// command shows what a step ran: of several operations all, since nobody knows which of them failed.
 func command(p *Planned) string {
+	var shown []string
+	runs := false
 	for _, op := range p.Change.Ops {
-		if run, ok := op.(steps.Run); ok {
-			if run.Shown != "" {
-				return run.Shown
+		text := ""
+		switch op := op.(type) {
+		case steps.Run:
+			runs = true
+			if text = op.Shown; text == "" {
+				text = strings.TrimSpace(op.Script)
 			}
-			return strings.TrimSpace(run.Script)
+		case steps.Put:
+			text = "write " + op.Path
+		}
+		if text != "" && !slices.Contains(shown, text) {
+			shown = append(shown, text)
 		}
 	}
-	return ""
+	if !runs {
+		return ""
+	}
+	return strings.Join(shown, "\n")
 }
 
 // check tells the verdict of a check block.

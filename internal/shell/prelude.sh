@@ -200,6 +200,13 @@ path_type() {
 	fi
 }
 
+# link_target PATH: sets LINK to where a symbolic link leads; each line break in that becomes the byte 1, which no value of a playbook holds.
+link_target() {
+	LINK=$(readlink "$1" && echo .) || return 1
+	LINK=${LINK%"$NL."}
+	case $LINK in *"$NL"*) LINK=$(printf '%s' "$LINK" | tr '\n' '\001') ;; esac
+}
+
 # mounted PATH: is it a mount point, as some files of a container are? Such a one can be neither replaced nor removed.
 mounted() {
 	[ -r /proc/self/mountinfo ] || return 1

@@ -35,6 +35,8 @@ const (
 	NetworkThing = "network"
 	VolumeThing  = "volume"
 
+	HomeThing = "home of user" // where it is: asked for by what looks into the home, and changed by a move
+
 	PathThing = "path" // brought by what may be a file or a directory
 
 	// OpaqueThing is what a probe looks at that only the user knows: it runs sh of the playbook.
@@ -240,6 +242,15 @@ type Supply struct {
 	May    []string // kinds of things of which any one may be there afterwards
 	Gone   []string // paths that are removed, with everything below
 	Lost   []Thing  // other things that are removed
+	Other  []Thing  // things that were there and are others afterwards, such as a user with another number
+
+	Replaced []Replaced // paths below which something else is afterwards, or of somebody else
+}
+
+// A Replaced is a path below which something else is after a step: a link that leads elsewhere, what is mounted, a tree whose owner changes.
+type Replaced struct {
+	Path string
+	To   string // the absolute path whose files are there then; "" if that is not known
 }
 
 // AddDirectory says that a directory is there, with those above it. "" stands for any.
@@ -319,15 +330,19 @@ func (s Supply) leadsTo(b Thing) bool {
 	})
 }
 
-// Alters tells whether the step surely changes a thing that is there: it writes that very file, or removes what it is in.
+// Alters tells whether the step surely changes a thing that is there: it writes that very file, removes what it is in, or puts something
+// else there.
 func (s Supply) Alters(t Thing, real func(string) string) bool {
-	if slices.Contains(s.Lost, t) {
+	if slices.Contains(s.Lost, t) || slices.Contains(s.Other, t) {
 		return true
 	}
 	if !isPath(t.Kind) && t.Kind != PathThing || !definite(t.Name) {
 		return false
 	}
 	if slices.ContainsFunc(s.Gone, func(gone string) bool { return definite(gone) && within(t.Name, gone, real) }) {
+		return true
+	}
+	if slices.ContainsFunc(s.Replaced, func(r Replaced) bool { return within(t.Name, r.Path, real) }) {
 		return true
 	}
 	return t.Kind != DirectoryThing && slices.ContainsFunc(s.Things, func(b Thing) bool {
@@ -340,7 +355,7 @@ func definite(name string) bool { return name != "" && !strings.HasPrefix(name, 
 
 // Silent tells whether the step does not say what it leaves on the host.
 func (s Supply) Silent() bool {
-	return len(s.Things)+len(s.Trees)+len(s.May)+len(s.Gone)+len(s.Lost) == 0
+	return len(s.Things)+len(s.Trees)+len(s.May)+len(s.Gone)+len(s.Lost)+len(s.Other)+len(s.Replaced) == 0
 }
 
 // Anything tells whether the step may change everything.

@@ -151,7 +151,10 @@ func (a *authorizedKey) Brings(steps.Change) steps.Supply {
 
 // Requires implements steps.Requirer.
 func (a *authorizedKey) Requires() []steps.Thing {
-	return []steps.Thing{{Kind: steps.UserThing, Name: a.User}}
+	if a.State == "absent" {
+		return []steps.Thing{{Kind: steps.HomeThing, Name: a.User}}
+	}
+	return []steps.Thing{{Kind: steps.UserThing, Name: a.User}, {Kind: steps.HomeThing, Name: a.User}}
 }
 
 func (a *authorizedKey) Probe() string {
@@ -202,10 +205,15 @@ absent)
 	say file absent
 `)
 	fmt.Fprintf(&b, "\tsay keys %s\n\texit 0\n\t;;\n", empty)
-	b.WriteString("file)\n\towned \"$p\" || exit 1\n\tk=\"$A_owner $A_mode\"\n\t;;\n*)\n\tsay file \"$k\"\n\texit 0\n\t;;\nesac\nsay file \"$k\"\n")
+	b.WriteString("file)\n\towned \"$p\" || exit 1\n\tk=\"$A_owner $A_mode\" g=$A_group gid=$A_gid\n\t;;\n*)\n\tsay file \"$k\"\n\texit 0\n\t;;\nesac\nsay file \"$k\"\n")
 	fmt.Fprintf(&b, "r=$(KEYS=%s MODE=%s awk %s <\"$p\") || fail \"$refused\"\nsay keys \"$r\"\n",
 		shell.Quote(strings.Join(want, "\n")), a.mode(), shell.Quote(keysAwk))
-	b.WriteString("[ \"$t/$k/$r\" = \"$n 700/$n 600/same\" ] && exit 0\n" + kit.ProbeEdit())
+	b.WriteString("[ \"$t/$k/$r\" = \"$n 700/$n 600/same\" ] && exit 0\n")
+	// The user writes the file anew, and with that its group.
+	b.WriteString(`l=$(account passwd "$n") || exit 1
+l=${l#*:*:*:} l=${l%%:*}
+[ "$gid" = "$l" ] || { l=$(id_name group "$l") && say group "$g $l"; } || exit 1
+` + kit.ProbeEdit())
 	return b.String()
 }
 
@@ -252,6 +260,13 @@ func (a *authorizedKey) Plan(f *steps.Facts, obs steps.Observation) (steps.Chang
 		change.Compare("owner of "+part.name, owner, a.User)
 		change.Compare("mode of "+part.name, kit.ShownMode(mode), kit.ShownMode(part.wanted))
 	}
+	if groups, other := obs.Get("group"); other {
+		was, is, _ := strings.Cut(groups, " ")
+		if is == "" {
+			is = "the one of " + a.User
+		}
+		change.Compare("group of authorized_keys", was, is)
+	}
 	change.Ops = []steps.Op{steps.Run{Script: a.write(), Stdin: &steps.Content{Text: steps.Plain(after)}}}
 	change.AddNeeds(obs)
 	return change, nil
@@ -262,7 +277,7 @@ func (a *authorizedKey) edit(change *steps.Change, before string) string {
 	wanted := a.wanted()
 	there := make([]bool, len(wanted))
 	var out []string
-	removed := 0
+	removed := map[string]bool{}
 	for _, line := range kit.SplitLines(before) {
 		text := strings.TrimSpace(line)
 		key, err := parseKey(text)
@@ -276,11 +291,14 @@ func (a *authorizedKey) edit(change *steps.Change, before string) string {
 				shown = key.String()
 			}
 			change.Diff = append(change.Diff, steps.Attr{Name: "key", Before: shown, AfterMissing: true})
-			removed++
+			id := text
+			if err == nil {
+				id = key.Type + " " + key.Blob
+			}
+			removed[id] = true
 		case i >= 0 && there[i] && wanted[i].Options != "":
 			// sshd goes on to the next line with the key when the options of one refuse.
-			change.Diff = append(change.Diff, steps.Attr{Name: "key", Before: key.String(), AfterMissing: true})
-			removed++
+			change.Diff = append(change.Diff, steps.Attr{Name: "key again", Before: key.String(), AfterMissing: true})
 		case i < 0 || wanted[i].Options == "" || wanted[i].Options == key.Options:
 			out = append(out, line)
 			if i >= 0 {
@@ -300,8 +318,8 @@ func (a *authorizedKey) edit(change *steps.Change, before string) string {
 		kit.EndLast(out, kit.LineBreak(before))
 		out = append(out, key.Line+kit.LineBreak(before))
 	}
-	if removed > 0 {
-		change.Dangers = append(change.Dangers, fmt.Sprintf("removes %d of the keys that may log in as %s", removed, a.User))
+	if n := len(removed); n > 0 {
+		change.Dangers = append(change.Dangers, fmt.Sprintf("removes %d of the keys that may log in as %s", n, a.User))
 	}
 	return strings.Join(out, "")
 }

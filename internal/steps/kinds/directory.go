@@ -71,6 +71,9 @@ func (d *directory) Brings(change steps.Change) steps.Supply {
 	}
 	var s steps.Supply
 	s.AddDirectory(d.Path)
+	if len(change.Dangers) > 0 { // owners below
+		s.Replaced = []steps.Replaced{{Path: d.Path}}
+	}
 	return s
 }
 

@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/zclconf/go-cty/cty"
@@ -70,7 +71,11 @@ func (g *group) Brings(change steps.Change) steps.Supply {
 	case change.Action == steps.Delete:
 		return steps.Supply{Lost: thing, Things: []steps.Thing{free}}
 	case g.State == "present" && g.GID != nil && change.Action != steps.NoOp:
-		return steps.Supply{Things: append(thing, steps.Thing{Kind: steps.GroupThing, Name: strconv.Itoa(*g.GID)}, free)}
+		s := steps.Supply{Things: append(slices.Clone(thing), steps.Thing{Kind: steps.GroupThing, Name: strconv.Itoa(*g.GID)}, free)}
+		if change.Action == steps.Update { // files of the group keep the old number
+			s.Other = thing
+		}
+		return s
 	case g.State == "present" && (change.Action == steps.Create || change.Action == steps.Unknown):
 		return steps.Supply{Things: thing}
 	}

@@ -131,10 +131,13 @@ func (s *mount) Validate() []steps.Problem {
 }
 
 // Brings implements steps.Bringer: what is mounted may hold anything.
-func (s *mount) Brings(steps.Change) steps.Supply {
+func (s *mount) Brings(change steps.Change) steps.Supply {
 	supply := kit.FileSupply(fstab)
 	if !s.absent() {
 		supply.Trees = []string{s.Path}
+	}
+	if slices.ContainsFunc(change.Diff, func(a steps.Attr) bool { return a.Name == "mounted" && (a.Before == "no" || a.After == "no") }) {
+		supply.Replaced = []steps.Replaced{{Path: s.Path}}
 	}
 	return supply
 }

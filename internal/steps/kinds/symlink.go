@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"fmt"
+	"path"
 
 	"provision/internal/shell"
 	"provision/internal/steps"
@@ -60,12 +61,20 @@ func (s *symlink) Validate() []steps.Problem {
 	return nil
 }
 
-// Brings implements steps.Bringer: behind the link is what its target holds.
+// Brings implements steps.Bringer: behind the link is what its target holds, and no longer what it led to before.
 func (s *symlink) Brings(change steps.Change) steps.Supply {
 	if s.State == "absent" {
 		return kit.RemovalSupply(change, s.Path)
 	}
-	return steps.Supply{Trees: []string{s.Path}}
+	supply := steps.Supply{Trees: []string{s.Path}}
+	if change.Action != steps.Unknown {
+		to := s.Target
+		if !path.IsAbs(to) {
+			to = path.Join(path.Dir(s.Path), to)
+		}
+		supply.Replaced = []steps.Replaced{{Path: s.Path, To: path.Clean(to)}}
+	}
+	return supply
 }
 
 // Requires implements steps.Requirer.
@@ -82,8 +91,8 @@ func (s *symlink) Probe() string {
 		return probe
 	}
 	return probe + `if [ "$t" = symlink ]; then
-	l=$(readlink "$p") || exit 1
-	say target "$l"
+	link_target "$p" || exit 1
+	say target "$LINK"
 elif [ "$t" = absent ]; then
 ` + kit.ProbeParent + "fi\n"
 }

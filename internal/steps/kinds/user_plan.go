@@ -58,12 +58,25 @@ func (u *user) Brings(change steps.Change) steps.Supply {
 	case change.Action == steps.Delete:
 		s.Lost = []steps.Thing{{Kind: steps.UserThing, Name: u.Name}}
 		s.Things = append(u.frees(), u.freesGroup()...)
-	case u.State == "present" && change.Action == steps.Update && (u.UID != nil || u.Group != ""):
+	case u.State == "present" && change.Action == steps.Update:
+		changes := func(name string) bool {
+			return slices.ContainsFunc(change.Diff, func(a steps.Attr) bool { return a.Name == name })
+		}
 		if u.UID != nil {
 			s.Things = u.frees()
 		}
 		if u.Group != "" {
 			s.Things = append(s.Things, u.freesGroup()...)
+		}
+		// Files that stay behind belong to a number then.
+		if changes("uid") {
+			s.Other = append(s.Other, steps.Thing{Kind: steps.UserThing, Name: u.Name})
+		}
+		if changes("home") {
+			s.Other = append(s.Other, steps.Thing{Kind: steps.HomeThing, Name: u.Name})
+		}
+		if changes("group") { // usermod gives it to what is in the home
+			s.Trees = []string{"*/" + u.Name}
 		}
 	case u.State == "present" && (change.Action == steps.Create || change.Action == steps.Unknown):
 		s.Things = []steps.Thing{{Kind: steps.UserThing, Name: u.Name}}
