@@ -213,7 +213,7 @@ func (a *alternatives) Probe() string {
 		b += "probe_link " + shell.Words(a.Link, a.Name) + "\n"
 		for _, f := range a.Followers {
 			// A follower whose path is not there has no link.
-			b += fmt.Sprintf("[ ! -e %s ] || [ \"$(readlink %s)\" != %s ] || probe_link %s\n",
+			b += fmt.Sprintf("[ ! -e %s ] || ! link_target %s 2>/dev/null || [ \"$LINK\" != %s ] || probe_link %s\n",
 				shell.Quote(f.Path), shell.Quote("/etc/alternatives/"+a.Name), shell.Quote(a.Path), shell.Words(f.Link, f.Name))
 		}
 	}

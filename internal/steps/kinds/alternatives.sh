@@ -52,12 +52,15 @@ probe_group() {
 		say best "${group_best%%"$NL"*}"
 		group_best=${group_best#*"$NL"}
 	done
-	[ ! -h "/etc/alternatives/$1" ] || say value "$(readlink "/etc/alternatives/$1")"
+	! link_target "/etc/alternatives/$1" 2>/dev/null || say value "$LINK"
 }
 
 # probe_link LINK NAME: says what is at the link of a group or of a follower, if it is not the link that belongs there.
 probe_link() {
 	path_type "$1" || exit 1
-	[ "$TYPE" != symlink ] || [ "$(readlink "$1")" != "/etc/alternatives/$2" ] || return 0
+	if [ "$TYPE" = symlink ]; then
+		link_target "$1" || exit 1
+		[ "$LINK" != "/etc/alternatives/$2" ] || return 0
+	fi
 	say at "$TYPE $1"
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"provision/internal/shell"
@@ -32,7 +33,9 @@ archive is another one. Several archives in one directory each need creates, sin
 one. Files of an earlier archive that the new one lacks stay.
 
 It is unpacked beside its destination first and then moved, so a broken archive changes nothing. Files
-belong to owner and group, or to whoever runs the step; owners in the archive are not used.`,
+belong to owner and group, or to whoever runs the step; owners in the archive are not used. With another
+owner or group the archive is unpacked again, as with another archive, unless creates is set. Directories that are
+there already keep their owner, unless that is the one which the step gave them.`,
 	Example: `step "command" "make" {
   script  = "mkdir -p /srv/demo-1.0 && echo hello >/srv/demo-1.0/README && tar -czf /srv/demo.tar.gz -C /srv demo-1.0"
   creates = "/srv/demo.tar.gz"
@@ -172,7 +175,35 @@ func (a *archive) probeFile(sum bool) string {
 }
 
 // key is what the stamp holds.
-func (a *archive) key(sum string) string { return fmt.Sprintf("%s strip=%d", sum, a.Strip) }
+func (a *archive) key(sum string) string {
+	key := fmt.Sprintf("%s strip=%d", sum, a.Strip)
+	if a.Owner != "" {
+		key += " owner=" + a.Owner
+	}
+	if a.Group != "" {
+		key += " group=" + a.Group
+	}
+	return key
+}
+
+// owners are the differences between a stamp and the wanted one; none if it is that of another archive.
+func (a *archive) owners(stamp, sum string) []steps.Attr {
+	was := map[string]string{}
+	for i, word := range strings.Fields(stamp) {
+		name, value, _ := strings.Cut(word, "=")
+		if i == 0 && word != sum || name == "strip" && value != strconv.Itoa(a.Strip) {
+			return nil
+		}
+		was[name] = value
+	}
+	var list []steps.Attr
+	for _, part := range []struct{ name, wanted string }{{"owner", a.Owner}, {"group", a.Group}} {
+		if found := was[part.name]; found != part.wanted {
+			list = append(list, steps.Attr{Name: part.name, Before: found, BeforeMissing: found == "", After: part.wanted, AfterMissing: part.wanted == ""})
+		}
+	}
+	return list
+}
 
 func (a *archive) from() string {
 	switch {
@@ -205,6 +236,10 @@ func (a *archive) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		change.Diff = []steps.Attr{{Name: "creates", BeforeMissing: true, After: a.Creates}}
 	case stamp != "-":
 		change.Action = steps.Update
+		if change.Diff = a.owners(stamp, sum); len(change.Diff) > 0 {
+			change.Reason = "unpacks " + a.from() + " again"
+			break
+		}
 		change.Diff = []steps.Attr{{Name: "archive", Before: stamp, After: a.key(sum)}}
 	case dest == "directory":
 		change.Action = steps.Update
@@ -241,16 +276,17 @@ func (a *archive) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 }
 
 func (a *archive) ops(sum string) []steps.Op {
+	shown := "unpack " + a.from() + " into " + a.Dest
 	if a.Source == nil {
-		return []steps.Op{steps.Run{Script: a.script(sum, a.File, false), Stdin: kit.HeaderLines(a.Headers)}}
+		return []steps.Op{steps.Run{Script: a.script(sum, a.File, false), Shown: shown, Stdin: kit.HeaderLines(a.Headers)}}
 	}
 	// Beside the destination, so that there is room, with a name that says whose it is.
 	digest := sha256.Sum256([]byte(a.Dest + sum))
 	upload := path.Join(path.Dir(a.Dest), ".provision-upload-"+hex.EncodeToString(digest[:6]))
 	return []steps.Op{
-		steps.Run{Script: "mkdir -p -- " + shell.Quote(path.Dir(a.Dest)) + "\n"},
+		steps.Run{Script: "mkdir -p -- " + shell.Quote(path.Dir(a.Dest)) + "\n", Shown: shown},
 		steps.Put{Path: upload, Content: steps.Content{Local: a.Source}, Mode: "600"},
-		steps.Run{Script: a.script(sum, upload, true)},
+		steps.Run{Script: a.script(sum, upload, true), Shown: shown},
 	}
 }
 
@@ -304,6 +340,9 @@ mkdir "$t/0" || exit 1
 	if a.Creates == "" && sum != "" {
 		fmt.Fprintf(&b, "printf '%%s\\n' %s >\"$t/stamp\" || exit 1\n", shell.Quote(a.key(sum)))
 	}
+	if owner := a.names().Operand(); owner != "" && a.Creates == "" && !kit.ProtectedPath(a.Dest) {
+		fmt.Fprintf(&b, "owner=%s group=%s\n%s", shell.Quote(a.Owner), shell.Quote(a.Group), handOverScript)
+	}
 	// A stamp of another archive must not stay while files are mixed. Moving puts every file in place in one
 	// go, even a program that runs; directories that are there keep their owner and mode.
 	b.WriteString(`if [ -d "$dest" ]; then
@@ -316,6 +355,28 @@ fi
 `)
 	return b.String()
 }
+
+// handOverScript gives the directories that are there already, and have the owner and the group that the stamp names, to the new ones. A
+// destination of which the stamp names none may be somebody else's.
+const handOverScript = `hand_over() {
+	attributes "$2" || return 1
+	set -- "$1" "$2" ''
+	case $was_owner in "$A_owner" | "$A_uid") set -- "$1" "$2" "$owner" ;; esac
+	case $was_group in "$A_group" | "$A_gid") set -- "$1" "$2" "$3${group:+:$group}" ;; esac
+	[ -z "$3" ] || chown -- "$3" "$2" || return 1
+	for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+		[ -d "$e" ] && [ ! -h "$e" ] && [ -d "$2/${e##*/}" ] && [ ! -h "$2/${e##*/}" ] || continue
+		# In a subshell, since sh has no local variables.
+		( hand_over "$e" "$2/${e##*/}" ) || return 1
+	done
+}
+if IFS= read -r was 2>/dev/null <"$dest/.provision-archive"; then
+	was="$was "
+	case $was in *' owner='*) was_owner=${was#* owner=} was_owner=${was_owner%% *} ;; *) was_owner= ;; esac
+	case $was in *' group='*) was_group=${was#* group=} was_group=${was_group%% *} ;; *) was_group= ;; esac
+	hand_over "$t/$n" "$dest" || fail "the directories in $dest could not be given to their new owner"
+fi
+`
 
 // mergeScript moves what is in one directory into another one that exists.
 const mergeScript = `merge() {

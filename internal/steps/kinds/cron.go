@@ -299,6 +299,9 @@ func (c *cron) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 		if !c.Absent() && obs.Yes("raw") && c.Schedule == "@reboot" {
 			return steps.Change{}, fmt.Errorf("the crond of busybox may not know @reboot; start the command from a service, or install cronie")
 		}
+		if other, yes := obs.Get("between"); yes {
+			return steps.Change{}, fmt.Errorf("in the crontab of %s a comment stands between %q and the job %q, which may be another one: move the comment above the first of these lines, or remove that line", c.User, c.mark(), other)
+		}
 		return c.planTable(obs), nil
 	}
 	if reader, _ := obs.Get("reader"); reader == "busybox" {

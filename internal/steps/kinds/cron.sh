@@ -47,27 +47,52 @@ cron_options() {
 
 # cron_jobs WORD MARK LINE: reads a crontab. With "look" it says "job LINE" for the line after a mark, "bare" where there is none, and
 # "unmarked" for LINE without a mark. With "set" it prints the table with one mark and LINE in the first of these places, or
-# at the end; with "drop" the table without any of them.
+# at the end; with "drop" the table without any of them. Comments after a mark stay where they are; behind them the job is
+# known by its command, and "between LINE" is a job of which nobody can tell whose it is.
 cron_jobs() {
 	CRON_WORD=$1 CRON_MARK=$2 CRON_LINE=$3
 	export CRON_WORD CRON_MARK CRON_LINE
 	awk '
-	BEGIN { word = ENVIRON["CRON_WORD"]; mark = ENVIRON["CRON_MARK"]; line = ENVIRON["CRON_LINE"] }
+	BEGIN {
+		word = ENVIRON["CRON_WORD"]; mark = ENVIRON["CRON_MARK"]; line = ENVIRON["CRON_LINE"]
+		command = line
+		for (i = line ~ /^@/ ? 1 : 5; i > 0; i--) sub(/^[^ ]+ +/, "", command)
+	}
 	function found(text) {
 		if (word == "look") print text
-		else if (word == "set" && !done) { print mark; print line }
+		else if (word == "set" && !done) { print mark; printf "%s", held; print line; held = "" }
+		if (word != "look") printf "%s", held
+		held = ""
 		done = 1
+	}
+	# Comments that no job follows come after the job.
+	function bare() {
+		text = held
+		held = ""
+		found("bare yes")
+		if (word != "look") printf "%s", text
+	}
+	function ours(text) {
+		return command != "" && length(text) > length(command) && substr(text, length(text) - length(command)) == " " command
+	}
+	# Not the mark of another job, and no job that somebody has commented out.
+	marked && /^[ \t]*#/ && !/^# provision: / && !/^[ \t]*#+[ \t]*(@[a-z]+|[0-9*][^ \t]*[ \t]+[0-9*][^ \t]*[ \t]+[^ \t]+[ \t]+[^ \t]+[ \t]+[^ \t]+)[ \t]+[^ \t]/ {
+		held = held $0 "\n"
+		next
 	}
 	marked {
 		marked = 0
-		if ($0 !~ /^[ \t\r]*$/ && $0 !~ /^[ \t]*#/) { found("job " $0); next }
-		found("bare yes")
+		if ($0 !~ /^[ \t\r]*$/ && $0 !~ /^[ \t]*#/ && (held == "" || $0 !~ /^[ \t]*[A-Za-z_][A-Za-z0-9_]*[ \t]*=/)) {
+			if (held == "" || ours($0)) { found("job " $0); next }
+			if (word == "look") print "between " $0
+		}
+		bare()
 	}
 	$0 == mark { marked = 1; next }
 	line != "" && $0 == line { found("unmarked yes"); next }
 	word != "look" { print }
 	END {
-		if (marked) found("bare yes")
+		if (marked) bare()
 		if (word == "set" && !done) found("")
 	}'
 }

@@ -108,6 +108,13 @@ func TestCronKeepsTheTable(t *testing.T) {
 		{"changed, in its place", "# provision: a\n@hourly old\n" + others, job, mine + others},
 		{"twice", mine + others + "# provision: a\n1 2 3 4 5 c\n#z\n", job, mine + others + "#z\n"},
 		{"commented out", "# provision: a\n#@daily echo '\\%d'\n" + others, job, mine + "#@daily echo '\\%d'\n" + others},
+		{"comment between", "# provision: a\n# why\n@daily echo '\\%d'\n" + others, job, "# provision: a\n# why\n@daily echo '\\%d'\n" + others},
+		{"comment between, other schedule", "# provision: a\n# why\n # when\n1 2 3 4 5 echo '\\%d'\n" + others, job, "# provision: a\n# why\n # when\n@daily echo '\\%d'\n" + others},
+		{"commented out, with a comment", "# provision: a\n# why\n#@daily echo '\\%d'\n\n@daily b\n", job, mine + "# why\n#@daily echo '\\%d'\n\n@daily b\n"},
+		{"commented out, absent", "# provision: a\n# why\n#1 2 * jan mon old\n" + others, absent, "# why\n#1 2 * jan mon old\n" + others},
+		{"comment between, variable", "# provision: a\n# why\nA = b\n1 2 3 4 5 c\n", job, mine + "# why\nA = b\n1 2 3 4 5 c\n"},
+		{"comment between, twice", mine + "# provision: a\n# why\n1 2 3 4 5 echo '\\%d'\n#z\n", job, mine + "# why\n#z\n"},
+		{"empty line between", "# provision: a\n\n@hourly b\n", job, mine + "\n@hourly b\n"},
 		{"comment at the end", others + "# provision: a\n", job, others + mine},
 		{"comment twice in a row", "# provision: a\n" + mine, job, mine},
 		{"without comment", "#x\n@daily echo '\\%d'\n#y\n", job, "#x\n" + mine + "#y\n"},
@@ -134,6 +141,29 @@ func TestCronKeepsTheTable(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Nobody can tell whose job it is that follows a mark, a comment and no command of the step: it is left alone.
+func TestCronAsksWhoseAJobIs(t *testing.T) {
+	t.Parallel()
+	const table = "# provision: a\n# of somebody\n@hourly other\n"
+	me, err := osuser.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"schedule = \"@daily\"\ncommand = \"job\"\n", "state = \"absent\"\n"} {
+		for _, sh := range availableShells(t, "") {
+			h := &host{shell: sh, work: t.TempDir()}
+			if err := os.WriteFile(h.work+"/tab", []byte(table), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			h.before = strings.ReplaceAll(crontabStandIn, "$WORK", h.work)
+			step := stepOf(t, "cron", "name = \"a\"\nplace = \"crontab\"\nuser = \""+me.Username+"\"\n"+args)
+			if _, err := step.Plan(steps.ParseFacts(defaultFacts), h.probe(t, step, true)); err == nil || !strings.Contains(err.Error(), `between "# provision: a" and the job "@hourly other"`) {
+				t.Errorf("%v: %v", sh, err)
+			}
+		}
 	}
 }
 

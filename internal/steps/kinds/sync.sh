@@ -152,7 +152,9 @@ sync_inside() {
 sync_links() {
 	[ -n "$links" ] || return 0
 	while IFS='	' read -r sync_target sync_path; do
-		[ ! -h "$sync_path" ] || [ "$(readlink "./$sync_path")" = "$sync_target" ] || say differs "$sync_path"
+		[ -h "$sync_path" ] || continue
+		link_target "./$sync_path" || exit 1
+		[ "$LINK" = "$sync_target" ] || say differs "$sync_path"
 	done <<-EOF
 		$links
 	EOF

@@ -29,7 +29,7 @@ func (s *systemdUnit) Probe() string {
 			fmt.Fprintf(&b, "for d in %[1]s/*.requires %[1]s/*.upholds %[1]s/*.wants; do [ ! -h \"$d/\"%[2]s ] || say link \"${d##*/}/\"%[2]s; done\n", systemdUnits, name)
 			unit, _ := readUnit(s.text())
 			for _, alias := range unit.words("Install", "Alias") {
-				fmt.Fprintf(&b, "l=$(readlink %[1]s/%[2]s)\n[ \"${l##*/}\" != %[3]s ] || say link %[2]s\n", systemdUnits, shell.Quote(alias), name)
+				fmt.Fprintf(&b, "! link_target %[1]s/%[2]s 2>/dev/null || [ \"${LINK##*/}\" != %[3]s ] || say link %[2]s\n", systemdUnits, shell.Quote(alias), name)
 			}
 		}
 		if s.DropIn != "" && !s.Absent() {

@@ -81,7 +81,7 @@ path_type /etc/localtime || exit 1
 say type "$TYPE"
 case $TYPE in
 symlink)
-	l=$(readlink /etc/localtime) || exit 1
+	link_target /etc/localtime || exit 1; l=$LINK
 	if [ ! -f /etc/localtime ]; then
 		say dangling "$l"
 	else
