@@ -64,11 +64,11 @@ func freePort(ctx context.Context) (int, error) {
 	return 0, fmt.Errorf("no free port on loopback: %w", err)
 }
 
-// waitBooted returns when systemd has settled in a boot that is not the one before, and sshd answers. A unit that failed is no
+// waitBooted returns when the init has settled in a boot that is not the one before, and sshd answers. A unit that failed is no
 // failure of the boot.
 func (h *Host) waitBooted(ctx context.Context, before string) error {
 	err := poll(ctx, bootLimit, func(ctx context.Context) error {
-		out, err := h.docker.exec(ctx, h.Name, nil, "cat "+bootID+"; systemctl is-system-running")
+		out, err := h.docker.exec(ctx, h.Name, nil, "cat "+bootID+"; "+inits[h.Init].ready)
 		id, state, ok := strings.Cut(out, "\n")
 		state = strings.TrimSpace(state)
 		switch {
@@ -77,7 +77,7 @@ func (h *Host) waitBooted(ctx context.Context, before string) error {
 		case id == strings.TrimSpace(before):
 			return errors.New("it has not gone down yet")
 		case state != "running" && state != "degraded":
-			return fmt.Errorf("systemctl is-system-running: %q", state)
+			return fmt.Errorf("the state of the boot is %q", state)
 		}
 		return nil
 	})
@@ -96,7 +96,7 @@ func (h *Host) diagnose(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	logs, _ := h.docker.run(ctx, nil, "logs", "--tail", "20", h.Name)
-	state, _ := h.docker.exec(ctx, h.Name, nil, "systemctl --failed --no-legend; systemctl list-jobs --no-legend; journalctl -b -n 30 --no-pager")
+	state, _ := h.docker.exec(ctx, h.Name, nil, inits[h.Init].explain)
 	return logs + state
 }
 

@@ -22,11 +22,11 @@ func newSetup(opts []Option) setup {
 	return s
 }
 
-// script is one sh program for all that is done to a booted container. A restart of sshd, unlike a reload, returns when the new
+// script is one sh program for all that is done to a booted container. systemd's restart of sshd, unlike a reload, returns when the new
 // configuration is in force.
 func (s setup) script(r recipe) string {
 	parts := append([]string{"set -eu", r.prepare, loginScript}, s.edits...)
-	return strings.Join(append(parts, "systemctl restart sshd.service"), "\n")
+	return strings.Join(append(parts, inits[r.init].reload), "\n")
 }
 
 // loginScript gives the login user a key.

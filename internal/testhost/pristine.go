@@ -84,7 +84,7 @@ func (r recipe) bootstrap(ctx context.Context, apt aptConfig, root string) error
 	if apt.proxy != "" {
 		env = append(env, "http_proxy="+apt.proxy)
 	}
-	if out, err := command(ctx, nil, env, debootstrap[0], "--variant=minbase", "--include="+strings.Join(r.packages, ","), r.suite, root, apt.mirror); err != nil {
+	if out, err := command(ctx, nil, env, debootstrap[0], "--variant=minbase", "--include="+strings.Join(r.packages, ","), r.suite, root, apt.mirror, suiteScript(r.suite)); err != nil {
 		return fmt.Errorf("%w\n%s", err, lastLines(out, 10))
 	}
 	files := map[string]string{"etc/apt/sources.list": apt.sources, "etc/apt/apt.conf.d/90machine": apt.conf}
@@ -102,4 +102,13 @@ func (r recipe) bootstrap(ctx context.Context, apt aptConfig, root string) error
 func inRoot(ctx context.Context, root, script string) error {
 	_, err := command(ctx, nil, nil, "chroot", root, "/bin/sh", "-euc", script)
 	return err
+}
+
+// suiteScript is debootstrap's script for a suite: an older debootstrap has none for a suite of tomorrow, which is made like sid.
+func suiteScript(suite string) string {
+	const scripts = "/usr/share/debootstrap/scripts/"
+	if _, err := os.Stat(scripts + suite); err == nil {
+		return scripts + suite
+	}
+	return scripts + "sid"
 }

@@ -21,6 +21,7 @@ type recipe struct {
 	packages []string // beside debootstrap's minbase, or those of from
 	setup    string   // sh, run in the new system before it becomes an image; its apt works
 	command  string   // of the image, as a JSON list; "" for the first process of a host
+	init     string   // a name of inits: what that process becomes
 
 	image string   // one that a registry has, taken as it is: no other field but name counts
 	from  *recipe  // the image to which packages and setup are added

@@ -43,6 +43,7 @@ type Host struct {
 	User           string // the login user
 	Password       string // the login user's ([AsAdminPassword]) or root's ([AsAdminSu]); else ""
 	KeyFile        string // ed25519 private key, not encrypted, that logs User in
+	Init           string // "" for systemd, "none", "openrc", "sysv" or "runit"
 	KnownHostsFile string // every host key of the host, read through Docker and not over SSH
 
 	docker engine
@@ -159,7 +160,7 @@ func (h *Host) Status(t testing.TB, script string) int {
 func (h *Host) Reboot(t testing.TB) {
 	t.Helper()
 	before := h.Run(t, "cat "+bootID)
-	h.Run(t, "systemctl --no-block reboot")
+	h.Run(t, inits[h.Init].reboot)
 	if err := h.waitBooted(t.Context(), before); err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +204,7 @@ func start(ctx context.Context, docker engine, r recipe, name string, own owner,
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{Name: name, Addr: "127.0.0.1", User: s.login, docker: docker}
+	h := &Host{Name: name, Addr: "127.0.0.1", User: s.login, Init: r.init, docker: docker}
 	if s.password {
 		h.Password = randomHex(12)
 	}

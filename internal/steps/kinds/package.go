@@ -20,8 +20,8 @@ in one transaction. A name counts as installed if another package provides it, s
 package awk of Debian; removing looks at real names only, leaves configuration files where they are,
 and takes along what depends on the package.
 
-latest compares with the lists that the host has: planning refreshes nothing. A host without lists
-is refreshed when the step runs. version is compared with the version that is installed: the
+latest compares with the lists that the host has: planning refreshes nothing. A host that lacks lists,
+of one of its repositories too, is refreshed when the step runs. version is compared with the version that is installed: the
 release and the epoch may be left out, and a final * leaves the rest open; an older version is
 installed too (on dnf and yum by downgrade).
 
@@ -144,7 +144,7 @@ func (p *packages) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, er
 	_, unknown := obs.Get("updates")
 	if len(wrong) == 0 && p.State == "latest" && unknown {
 		change.Action = steps.Update
-		change.Reason = "this host has no lists of packages, so the latest versions are not known yet"
+		change.Reason = "lists of packages are lacking on this host, so the latest versions are not known yet"
 		change.Ops = []steps.Op{p.run(p.all())}
 		return change, nil
 	}

@@ -11,7 +11,8 @@ export ZYPP_LOCK_TIMEOUT
 lock_holder() {
 	case $F_PACKAGE_MANAGER in
 	apt) set -- /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock ;;
-	dnf | yum) set -- /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock ;;
+	# The first two are dnf 5's, whose lock is held at a prompt already.
+	dnf | yum) set -- /var/lib/dnf/system-repo.lock /run/dnf/rpmtransaction.lock /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock ;;
 	apk) set -- /lib/apk/db/lock /usr/lib/apk/db/lock ;;
 	*) set -- ;;
 	esac
@@ -193,7 +194,8 @@ refresh_lists() {
 	apt) apt_get update ;;
 	dnf | yum) "$F_PACKAGE_MANAGER" -q clean expire-cache && "$F_PACKAGE_MANAGER" -y -q makecache ;;
 	apk) apk update ;;
-	zypper) zypper --non-interactive refresh ;;
+	# 106: some repositories were refreshed, and others passed over.
+	zypper) zypper --non-interactive refresh || [ $? = 106 ] ;;
 	pacman) pacman -Sy --noconfirm ;;
 	esac || fail "the package lists could not be refreshed; the lines above name the repository"
 	mkdir -p /var/cache/provision && : >/var/cache/provision/package-lists
@@ -209,6 +211,7 @@ lacking() {
 # zypper_do ARGUMENTS...: 102 and 103 advise a reboot or another run, and 106 says that some repository was passed over
 # (zypper(8)); none of them is a failure of what was asked for.
 zypper_do() {
+	wait_for_lock
 	as_login zypper --non-interactive "$@"
 	zypper_status=$?
 	case $zypper_status in 102 | 103 | 106) return 0 ;; esac
@@ -333,6 +336,55 @@ apt_candidate() {
 	return 1
 }
 
+# offered_versions NAME: sets offered to the versions of it that repositories have, the newest last.
+offered_versions() {
+	offered_name=$1
+	case $F_PACKAGE_MANAGER in
+	dnf | yum)
+		wait_for_lock
+		# Three words are a package, and yum of CentOS 7 breaks lines.
+		offered=$("$F_PACKAGE_MANAGER" -q list --showduplicates "$1" 2>/dev/null | awk -v wanted="$1" '
+			/^[^ \t]/ { n = 0 }
+			{
+				for (i = 1; i <= NF; i++) word[n++] = $i
+				if (n != 3) next
+				bare = word[0]
+				sub(/\.[^.]*$/, "", bare)
+				if (bare == wanted || word[0] == wanted) print word[1]
+			}')
+		;;
+	zypper)
+		case $1 in *.x86_64 | *.i[3-6]86 | *.aarch64 | *.noarch) offered_name=${1%.*} ;; esac
+		wait_for_lock
+		offered=$(zypper --xmlout --non-interactive --no-refresh search -s -x -t package -- "$offered_name" 2>/dev/null |
+			sed -n 's/^<solvable .* edition="\([^"]*\)".*/\1/p' | awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }')
+		;;
+	esac
+}
+
+# offers NAME WANTED: sets candidate to the newest version on offer that matches.
+offers() {
+	candidate=
+	offered_versions "$1"
+	for offered_version in $offered; do
+		! version_matches "$offered_version" "$2" || candidate=$offered_version
+	done
+	[ -n "$candidate" ]
+}
+
+# rpm_candidate NAME WANTED: like offers, with lists that are refreshed if they do not know it. A version needs its epoch and release
+# to be found.
+rpm_candidate() {
+	offers "$1" "$2" && return
+	if [ "$REFRESH" = 1 ]; then
+		refresh_lists
+		offers "$1" "$2" && return
+	fi
+	# shellcheck disable=SC2086
+	set -- "$1" "$2" $offered
+	fail "no repository offers $1 in version $2; on offer: $(shift 2; [ $# -gt 0 ] || set -- nothing; echo "$@")"
+}
+
 # ensure_version NAME WANTED
 ensure_version() {
 	case $F_PACKAGE_MANAGER in
@@ -345,9 +397,10 @@ ensure_version() {
 		apt_get --allow-downgrades install -- "$1=$candidate"
 		;;
 	dnf | yum)
+		rpm_candidate "$1" "$2"
 		case $1 in
-		*.x86_64 | *.i[3-6]86 | *.aarch64 | *.noarch) version_spec=${1%.*}-$2.${1##*.} ;;
-		*) version_spec=$1-$2 ;;
+		*.x86_64 | *.i[3-6]86 | *.aarch64 | *.noarch) version_spec=${1%.*}-$candidate.${1##*.} ;;
+		*) version_spec=$1-$candidate ;;
 		esac
 		install_packages "$version_spec"
 		# An older version than the installed one counts as "nothing to do" here.
@@ -359,7 +412,10 @@ ensure_version() {
 		*) install_packages "$1~${2%\*}" ;;
 		esac
 		;;
-	zypper) install_packages "$1=$2" ;;
+	zypper)
+		rpm_candidate "$1" "$2"
+		install_packages "$1=$candidate"
+		;;
 	esac
 	version_present "$1" "$2" && return
 	[ "$F_PACKAGE_MANAGER" != apt ] || package_failed "$1"

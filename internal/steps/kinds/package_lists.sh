@@ -37,3 +37,8 @@ lists_hours() {
 	stat -c %Y $lists_files /var/cache/provision/package-lists 2>/dev/null |
 		awk -v now="$lists_now" '$1 > newest { newest = $1 } END { printf "%d\n", (now - newest) / 3600 }'
 }
+
+# dnf_is_5: is what is called dnf or yum dnf 5?
+dnf_is_5() {
+	case $(readlink -f "$(command -v "$F_PACKAGE_MANAGER")") in */dnf5) ;; *) return 1 ;; esac
+}

@@ -26,7 +26,8 @@ counts as unchanged.
 
 With apt this is "apt-get upgrade --with-new-pkgs": packages may be added, none is removed, and held
 and phased packages stay as they are. With dnf and yum it is "update", with apk and zypper their
-upgrade and update, with pacman -Syu. Changed configuration files are kept, and the lock of another
+upgrade and update, with pacman -Syu: a package that another replaces is removed, which the plan says
+(zypper tells root alone). Changed configuration files are kept, and the lock of another
 package manager is waited for, at most five minutes.
 
 security limits the upgrade to security updates. Repositories must mark them: those of CentOS 7 do
@@ -108,6 +109,10 @@ func (u *packageUpgrade) Plan(f *steps.Facts, obs steps.Observation) (steps.Chan
 		if fields[1] == "-" {
 			attr.Before, attr.BeforeMissing = "", true
 		}
+		if fields[2] == "-" {
+			attr.After, attr.AfterMissing = "", true
+			change.Dangers = append(change.Dangers, "removes package "+fields[0]+", which another replaces")
+		}
 		change.Diff = append(change.Diff, attr)
 	}
 	change.Reason = u.reason(len(updates), lists, obs)
@@ -126,7 +131,7 @@ func (u *packageUpgrade) reason(count int, lists string, obs steps.Observation) 
 	}
 	switch {
 	case lists == "none":
-		return "this host has no lists of packages: they are fetched first, so the updates are not known yet"
+		return "lists of packages are lacking on this host: they are fetched first, so the updates are not known yet"
 	case lists == "old":
 		return fmt.Sprintf("%s known, but the lists of packages are %s: they are refreshed first", counted(count, "update"), age)
 	}

@@ -3,10 +3,10 @@
 upgrades() {
 	upgrades_security=$1
 	shift
-	upgrades_all=$(available_updates ${upgrades_security:+security}) || return
+	upgrades_all=$(available_updates "$upgrades_security" "$@") || return
 	printf '%s\n' "$upgrades_all" | awk -v only="$*" '
 		BEGIN { n = split(only, name, " "); for (i = 1; i <= n; i++) ask[name[i]] = 1 }
-		NF == 3 && (n == 0 || $1 in ask) { print "update", $0 }'
+		NF >= 3 && (n == 0 || $1 in ask || $4 in ask) { print "update", $1, $2, $3 }'
 }
 
 # upgrade_packages SECURITY NAME...: refreshes the lists and upgrades; says "nothing to upgrade" on
@@ -22,13 +22,14 @@ upgrade_packages() {
 	printf '%s\n' "$upgrade_lines"
 	upgrade_security=$1
 	shift
-	if [ $# -gt 0 ]; then
-		# shellcheck disable=SC2046
-		set -- $(printf '%s\n' "$upgrade_lines" | awk '{ print $2 }')
-	elif [ "$F_PACKAGE_MANAGER$upgrade_security" = aptsecurity ]; then
-		# apt has no word for it, so the packages are named.
+	if [ $# -gt 0 ] || [ "$F_PACKAGE_MANAGER$upgrade_security" = aptsecurity ]; then
+		# apt has no word for security, so the packages are named. What is not installed comes by what it replaces, or as a dependency.
 		# shellcheck disable=SC2046
 		set -- $(printf '%s\n' "$upgrade_lines" | awk '$3 != "-" { print $2 }')
+		if [ $# = 0 ]; then
+			echo 'nothing to upgrade'
+			return
+		fi
 	fi
 	case $F_PACKAGE_MANAGER in
 	apt) if [ $# -gt 0 ]; then apt_get --only-upgrade install -- "$@"; else apt_get --with-new-pkgs upgrade; fi ;;
@@ -42,11 +43,13 @@ upgrade_packages() {
 # zypper exits with 102 to advise a reboot, and with 103 when it updated itself and wants another
 # run (zypper(8)).
 zypper_upgrade() {
-	if [ -n "$upgrade_security" ]; then
+	# A patch has a name of its own, so packages that are named are updated, each of which has one.
+	if [ -n "$upgrade_security" ] && [ $# = 0 ]; then
 		set -- patch --category security --auto-agree-with-licenses
 	else
 		set -- update --auto-agree-with-licenses "$@"
 	fi
+	wait_for_lock
 	as_login zypper --non-interactive "$@"
 	upgrade_status=$?
 	[ "$upgrade_status" != 103 ] || { as_login zypper --non-interactive "$@"; upgrade_status=$?; }

@@ -84,7 +84,7 @@ END
 	return 100
 }
 rpm() { printf '%s\n' 'bash.x86_64 4.2.46-31.el7' 'java-1.8.0-openjdk-headless.x86_64 1:1.8.0.242-1.el7' 'kernel.x86_64 3.10.0-862.el7' 'kernel.x86_64 3.10.0-957.el7'; }`,
-			call: "available_updates",
+			call: "available_updates ''",
 			want: "bash 4.2.46-31.el7 4.2.46-35.el7_9\njava-1.8.0-openjdk-headless 1:1.8.0.242-1.el7 1:1.8.0.412.b08-1.el7_9\nkernel 3.10.0-957.el7 3.10.0-1160.119.1.el7\n",
 		},
 		{
@@ -103,20 +103,65 @@ dnf() { echo 'Error: Parsing file "/etc/yum.repos.d/x.repo" failed' >&2; return 
 			name: "apt updates", manager: "apt",
 			programs: "lists_files() { :; }",
 			scripts:  map[string]string{"apt-get": `printf '%s\n' 'Inst libssl3 [3.0.16-1] (3.0.17-1 Debian-Security:12/stable-security [amd64])' 'Inst newdep (1.0 Debian:12/stable [amd64])' 'Conf libssl3 (3.0.17-1 x)'`},
-			call:     "available_updates; echo; available_updates security",
+			call:     "available_updates ''; echo; available_updates security",
 			want:     "libssl3 3.0.16-1 3.0.17-1\nnewdep - 1.0\n\nlibssl3 3.0.16-1 3.0.17-1\n",
 		},
 		{
 			name: "apk updates", manager: "apk",
 			programs: `lists_files() { :; }
 apk() { printf '%s\n' 'Installed:                                Available:' 'busybox-1.36.1-r2                       < 1.36.1-r5 ' 'so-x-name-2.0_rc1-r0 < 2.0-r0'; }`,
-			call: "available_updates", want: "busybox 1.36.1-r2 1.36.1-r5\nso-x-name 2.0_rc1-r0 2.0-r0\n",
+			call: "available_updates ''", want: "busybox 1.36.1-r2 1.36.1-r5\nso-x-name 2.0_rc1-r0 2.0-r0\n",
 		},
 		{
 			name: "zypper updates", manager: "zypper",
 			programs: `lists_files() { :; }
 zypper() { printf '%s\n' 'Loading repository data...' 'S | Repository | Name | Current Version | Available Version | Arch' '--+--' 'v | Main       | bash | 5.2-1           | 5.2-2             | x86_64'; }`,
-			call: "available_updates", want: "bash 5.2-1 5.2-2\n",
+			call: "F_UID=1000; available_updates ''", want: "bash 5.2-1 5.2-2\n",
+		},
+		{
+			name: "zypper tells root what is replaced", manager: "zypper",
+			programs: `lists_files() { :; }
+zypper() {
+	case $* in *" update --dry-run "*" -- cherry") ;; *) echo "$*" >&2; return 1 ;; esac
+	printf '%s\n' '<to-upgrade>' '<solvable type="package" name="banana" edition="1:1.5-1" arch="noarch" repository="t" edition-old="1:1.0-1" arch-old="noarch" summary="b">' '</to-upgrade>' \
+		'<to-install>' '<solvable type="patch" name="TEST" edition="1" arch="noarch" repository="t" summary="x">' '<solvable type="package" name="cherry-ng" edition="2.0-1" arch="noarch" repository="t" summary="c">' '</to-install>' \
+		'<to-remove>' '<solvable type="package" name="cherry" edition="1.0-1" arch="noarch" repository="@System" summary="c">' '</to-remove>'
+	return 102
+}`,
+			call: "F_UID=0; available_updates '' cherry", want: "banana 1:1.0-1 1:1.5-1\ncherry 1.0-1 -\ncherry-ng - 2.0-1\n",
+		},
+		{
+			name: "yum tells what is replaced", manager: "yum",
+			programs: `lists_files() { :; }
+yum() {
+	cat <<'END'
+
+apple.noarch                              2.0-1                            test
+Obsoleting Packages
+a-name-that-is-much-too-long-for-a-line.noarch
+                                          2.0-1                            test
+    cherry.noarch                         1.0-1                            @test
+apple.noarch                              2.0-1                            test
+    apple.noarch                          1.0-1                            @test
+END
+	return 100
+}
+rpm() { printf '%s\n' 'apple.noarch 1.0-1' 'package a-name-that-is-much-too-long-for-a-line.noarch is not installed'; }`,
+			call: "available_updates ''",
+			want: "a-name-that-is-much-too-long-for-a-line - 2.0-1 cherry\napple 1.0-1 2.0-1\ncherry 1.0-1 - a-name-that-is-much-too-long-for-a-line\n",
+		},
+		{
+			name: "pacman tells what is replaced", manager: "pacman",
+			programs: `lists_files() { :; }
+pacman() {
+	case $1 in
+	-Su) printf '%s\n' 'apple 2.0-1' 'cherry-ng 2.0-1' ;;
+	-Q) printf '%s\n' 'apple 1.0-1' 'cherry 1.0-1' 'date 1.0-1' ;;
+	-Si) [ "$3" = cherry-ng ] && printf '%s\n' 'Name            : cherry-ng' 'Replaces        : cherry<2  olive' ;;
+	esac
+}`,
+			call: "available_updates ''",
+			want: "apple 1.0-1 2.0-1\ncherry 1.0-1 - cherry-ng\ncherry-ng - 2.0-1 cherry\n",
 		},
 	} {
 		for _, sh := range availableShells(t, "") {
