@@ -40,6 +40,8 @@ type reacher struct {
 
 	mu      sync.Mutex
 	answers map[string]string // to questions, so that each is asked once
+
+	passwords map[string]givenPassword // by user
 }
 
 // jumpLinger is how long a connection to a jump host waits for the next host behind it: hosts are connected to again when
@@ -48,9 +50,9 @@ const jumpLinger = 30 * time.Second
 
 // newReacher resolves every host through the settings of the playbook and ~/.ssh/config.
 func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*inventory.Host, box *box, o *options, secret func(string)) (*reacher, error) {
-	r := &reacher{cli: c, secret: secret, inv: pb.Inventory(), targets: map[string]ssh.Target{}, dialer: &ssh.Dialer{Linger: jumpLinger}, answers: map[string]string{}}
+	r := &reacher{cli: c, secret: secret, inv: pb.Inventory(), targets: map[string]ssh.Target{}, dialer: &ssh.Dialer{Linger: jumpLinger}, answers: map[string]string{}, passwords: map[string]givenPassword{}}
 	if o.askBecomePass {
-		r.become = func(ctx context.Context) (string, error) { return r.ask(ctx, "Password for sudo: ") }
+		r.become = func(ctx context.Context) (string, error) { return r.ask(ctx, "Password for sudo: ", r.cli.password) }
 		// Asked before anything else, so that nobody has to wait beside the terminal.
 		if _, err := r.become(ctx); err != nil {
 			return nil, err
@@ -119,17 +121,8 @@ func (r *reacher) target(ctx context.Context, h *inventory.Host) (ssh.Target, er
 	if s.Password != nil {
 		over.Password = func(context.Context) (string, error) { return s.Password.Reveal(), nil }
 	}
-	over.Answer = func(ctx context.Context, p ssh.Prompt) (string, error) {
-		question := p.User + "@" + p.Host + ": " + r.cli.clean(p.Text) + " "
-		if p.Kind == ssh.PromptCode { // good once: it is no answer to the next one
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return r.cli.password(ctx, question)
-		}
-		return r.ask(ctx, question)
-	}
-	over.Passphrase = func(ctx context.Context, file string) (string, error) {
-		return r.ask(ctx, "Passphrase for "+file+": ")
+	if r.cli.canAskForSSH() {
+		over.Answer, over.Passphrase = r.answer, r.passphrase
 	}
 	if s.Jump != nil {
 		over.Jumps = []ssh.Target{}
@@ -154,19 +147,44 @@ func (r *reacher) target(ctx context.Context, h *inventory.Host) (ssh.Target, er
 	return target, err
 }
 
+// answer asks a person what a host asks.
+func (r *reacher) answer(ctx context.Context, p ssh.Prompt) (string, error) {
+	question := p.User + "@" + p.Host + ": " + r.cli.clean(p.Text) + " "
+	switch p.Kind {
+	case ssh.PromptPassword:
+		return r.askPassword(ctx, p)
+	case ssh.PromptCode: // good once: it is no answer to the next one
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.cli.askForSSH(ctx, question)
+	}
+	return r.ask(ctx, question, r.cli.askForSSH)
+}
+
+func (r *reacher) passphrase(ctx context.Context, file string, attempt int) (string, error) {
+	question := "Passphrase for " + file + ": "
+	if attempt == 1 {
+		return r.ask(ctx, question, r.cli.askForSSH)
+	}
+	r.mu.Lock()
+	delete(r.answers, question)
+	r.mu.Unlock()
+	return r.ask(ctx, question, func(ctx context.Context, _ string) (string, error) {
+		return r.cli.askForSSH(ctx, "Passphrase for "+file+" (the last was wrong): ")
+	})
+}
+
 // ask asks each question once, one at a time.
-func (r *reacher) ask(ctx context.Context, question string) (string, error) {
+func (r *reacher) ask(ctx context.Context, question string, by func(context.Context, string) (string, error)) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if answer, ok := r.answers[question]; ok {
 		return answer, nil
 	}
-	answer, err := r.cli.password(ctx, question)
+	answer, err := by(ctx, question)
 	if err == nil {
 		r.answers[question] = answer
-		if r.secret != nil {
-			r.secret(answer)
-		}
+		r.typed(answer)
 	}
 	return answer, err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"provision/internal/sandbox"
+	"provision/internal/ssh/sshd"
 	"provision/internal/ssh/sshtest"
 )
 
@@ -126,15 +127,25 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sshd NAME [posing OTHER] starts an SSH server with the rights of this process. Playbooks reach it by the variables
+// sshd NAME [posing OTHER | password WORD] starts an SSH server with the rights of this process. Playbooks reach it by the variables
 // NAME_port, NAME_identity and NAME_known_hosts. With "posing OTHER" its known_hosts file says that OTHER, a server
 // started before, had this server's key.
 func startSSHD(t *testing.T, ts *testscript.TestScript, args []string) {
-	if len(args) != 1 && (len(args) != 3 || args[1] != "posing") {
-		ts.Fatalf("usage: sshd NAME [posing OTHER]")
+	if len(args) != 1 && (len(args) != 3 || args[1] != "posing" && args[1] != "password") {
+		ts.Fatalf("usage: sshd NAME [posing OTHER | password WORD]")
 	}
-	s := sshtest.NewServer(t)
-	if len(args) == 3 {
+	s := sshtest.NewServer(t, func(c *sshd.Config) {
+		if len(args) == 3 && args[1] == "password" {
+			c.PublicKey = nil
+			c.Password = func(_, password string) error {
+				if password != args[2] {
+					return errors.New("wrong password")
+				}
+				return nil
+			}
+		}
+	})
+	if len(args) == 3 && args[1] == "posing" {
 		port, err := strconv.Atoi(ts.Getenv("PROVISION_VAR_" + args[2] + "_port"))
 		ts.Check(err)
 		s.Pin(t, port)

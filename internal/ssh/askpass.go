@@ -140,7 +140,7 @@ func (a *askpass) answer(kind, question string) (string, error) {
 		if a.target.Passphrase == nil {
 			return "", fmt.Errorf("ssh asks %q, and nobody is there to answer", text)
 		}
-		return a.target.Passphrase(a.ctx, m[1])
+		return a.target.Passphrase(a.ctx, m[1], 1)
 	}
 	p := Prompt{Host: a.target.Name, User: a.target.User, Text: strings.TrimSpace(opensshPrefix.ReplaceAllString(question, ""))}
 	p.Kind = promptKind(p.Text)

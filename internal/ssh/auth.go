@@ -25,6 +25,7 @@ type login struct {
 	loaded  bool
 	asked   bool   // the interactive method was tried
 	given   int    // how often the password was
+	typed   int    // how often a person gave one
 	refusal error  // why a question was not answered
 	said    string // banners and instructions
 	agent   net.Conn
@@ -44,7 +45,7 @@ const (
 // next is the library's AuthCallback: called after the opening "none" request and after each method that did not suffice.
 func (l *login) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	if len(c.PartialSuccessMethods) > len(l.partial) { // what follows may be asked for once more
-		l.given, l.asked = 0, false
+		l.given, l.typed, l.asked = 0, 0, false
 	}
 	l.methods, l.partial = c.AllowedMethods, c.PartialSuccessMethods
 	order := []string{methodKey, methodAsk, methodPassword} // as ssh_config(5), PreferredAuthentications
@@ -86,9 +87,16 @@ func (l *login) method(name string, last bool) ssh.AuthMethod {
 		if l.hasPassword() {
 			return ssh.PasswordCallback(l.givePassword)
 		}
+		if l.asksPerson() {
+			return ssh.PasswordCallback(func() (string, error) {
+				return l.askPassword(Prompt{Kind: PromptPassword, Host: l.target.Name, User: l.target.User, Text: "password:"})
+			})
+		}
 	case methodAsk:
 		// Where a key may still be what is missing, nobody is asked questions that only a password would answer.
-		if !l.asked && (l.hasPassword() || len(l.partial) > 0 || !slices.Contains(l.methods, methodKey)) {
+		// A person may be asked again after a wrong password.
+		again := !l.asked || l.typed > 0 && l.asksPerson()
+		if again && (l.hasPassword() || l.asksPerson() || len(l.partial) > 0 || !slices.Contains(l.methods, methodKey)) {
 			l.asked = true
 			return ssh.KeyboardInteractive(l.answer)
 		}
@@ -99,6 +107,18 @@ func (l *login) method(name string, last bool) ssh.AuthMethod {
 // hasPassword tells whether there is a password that was not refused. A wrong one is not tried again by the other method: both
 // mostly end at the same account, and failures are counted (pam_faillock).
 func (l *login) hasPassword() bool { return l.target.Password != nil && l.given == 0 }
+
+// asksPerson tells whether a person may be asked for a password.
+func (l *login) asksPerson() bool {
+	return l.target.Password == nil && l.target.Answer != nil && l.typed < l.target.PasswordPrompts
+}
+
+func (l *login) askPassword(p Prompt) (string, error) {
+	l.typed++
+	p.Attempt = l.typed
+	defer l.watch.pause()()
+	return l.target.Answer(l.ctx, p)
+}
 
 func (l *login) givePassword() (string, error) {
 	l.given++

@@ -131,7 +131,7 @@ func TestPassphraseIsAskedOnlyForAnAcceptedKey(t *testing.T) {
 		t.Errorf("nobody to ask: error %v", err)
 	}
 	var asked []string
-	target.Passphrase = func(_ context.Context, file string) (string, error) {
+	target.Passphrase = func(_ context.Context, file string, _ int) (string, error) {
 		asked = append(asked, file)
 		return "open sesame", nil
 	}

@@ -34,13 +34,13 @@ func (l *login) hint(err error) string {
 		return "the host hung up with these words: see to what they name"
 	case cut(err):
 		return "the host hung up during the login: its own log has the reason"
-	case len(l.partial) > 0 && l.given > 0:
+	case len(l.partial) > 0 && l.given+l.typed > 0:
 		return "is the password right?"
 	case len(l.partial) > 0 && (slices.Contains(l.methods, methodPassword) || slices.Contains(l.methods, methodAsk)) && l.target.Password == nil:
 		return "the host wants a password besides: give one with password"
 	case len(l.partial) > 0:
 		return "the host wants all of these methods, one after the other (AuthenticationMethods)"
-	case l.given > 0 && (len(l.offered) == 0 || !key):
+	case l.given+l.typed > 0 && (len(l.offered) == 0 || !key):
 		return "is the password right?"
 	case len(l.methods) > 0 && !key && l.target.Password == nil:
 		return "the host takes no keys: give a password"

@@ -142,10 +142,13 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 	}
 	t.takeTimes(s)
 	t.takeNetwork(s)
-	if prompts, set := s.First("numberofpasswordprompts"); yes(s.Text("batchmode")) || set && prompts.Text() == "0" {
+	prompts, err := strconv.Atoi(s.Text("numberofpasswordprompts"))
+	if yes(s.Text("batchmode")) || err == nil && prompts <= 0 {
 		t.Answer, t.Passphrase = nil, nil // nobody is to be asked
 	}
-	var err error
+	if err == nil && prompts > 0 && t.PasswordPrompts == 0 {
+		t.PasswordPrompts = prompts
+	}
 	if t.Transport != TransportBuiltin {
 		command := ""
 		if c != nil && (c.files.Asks("command") || c.files.Asks("sessiontype")) {

@@ -173,12 +173,35 @@ func TestPassphraseIsAskedOnceForAFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked atomic.Int32
-	target.Passphrase = func(context.Context, string) (string, error) {
+	target.Passphrase = func(context.Context, string, int) (string, error) {
 		asked.Add(1)
 		return "open sesame", nil
 	}
 	var d ssh.Dialer
 	dialAll(t, &d, target, 10)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+
+	// A wrong one is asked for again, NumberOfPasswordPrompts times, and that is once for all hosts.
+	asked.Store(0)
+	target.Passphrase = func(_ context.Context, _ string, attempt int) (string, error) {
+		asked.Add(1)
+		return map[int]string{2: "open sesame"}[attempt] + map[int]string{1: "wrong"}[attempt], nil
+	}
+	d = ssh.Dialer{}
+	dialAll(t, &d, target, 10)
+	if n := asked.Load(); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+	asked.Store(0)
+	target.PasswordPrompts = 1
+	d = ssh.Dialer{}
+	for range 3 {
+		if _, err := d.Dial(t.Context(), target); err == nil || !strings.Contains(err.Error(), "cannot decrypt it") {
+			t.Errorf("error %v", err)
+		}
+	}
 	if n := asked.Load(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}

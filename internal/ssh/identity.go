@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -216,19 +217,29 @@ func readableBySSH(text []byte) error {
 	return nil
 }
 
-// unlock decrypts the private key.
+// unlock decrypts the private key. Once the person has used up the attempts, nobody is asked for it again.
 func (f *identityFile) unlock(word passphrase) error {
-	text, err := word.ask(f.path)
-	if err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		text, err := word.ask(f.path, attempt)
+		if err != nil {
+			return err
+		}
+		if len(text) == 0 {
+			return errors.New("no passphrase was given")
+		}
+		resume := word.watch.pause() // it takes long on purpose, and the host has no part in it
+		signer, err := ssh.ParsePrivateKeyWithPassphrase(f.encrypted, text)
+		resume()
+		switch {
+		case err == nil:
+			return f.setSigner(signer)
+		case !errors.Is(err, x509.IncorrectPasswordError):
+			return fmt.Errorf("cannot decrypt it: %w", err)
+		case attempt >= word.target.PasswordPrompts:
+			f.unusable = fmt.Errorf("cannot decrypt it: %w", err)
+			return f.unusable
+		}
 	}
-	resume := word.watch.pause() // it takes long on purpose, and the host has no part in it
-	signer, err := ssh.ParsePrivateKeyWithPassphrase(f.encrypted, text)
-	resume()
-	if err != nil {
-		return fmt.Errorf("cannot decrypt it: %w", err)
-	}
-	return f.setSigner(signer)
 }
 
 func (f *identityFile) setSigner(signer ssh.Signer) error {
@@ -254,6 +265,9 @@ func (f *identityFile) sign(word passphrase) func() (ssh.AlgorithmSigner, error)
 	}
 	return func() (ssh.AlgorithmSigner, error) {
 		defer word.wait(f.shared)()
+		if f.unusable != nil {
+			return nil, f.unusable
+		}
 		if f.signer == nil {
 			if err := f.unlock(word); err != nil {
 				return nil, err
@@ -293,12 +307,12 @@ type passphrase struct {
 	watch  *watchdog
 }
 
-func (p passphrase) ask(file string) ([]byte, error) {
+func (p passphrase) ask(file string, attempt int) ([]byte, error) {
 	if p.target.Passphrase == nil {
 		return nil, errors.New("it is encrypted and nobody can be asked for its passphrase: add it to an agent with ssh-add")
 	}
 	defer p.watch.pause()()
-	word, err := p.target.Passphrase(p.ctx, file)
+	word, err := p.target.Passphrase(p.ctx, file, attempt)
 	return []byte(word), err
 }
 

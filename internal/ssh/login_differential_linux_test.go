@@ -70,9 +70,11 @@ type loginCase struct {
 	client   strings.Builder // lines of ssh_config
 	server   strings.Builder // lines of sshd_config
 	agent    testAgent
-	password string // "": none is given
-	locked   bool   // the passphrase is not known
-	old      bool   // the ssh is one before OpenSSH 10
+	password string          // "": none is given
+	person   bool            // gives it, and not the playbook
+	locked   bool            // the passphrase is not known
+	old      bool            // the ssh is one before OpenSSH 10
+	used     map[string]bool // keys in files
 	shown    strings.Builder
 }
 
@@ -187,6 +189,10 @@ func (c *loginCase) writeKey(name string, k labKey) string {
 		c.put(name, string(k.encrypted))
 	case "another .pub", "encrypted, another .pub":
 		c.put(name, string(k.plain))
+		if c.used[other.name] {
+			break
+		}
+		c.used[other.name] = true
 		if form != "another .pub" {
 			c.put(name, string(k.encrypted))
 		}
@@ -232,13 +238,13 @@ func (c *loginCase) writeKey(name string, k labKey) string {
 }
 
 func (c *loginCase) drawKeys() {
-	used := map[string]bool{} // a key in two files is offered twice by ssh, and once by us
+	c.used = map[string]bool{} // a key in two files is offered twice by ssh, and once by us
 	fresh := func(label string) (labKey, bool) {
 		k := c.key(label)
-		if used[k.name] {
+		if c.used[k.name] {
 			return k, false
 		}
-		used[k.name] = true
+		c.used[k.name] = true
 		return k, true
 	}
 	for _, name := range []string{"id_rsa", "id_ecdsa", "id_ed25519"} {
@@ -323,8 +329,9 @@ func (c *loginCase) drawMethods() {
 	c.set(&c.client, "PreferredAuthentications", "", "", "", "publickey", "password", "keyboard-interactive", "password,publickey", "keyboard-interactive,publickey",
 		"password,keyboard-interactive,publickey", "publickey,password", "gssapi-with-mic,publickey", "none", "publickey,,password", "hostbased")
 	c.password = c.pick("password", "", labPassword, labPassword, labPassword, "wrong")
+	c.person = c.password != "" && c.chance("by a person", 2)
 	// A password of the playbook is given without a question, whatever these say.
-	if c.password == "" {
+	if c.password == "" || c.person {
 		c.set(&c.client, "NumberOfPasswordPrompts", "", "", "0", "1", "2")
 		c.set(&c.client, "BatchMode", "", "", "yes")
 	}
@@ -349,8 +356,8 @@ func (c *loginCase) describe() string {
 	for _, k := range c.lab.keys {
 		pairs = append(pairs, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.signer.PublicKey()))), k.name)
 	}
-	text := fmt.Sprintf("--- ssh_config\n%s--- sshd_config\n%s--- authorized_keys\n%s--- files %s\n--- agent %q%s\n--- password %q, passphrase known: %t\n",
-		c.client.String(), c.server.String(), authorized, c.shown.String(), held, refuses, c.password, !c.locked)
+	text := fmt.Sprintf("--- ssh_config\n%s--- sshd_config\n%s--- authorized_keys\n%s--- files %s\n--- agent %q%s\n--- password %q, by a person: %t, passphrase known: %t\n",
+		c.client.String(), c.server.String(), authorized, c.shown.String(), held, refuses, c.password, c.person, !c.locked)
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
@@ -370,22 +377,29 @@ func (c *loginCase) compare(t *rapid.T, binary string) string {
 	defer closeAgent()
 	wantIn, said, want, wantLog := c.lab.byOpenSSH(t, binary)
 	given := Target{}
-	if c.password != "" {
+	if c.person {
+		given.Answer = func(_ context.Context, p Prompt) (string, error) {
+			if p.Kind != PromptPassword {
+				return "", fmt.Errorf("the question %q is no one's", p.Text)
+			}
+			return c.password, nil
+		}
+	} else if c.password != "" {
 		given.Password = func(context.Context) (string, error) { return c.password, nil }
 	}
 	if !c.locked {
-		given.Passphrase = func(context.Context, string) (string, error) { return labPassphrase, nil }
+		given.Passphrase = func(context.Context, string, int) (string, error) { return labPassphrase, nil }
 	}
 	got, gotLog, err := c.lab.byProvision(t, given)
 	in := err == nil
 	wrong := ""
 	switch {
-	case c.refusals(got) > 1+partial(got):
+	case !c.person && c.refusals(got) > 1+partial(got):
 		wrong = "the password was given again after it had been refused"
 	case in == wantIn && slices.Equal(c.comparable(want), c.comparable(got)):
 	// Where ssh has used up its attempts for what is not tried again here, ours goes on.
 	case !wantIn && strings.Contains(wantLog, "maximum authentication attempts exceeded") && c.begins(c.comparable(got), c.comparable(want)):
-	case c.password != "" && keysRefused(want) >= maxKeysBeforePassword && (in || !wantIn || c.password == "wrong"):
+	case c.password != "" && !c.person && keysRefused(want) >= maxKeysBeforePassword && (in || !wantIn || c.password == "wrong"):
 		// On purpose: a password of the playbook is tried before the attempts are used up.
 	default:
 		wrong = "another login"

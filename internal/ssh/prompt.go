@@ -25,6 +25,7 @@ type Prompt struct {
 	Text        string // as the host words it
 	Instruction string // what the host says beside it
 	Echo        bool   // the answer is no secret
+	Attempt     int    // at a password: 1 at first, and more where the last answer was wrong
 }
 
 // promptKind tells the kinds apart by the words of PAM modules, the strictest first: what may be about a new password or a
@@ -79,6 +80,10 @@ func (l *login) answerOne(p Prompt) (string, error) {
 		return l.givePassword()
 	case p.Kind == PromptPassword && l.given > 0:
 		return "", fmt.Errorf("the host asks %q once more: the password is wrong", p.Text)
+	case p.Kind == PromptPassword && l.asksPerson():
+		return l.askPassword(p)
+	case p.Kind == PromptPassword && l.typed > 0:
+		return "", fmt.Errorf("the host asks %q once more: no password was right", p.Text)
 	case p.Kind == PromptPassword:
 		return "", fmt.Errorf("the host asks %q: give a password", p.Text)
 	case l.target.Answer == nil:

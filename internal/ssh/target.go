@@ -19,6 +19,8 @@ const (
 	// defaultLoginTimeout is how long sshd by itself gives a login (sshd_config(5), LoginGraceTime). ssh sets no limit.
 	defaultLoginTimeout = 2 * time.Minute
 	defaultKeepAlive    = 10 * time.Second
+	// defaultPasswordPrompts is NumberOfPasswordPrompts of ssh_config(5).
+	defaultPasswordPrompts = 3
 	// keepAliveMisses is how many intervals without a single byte from the host mean that the link is dead.
 	keepAliveMisses = 3
 )
@@ -54,10 +56,13 @@ type Target struct {
 	HostKeyAlias string
 	// Password is asked once, when the server wants a password and no key was accepted; nil: there is none.
 	Password func(ctx context.Context) (string, error)
-	// Answer is asked what the server asks beside a password, such as a code; nil: the login ends with the server's question.
+	// Answer asks a person what the server asks: a code, or a password where there is no Password; nil: nobody is there.
 	Answer Answer
-	// Passphrase is asked when the server accepted a key whose file is encrypted; nil: such keys are skipped.
-	Passphrase func(ctx context.Context, file string) (string, error)
+	// Passphrase asks a person for that of a key file which the server accepted; nil: such keys are skipped. attempt is 1 at first,
+	// and more where the last passphrase was wrong.
+	Passphrase func(ctx context.Context, file string, attempt int) (string, error)
+	// PasswordPrompts is how often a person is asked for one password or passphrase; 0: three times.
+	PasswordPrompts int
 	// Jumps are the hosts to go through, the nearest first. A hop's own Jumps come before it.
 	Jumps []Target
 	// ConnectTimeout bounds each phase by itself: resolving and connecting, and the key exchange. 0: 15 seconds.
@@ -133,6 +138,9 @@ func (t Target) withDefaults() (Target, error) {
 	}
 	if t.LoginTimeout <= 0 {
 		t.LoginTimeout = max(defaultLoginTimeout, t.ConnectTimeout)
+	}
+	if t.PasswordPrompts == 0 {
+		t.PasswordPrompts = defaultPasswordPrompts
 	}
 	if t.KeepAliveMisses == 0 {
 		t.KeepAliveMisses = keepAliveMisses

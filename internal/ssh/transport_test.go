@@ -105,7 +105,7 @@ func TestOpenSSHTransportAsksForPassphrases(t *testing.T) {
 	if out, err := exec.Command("ssh-keygen", "-q", "-p", "-P", "", "-N", "sesame", "-f", s.Identity).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	target.Passphrase = func(_ context.Context, file string) (string, error) {
+	target.Passphrase = func(_ context.Context, file string, _ int) (string, error) {
 		if file != s.Identity {
 			t.Errorf("asked for %s", file)
 		}

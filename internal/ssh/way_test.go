@@ -11,7 +11,7 @@ import (
 func TestWaysThatDifferAreTwo(t *testing.T) {
 	base := Target{Name: "h", Address: "10.0.0.1", IdentityFiles: []string{"a b"}}
 	person := base
-	person.Passphrase = func(context.Context, string) (string, error) { return "", nil }
+	person.Passphrase = func(context.Context, string, int) (string, error) { return "", nil }
 	if pathKey([]Target{base}) != pathKey([]Target{person}) {
 		t.Error("a way is another one where a person can be asked")
 	}
