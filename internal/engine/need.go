@@ -203,12 +203,21 @@ func (h *hostPlanner) altered(looks []steps.Thing) string {
 // overturned returns the latest earlier step after which an error of a plan may not stand: one that surely changes what the step is
 // about, or any at all where the probe runs sh of the playbook.
 func (h *hostPlanner) overturned(looks []steps.Thing) string {
+	if by := h.unsettled(looks); by != "" {
+		return by
+	}
+	return h.altered(looks)
+}
+
+// unsettled returns the latest earlier step that changes anything, where the probe of a step runs sh of the playbook: nobody knows what
+// that looks at.
+func (h *hostPlanner) unsettled(looks []steps.Thing) string {
 	if slices.ContainsFunc(looks, func(t steps.Thing) bool { return t.Kind == steps.OpaqueThing }) {
 		for before := range h.changing() {
 			return before.Addr
 		}
 	}
-	return h.altered(looks)
+	return ""
 }
 
 // touchLimit is how many earlier steps are compared with a later one. With more, few are left that none of them could touch.
@@ -229,9 +238,12 @@ func (h *hostPlanner) disturbed(looks []steps.Thing) string {
 	return ""
 }
 
-// turns returns the latest earlier step that may change what the probe of a step looks at.
+// turns returns the latest earlier step that may change what the probe of a step looks at: any at all where it runs sh of the playbook.
 func (h *hostPlanner) turns(p *Planned) string {
 	looks := append(h.required(p), h.looks(p)...)
+	if by := h.unsettled(looks); by != "" {
+		return by
+	}
 	for _, before := range slices.Backward(h.order) {
 		supply := before.supply
 		if supply.Anything() || slices.ContainsFunc(looks, func(t steps.Thing) bool { return supply.Touches(t, h.path) }) {

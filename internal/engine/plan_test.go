@@ -43,6 +43,15 @@ func TestBlindProbe(t *testing.T) {
 	if p := planned[1]; p.Err != nil || p.Change.Action != steps.Unknown || p.After[0] != "step.command.first" {
 		t.Errorf("after a pending step: %+v", p)
 	}
+	// Nobody knows what the sh of a playbook looks at.
+	own := step(t, "assert", "a", map[string]cty.Value{"script": str("frobnicate"), "message": str("No.")})
+	for _, state := range []string{"type absent", "type directory"} {
+		seen := map[string]steps.Observation{file.Addr: steps.Observe(state), own.Addr: {Exit: 1, Stderr: "frobnicate: not found\n"}}
+		planned := planHost(debian, []steps.Instance{file, own}, seen, HostState{}, nil, nil)
+		if p := planned[1]; (p.Err == nil) != (state == "type absent") || p.Err == nil && (p.Change.Action != steps.Unknown || p.After[0] != file.Addr) {
+			t.Errorf("after a directory, %s: %+v", state, p)
+		}
+	}
 	planned = planHost(debian, []steps.Instance{file}, nil, HostState{}, nil, nil)
 	if planned[0].Err == nil {
 		t.Error("a probe that was not reached counts as no change")

@@ -87,7 +87,9 @@ func environment(given []steps.Variable) string {
 
 // program starts a shell for a script: set -e would be off in one whose status somebody looks at, and what is defined around it is no
 // part of what the script may use.
-func program(script string) string { return "exec /bin/sh -e -c " + shell.Quote(script) + "\n" }
+func program(script, streams string) string {
+	return strings.TrimRight("exec /bin/sh -e -c "+shell.Quote(script)+" "+streams, " ") + "\n"
+}
 
 // Probe runs the script of the kind, holds it to the dialect, and prints the state: whether the thing is there, and the wanted
 // keys with their values, in the order of the keys. What is wanted as a secret is said as a salted sum.
@@ -97,14 +99,20 @@ func (s *step) Probe() string {
 		return "fail " + shell.Quote(err.Error()) + "\n"
 	}
 	var b strings.Builder
-	b.WriteString("kind_said=$(\n")
+	b.WriteString("kind_said=$({\nkind_words=$(\n")
 	given := s.variables(false)
 	b.WriteString(environment(given))
 	for _, v := range given {
 		fmt.Fprintf(&b, "export %s=%s\n", v.Name, shell.Quote(v.Value.Reveal()))
 	}
-	b.WriteString("exec </dev/null\n" + program(s.kind.Probe))
-	b.WriteString(`) || fail "the probe ended with status $?; where there is nothing it prints nothing and ends with 0"
+	b.WriteString(program(s.kind.Probe, "</dev/null 2>&1 >&3 3>&-"))
+	b.WriteString(`)
+kind_status=$?
+[ -z "$kind_words" ] || printf '%s\n' "$kind_words" >&2
+[ "$kind_status" != 0 ] || exit 0
+[ -n "$kind_words" ] || printf 'the probe ended with status %s and said nothing; where there is nothing it ends with 0\n' "$kind_status" >&2
+exit 1
+} 3>&1) || exit 1
 kind_tab=$(printf '\t') kind_seen=' ' kind_left=$kind_said kind_n=0
 while [ -n "$kind_left" ]; do
 	kind_line=${kind_left%%"$NL"*} kind_n=$((kind_n + 1))
@@ -237,7 +245,7 @@ func (w *wanted) attr(before string, there bool) steps.Attr {
 
 func (s *step) run(script string) []steps.Op {
 	env := s.variables(true)
-	return []steps.Op{steps.Run{Script: environment(env) + program(script), Shown: strings.TrimSpace(script), Env: env}}
+	return []steps.Op{steps.Run{Script: environment(env) + program(script, ""), Shown: strings.TrimSpace(script), Env: env}}
 }
 
 // title names the thing by the arguments that tell which one it is.
