@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
@@ -96,6 +98,14 @@ func (pb *Playbook) kindDefinition(m *module, b *hcl.Block) *scripted.Definition
 	}
 	if a := content.Attributes["want"]; a != nil {
 		pb.readWant(m, d, a)
+	}
+	if a := content.Attributes["outputs"]; a != nil {
+		d.Outputs = pb.readKindOutputs(a)
+	}
+	for name, text := range map[string]string{"probe": d.Probe, "apply": d.Apply, "absent": d.Absent} {
+		if text != "" {
+			pb.checkUse(d, name, text, content.Attributes[name].Expr)
+		}
 	}
 	return d
 }
@@ -215,6 +225,31 @@ func (pb *Playbook) readKindDefault(m *module, a *scripted.Argument, attr *hcl.A
 	a.Default = val
 }
 
+// readKindOutputs reads the keys of a probe that later steps can use.
+func (pb *Playbook) readKindOutputs(a *hcl.Attribute) []string {
+	v, diags := a.Expr.Value(nil)
+	list, err := convert.Convert(v, cty.List(cty.String))
+	if diags.HasErrors() || err != nil || !list.IsWhollyKnown() || list.IsNull() || list.ContainsMarked() {
+		pb.loading.error(a.Expr.Range(), "A plain value is required", "outputs is a list of keys that the probe prints, such as [\"version\"], without references.")
+		return nil
+	}
+	var names []string
+	for it := list.ElementIterator(); it.Next(); {
+		_, item := it.Element()
+		switch name := item; {
+		case name.IsNull() || !hclsyntax.ValidIdentifier(name.AsString()):
+			pb.loading.error(a.Expr.Range(), "Invalid output", "An output is used as step.KIND.NAME.OUTPUT: letters, digits, _ and - are, and no digit or dash at the beginning.")
+		case name.AsString() == "changed":
+			pb.loading.error(a.Expr.Range(), "Reserved name", "Every step has the output changed by itself. Let the probe print another key.")
+		case slices.Contains(names, name.AsString()):
+			pb.loading.error(a.Expr.Range(), "Duplicate output", fmt.Sprintf("%q is there twice. Remove one of them.", name.AsString()))
+		default:
+			names = append(names, name.AsString())
+		}
+	}
+	return names
+}
+
 // kindScript reads a script, which is a constant: arguments are never a part of its text.
 func (pb *Playbook) kindScript(m *module, a *hcl.Attribute) string {
 	if a == nil {
@@ -247,6 +282,26 @@ func (pb *Playbook) kindScript(m *module, a *hcl.Attribute) string {
 		pb.loading.add(d)
 	}
 	return text
+}
+
+var argumentUse = regexp.MustCompile(`\$\{?#?arg_([A-Za-z0-9_]+)`)
+
+// checkUse reports variables of a script that look like arguments and are none: sh takes them for empty.
+func (pb *Playbook) checkUse(d *scripted.Definition, script, text string, e hcl.Expression) {
+	var names []string
+	for _, a := range d.Args {
+		names = append(names, a.Name)
+	}
+	for _, at := range argumentUse.FindAllStringSubmatchIndex(text, -1) {
+		name, line := text[at[2]:at[3]], 1+strings.Count(text[:at[0]], "\n")
+		i := slices.Index(names, name)
+		switch {
+		case i < 0:
+			pb.loading.error(shellRange(e, text, line), "Unknown argument", fmt.Sprintf("There is no argument %q, and variables arg_… of a script are the arguments.%s", name, known(name, "argument", slices.Clone(names))))
+		case d.Args[i].Sensitive && script == "probe":
+			pb.loading.error(shellRange(e, text, line), "A secret in the probe", fmt.Sprintf("The probe does not get %s, which is sensitive. Let it print the present value: if want has the secret, the host compares sums of both.", name))
+		}
+	}
 }
 
 // readWant reads what the probe of a kind has to print.

@@ -70,7 +70,7 @@ var (
 	secretSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "command", Required: true}}}
 
 	kindSchema = hcl.BodySchema{
-		Attributes: []hcl.AttributeSchema{{Name: "description"}, {Name: "probe", Required: true}, {Name: "want"}, {Name: "apply", Required: true}, {Name: "absent"}},
+		Attributes: []hcl.AttributeSchema{{Name: "description"}, {Name: "probe", Required: true}, {Name: "want"}, {Name: "apply", Required: true}, {Name: "absent"}, {Name: "outputs"}},
 		Blocks:     []hcl.BlockHeaderSchema{{Type: "argument", LabelNames: []string{"name"}}},
 	}
 

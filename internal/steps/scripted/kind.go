@@ -23,6 +23,8 @@ type Definition struct {
 	Apply  string // sh that makes it as it is wanted
 	Absent string // sh that removes it; "" if such steps have no state
 
+	Outputs []string // keys that the probe may print and later steps can use, as texts; null where it does not
+
 	// Want returns an object of texts, numbers and bools by key: what the probe has to print. It gets the values of all arguments, those of
 	// sensitive ones marked. What it marks as sensitive is never shown.
 	Want func(map[string]cty.Value) (cty.Value, error)
@@ -62,6 +64,9 @@ func CheckType(t cty.Type) error {
 // Kind returns the kind.
 func (d *Definition) Kind() *steps.Kind {
 	k := &steps.Kind{Name: d.Name, Doc: d.Doc, Example: d.example(), New: d.new}
+	for _, name := range d.Outputs {
+		k.Outputs = append(k.Outputs, steps.Output{Name: name, Type: cty.String, Doc: "What the probe prints of it; null if it prints nothing of it."})
+	}
 	if d.Absent != "" {
 		var names []string
 		for _, a := range d.Args {

@@ -176,8 +176,8 @@ func TestLife(t *testing.T) {
 	})
 }
 
-// TestSecrets pins that a secret is known to operations, in their environment, and to nobody else.
-func TestSecrets(t *testing.T) {
+// TestSecretsOfScripts pins that a secret is known to operations, in their environment, and to nobody else.
+func TestSecretsOfScripts(t *testing.T) {
 	const secret = "hunter2"
 	eachShell(t, func(t *testing.T, h *host) {
 		d := account(h.work)
@@ -206,6 +206,37 @@ func TestSecrets(t *testing.T) {
 		change := h.apply(t, d.step(t, args))
 		if want := []steps.Attr{{Name: "password", Sensitive: true}}; change.Action != steps.Update || !cmp.Equal(change.Diff, want) {
 			t.Errorf("%s %v", change.Action, change.Diff)
+		}
+	})
+}
+
+// TestOutputs pins what later steps get, and that a secret is not among it.
+func TestOutputs(t *testing.T) {
+	eachShell(t, func(t *testing.T, h *host) {
+		d := account(h.work)
+		d.Outputs = []string{"shell", "password", "nothing"}
+		args := map[string]cty.Value{"name": cty.StringVal("bob")}
+		s := d.step(t, args)
+		h.apply(t, s)
+		got := s.(steps.Outputter).Outputs(facts, h.probe(t, s), steps.Result{})
+		want := map[string]cty.Value{"shell": cty.StringVal("/bin/sh"), "password": cty.StringVal("")}
+		if fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", want) {
+			t.Errorf("%#v", got)
+		}
+		if change := h.apply(t, s); change.Action != steps.NoOp {
+			t.Errorf("a second time: %s", change.Action)
+		}
+
+		args["password"] = cty.StringVal("hunter2")
+		if _, problems := d.make(t, args); len(problems) != 1 || problems[0].Summary != "A secret among the outputs" {
+			t.Errorf("%v", problems)
+		}
+		d.Outputs = nil
+		h.apply(t, d.step(t, args))
+		d.Outputs = []string{"password"}
+		gone := d.step(t, map[string]cty.Value{"name": cty.StringVal("bob"), "state": cty.StringVal("absent")})
+		if obs := h.probe(t, gone); obs.State() != "thing present" {
+			t.Errorf("%q", obs.State())
 		}
 	})
 }

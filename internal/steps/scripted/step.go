@@ -3,6 +3,7 @@ package scripted
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -21,6 +22,8 @@ var (
 	_ steps.Bringer = (*step)(nil)
 	_ steps.Asker   = (*step)(nil)
 	_ steps.Settler = (*step)(nil)
+
+	_ steps.Outputter = (*step)(nil)
 )
 
 func (s *step) Validate() []steps.Problem {
@@ -32,10 +35,38 @@ func (s *step) Validate() []steps.Problem {
 			return []steps.Problem{{Summary: "Missing argument", Detail: fmt.Sprintf("A step of the kind %s requires %s, unless state is absent.", s.kind.Name, a.Name)}}
 		}
 	}
-	if _, err := s.want(); err != nil {
+	want, err := s.want()
+	if err != nil {
 		return []steps.Problem{{Summary: "The kind " + s.kind.Name + " cannot tell what it wants", Detail: err.Error()}}
 	}
+	for _, w := range want {
+		if w.Value.Sensitive() && slices.Contains(s.kind.Outputs, w.Key) {
+			return []steps.Problem{{Summary: "A secret among the outputs", Detail: fmt.Sprintf("The kind %s has %s among its outputs, which are shown. Take it out of outputs, or do not make it of a sensitive value.", s.kind.Name, w.Key)}}
+		}
+	}
 	return nil
+}
+
+// outputs are the keys whose values are told beside those that are wanted. Of what is to be absent none is: what is a secret among its
+// keys nobody knows.
+func (s *step) outputs(want []wanted) []string {
+	if s.state == "absent" {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(s.kind.Outputs), func(name string) bool {
+		return slices.ContainsFunc(want, func(w wanted) bool { return w.Key == name })
+	})
+}
+
+// Outputs implements steps.Outputter.
+func (s *step) Outputs(_ *steps.Facts, obs steps.Observation, _ steps.Result) map[string]cty.Value {
+	is, given := said(obs), map[string]cty.Value{}
+	for _, name := range s.kind.Outputs {
+		if value, there := is[name]; there {
+			given[name] = cty.StringVal(value)
+		}
+	}
+	return given
 }
 
 // want is what the probe has to print; nothing where the thing is not to be there.
@@ -124,10 +155,14 @@ while [ -n "$kind_left" ]; do
 	case $kind_seen in *" $kind_key "*) fail "the probe printed $kind_key twice" ;; esac
 	kind_seen="$kind_seen$kind_key "
 `)
-	if len(want) > 0 {
+	outputs := s.outputs(want)
+	if len(want)+len(outputs) > 0 {
 		b.WriteString("\tcase $kind_key in\n")
 		for i, w := range want {
 			fmt.Fprintf(&b, "\t%s) kind_%d=$kind_value ;;\n", shell.Quote(w.Key), i)
+		}
+		for i, name := range outputs {
+			fmt.Fprintf(&b, "\t%s) kind_out_%d=$kind_value ;;\n", shell.Quote(name), i)
 		}
 		b.WriteString("\tesac\n")
 	}
@@ -139,6 +174,9 @@ while [ -n "$kind_left" ]; do
 		} else {
 			fmt.Fprintf(&b, "say value %s\"$kind_%d\"\n", shell.Quote(w.Key+" "), i)
 		}
+	}
+	for i, name := range outputs {
+		fmt.Fprintf(&b, "[ -z \"${kind_out_%[1]d+set}\" ] || say value %[2]s\"$kind_out_%[1]d\"\n", i, shell.Quote(name+" "))
 	}
 	return b.String()
 }
@@ -216,12 +254,18 @@ func (s *step) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 	return change, nil
 }
 
-func differences(f *steps.Facts, obs steps.Observation, want []wanted) ([]steps.Attr, error) {
+// said is what a state holds, by key.
+func said(obs steps.Observation) map[string]string {
 	is := map[string]string{}
 	for _, line := range obs.All("value") {
 		key, value, _ := strings.Cut(line, " ")
 		is[key] = value
 	}
+	return is
+}
+
+func differences(f *steps.Facts, obs steps.Observation, want []wanted) ([]steps.Attr, error) {
+	is := said(obs)
 	var diff []steps.Attr
 	for _, w := range want {
 		now, there := is[w.Key]
