@@ -36,6 +36,8 @@ func (e *needError) Hint() (message, hint string) {
 		verb = "brings it"
 	case steps.FreeThing:
 		verb = "frees it"
+	case steps.UnmountedThing:
+		verb = "unmounts it"
 	case steps.SettingThing:
 		verb = "adds it"
 	}

@@ -207,21 +207,38 @@ link_target() {
 	case $LINK in *"$NL"*) LINK=$(printf '%s' "$LINK" | tr '\n' '\001') ;; esac
 }
 
+# mount_place PATH: sets PLACE to the path as mountinfo has it: without symbolic links above it, blanks and backslashes in octal. What
+# is mounted there is not touched, since a server that is gone would never answer.
+mount_place() {
+	PLACE=$(cd -P -- "${1%/*}/" 2>/dev/null && pwd -P) || return 1
+	PLACE=${PLACE%/}/${1##*/}
+	case $PLACE in
+	*[' 	\']*) PLACE=$(printf '%s\n' "$PLACE" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g') ;;
+	esac
+}
+
 # mounted PATH: is it a mount point, as some files of a container are? Such a one can be neither replaced nor removed.
 mounted() {
-	[ -r /proc/self/mountinfo ] || return 1
-	mounted_path=$(cd -P -- "${1%/*}/" && pwd -P)/${1##*/} || return 1
-	case $mounted_path in
-	//*) mounted_path=${mounted_path#/} ;;
-	esac
-	case $mounted_path in
-	# proc(5) writes blanks and backslashes in octal.
-	*[' 	\']*) mounted_path=$(printf '%s\n' "$mounted_path" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g') ;;
-	esac
+	[ -r /proc/self/mountinfo ] && mount_place "$1" || return 1
 	while IFS=' ' read -r mounted_id mounted_parent mounted_device mounted_root mounted_at mounted_rest; do
-		[ "$mounted_at" != "$mounted_path" ] || return 0
+		[ "$mounted_at" != "$PLACE" ] || return 0
 	done </proc/self/mountinfo
 	return 1
+}
+
+# need_unmounted PATH: what keeps it from being removed is what is mounted there or below.
+need_unmounted() {
+	[ -r /proc/self/mountinfo ] && mount_place "$1" || return 0
+	while IFS=' ' read -r mounted_id mounted_parent mounted_device mounted_root mounted_at mounted_rest; do
+		case $mounted_at in
+		"$PLACE") need unmounted "$1" ;;
+		"$PLACE"/*)
+			mounted_at=${1%/}${mounted_at#"$PLACE"}
+			case $mounted_at in *'\'*) mounted_at=$(printf '%s\n' "$mounted_at" | sed 's/\\040/ /g; s/\\011/	/g; s/\\134/\\/g') ;; esac
+			need unmounted "$mounted_at"
+			;;
+		esac
+	done </proc/self/mountinfo
 }
 
 # batch ATTRIBUTES SUMS, each a list of paths separated by line breaks: look at many files with two processes. Sets BATCH_a1,

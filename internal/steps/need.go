@@ -30,6 +30,8 @@ const (
 	LinkThing      = "link"      // "PATH -> TARGET": a directory where a symbolic link leads
 	FreeThing      = "free"      // "uid 1000 (bob has it)": a number that nobody has
 
+	UnmountedThing = "unmounted" // an absolute path at which nothing is mounted
+
 	// What services of Docker need: "8000/tcp (WHO has it)", and what a project calls external.
 	PortThing    = "port"
 	NetworkThing = "network"
@@ -47,7 +49,7 @@ const (
 func Anything() Supply { return Supply{May: slices.Clone(anything)} }
 
 // anything lists the kinds of things that a step may bring which runs the programs of others: a package, a command.
-var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, LinkThing, FreeThing, PortThing, NetworkThing, VolumeThing}
+var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, LinkThing, FreeThing, UnmountedThing, PortThing, NetworkThing, VolumeThing}
 
 // String is what a plan says that a step needs.
 func (t Thing) String() string {
@@ -59,6 +61,8 @@ func (t Thing) String() string {
 		return what + " in " + file
 	case ModuleThing:
 		return "the Python module " + t.Name
+	case UnmountedThing:
+		return t.Name + " unmounted"
 	case LinkThing:
 		link, target := t.link()
 		return fmt.Sprintf("directory %s, to which %s leads", target, link)
@@ -81,6 +85,8 @@ func (t Thing) Lacking() string {
 	case LinkThing:
 		link, target := t.link()
 		return fmt.Sprintf("%s is a symbolic link to %s, which does not exist", link, target)
+	case UnmountedThing:
+		return "something is mounted at " + t.Name
 	case PortThing:
 		port, who, _ := strings.Cut(t.Name, " ")
 		return "port " + port + " is not free " + who
@@ -126,6 +132,8 @@ func (t Thing) Fix() string {
 		return `add a step "package" that installs it before this one, such as python3-` + t.Name
 	case PortThing:
 		return `stop whatever has it by a step "service" or "command" before this one, or publish another port`
+	case UnmountedThing:
+		return `unmount it with a step "mount" and state = "absent" before this one, or leave this step out`
 	case NetworkThing, VolumeThing:
 		return `make it by a step "compose" or "command" before this one, or correct the name`
 	}

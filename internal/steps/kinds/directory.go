@@ -18,7 +18,8 @@ With recurse, owner and group apply to everything below the directory too (symbo
 not followed); the mode does not. A file that changes hands loses setuid and setgid.
 
 A path that is something else than a directory is an error: nothing is replaced. A symbolic
-link to a directory is such a thing, too: name the directory that it leads to.`,
+link to a directory is such a thing, too: name the directory that it leads to. A directory at which, or
+below which, something is mounted is not removed.`,
 	Example: `step "directory" "releases" {
   path = "/srv/app/releases"
   mode = "0750"
@@ -89,7 +90,7 @@ func (d *directory) Probe() string {
 	var b strings.Builder
 	b.WriteString(kit.ProbeType(d.Path))
 	if d.State == "absent" {
-		return b.String()
+		return b.String() + "[ \"$t\" != directory ] || need_unmounted \"$p\"\n"
 	}
 	// What is nearest above it has to be a directory, or nothing can be made below.
 	fmt.Fprintf(&b, `if [ "$t" = absent ]; then
@@ -152,12 +153,14 @@ func (d *directory) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, e
 	case d.State == "absent" && kind == "absent":
 		return steps.Change{Action: steps.NoOp}, nil
 	case d.State == "absent" && kind == "directory":
-		return steps.Change{
+		change := steps.Change{
 			Action:  steps.Delete,
 			Diff:    []steps.Attr{{Name: "path", Before: d.Path, AfterMissing: true}},
 			Ops:     []steps.Op{steps.Run{Script: "rm -rf -- " + shell.Quote(d.Path)}},
 			Dangers: []string{"removes " + d.Path + " and everything in it"},
-		}, nil
+		}
+		change.AddNeeds(obs)
+		return change, nil
 	case kind != "absent" && kind != "directory":
 		return steps.Change{}, kit.NotA(d.Path, kind, "directory")
 	}

@@ -135,6 +135,8 @@ func (s *mount) Brings(change steps.Change) steps.Supply {
 	supply := kit.FileSupply(fstab)
 	if !s.absent() {
 		supply.Trees = []string{s.Path}
+	} else if s.Live {
+		supply.Things = append(supply.Things, steps.Thing{Kind: steps.UnmountedThing, Name: s.Path})
 	}
 	if slices.ContainsFunc(change.Diff, func(a steps.Attr) bool { return a.Name == "mounted" && (a.Before == "no" || a.After == "no") }) {
 		supply.Replaced = []steps.Replaced{{Path: s.Path}}

@@ -1,15 +1,6 @@
-# mount_place PATH: sets PLACE to the path as mountinfo has it: without symbolic links above it, blanks and backslashes in octal. What
-# is mounted there is not touched, since a server that is gone would never answer.
-mount_place() {
-	place_up=${1%/*}
-	PLACE=$(cd -P -- "${place_up:-/}" 2>/dev/null && pwd -P) || PLACE=${place_up:-/}
-	PLACE=${PLACE%/}/${1##*/}
-	PLACE=$(printf '%s\n' "$PLACE" | sed 's/\\/\\134/g; s/ /\\040/g; s/	/\\011/g')
-}
-
 # mount_live PATH: sets LIVE_TYPE, LIVE_SOURCE and LIVE_OPTIONS to what is mounted last at a path; LIVE_TYPE is empty where nothing is.
 mount_live() {
-	mount_place "$1"
+	mount_place "$1" || PLACE=$1
 	LIVE_TYPE='' LIVE_SOURCE='' LIVE_OPTIONS=''
 	live_lines=$(PLACE=$PLACE awk '
 	$5 == ENVIRON["PLACE"] {

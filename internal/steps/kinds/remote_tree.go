@@ -243,6 +243,11 @@ func (t *remoteTree) plan(f *steps.Facts, obs steps.Observation) (steps.Change, 
 	}
 	change.Ops = t.ops(d)
 	change.AddNeeds(obs)
+	for _, p := range obs.All("mounted") {
+		if slices.Contains(d.remove, p) {
+			change.Needs = append(change.Needs, steps.Thing{Kind: steps.UnmountedThing, Name: path.Join(t.dest, p)})
+		}
+	}
 	return change, nil
 }
 

@@ -71,6 +71,16 @@ absent '*)
 		;;
 	esac
 	printf '%s\n' "$sync_found"
+	case "
+$sync_found" in
+	*'
+extra '*)
+		need_unmounted "$dest" | while IFS= read -r sync_line; do
+			sync_path=${sync_line#"missing unmounted $dest/"}
+			[ "$sync_path" = "$sync_line" ] || say mounted "$sync_path"
+		done
+		;;
+	esac
 	sync_links
 	sync_secrets
 }

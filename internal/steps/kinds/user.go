@@ -156,7 +156,7 @@ func (u *user) Probe() string {
 	if u.State == "absent" {
 		if u.RemoveHome {
 			b.WriteString("l=${l#*:*:} uid=${l%%:*}\nl=${l#*:*:*:} h=${l%%:*}\n" +
-				"if [ -e \"$h\" ]; then\n\to=$(stat -c %u:%U -- \"$h\") || exit 1\n\t[ \"${o%%:*}\" = \"$uid\" ] || say home_of \"$h $o\"\nfi\n")
+				"if [ -e \"$h\" ]; then\n\to=$(stat -c %u:%U -- \"$h\") || exit 1\n\tif [ \"${o%%:*}\" = \"$uid\" ]; then say home \"$h\"; else say home_of \"$h $o\"; fi\n\tneed_unmounted \"$h\"\nfi\n")
 		}
 		return b.String()
 	}

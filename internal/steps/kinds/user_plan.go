@@ -29,7 +29,7 @@ func (u *user) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 			}
 			return steps.Change{}, fmt.Errorf("the home %s belongs to %s, and userdel leaves it: give it to %s, or leave remove_home out and remove it with a step \"directory\"", found[:at], owner, u.Name)
 		}
-		return u.planAbsent(), nil
+		return u.planAbsent(obs), nil
 	case !exists:
 		return u.planNew(obs), nil
 	}
@@ -122,18 +122,23 @@ func (u *user) Requires() []steps.Thing {
 	return list
 }
 
-func (u *user) planAbsent() steps.Change {
+func (u *user) planAbsent(obs steps.Observation) steps.Change {
 	name := shell.Quote(u.Name)
 	shadow, busybox, danger := "userdel "+name, "deluser "+name, "deletes user "+u.Name
 	if u.RemoveHome {
-		shadow, busybox, danger = "userdel -r "+name, "deluser --remove-home "+name, danger+" and its home"
+		shadow, busybox, danger = "userdel -r "+name, "deluser --remove-home "+name, danger+" and its mail"
+		if home, there := obs.Get("home"); there {
+			danger = "deletes user " + u.Name + ", its mail and its home " + home
+		}
 	}
-	return steps.Change{
+	change := steps.Change{
 		Action:  steps.Delete,
 		Diff:    []steps.Attr{{Name: "name", Before: u.Name, AfterMissing: true}},
 		Ops:     []steps.Op{steps.Run{Script: fmt.Sprintf("if have userdel; then %s; else %s; fi", shadow, busybox)}},
 		Dangers: []string{danger},
 	}
+	change.AddNeeds(obs)
+	return change
 }
 
 func (u *user) planNew(obs steps.Observation) steps.Change {
@@ -269,7 +274,11 @@ func (u *user) modify(change *steps.Change, obs steps.Observation) []string {
 		change.Dangers = append(change.Dangers, "changes the group of user "+u.Name+"; usermod gives the new one to the files of the old one in its home, and to no others")
 	}
 	set("shell", "shell", "-s", u.Shell)
-	set("home", "home", "-d", u.Home)
+	before = len(words)
+	if set("home", "home", "-d", u.Home); len(words) > before {
+		was, _ := obs.Get("home")
+		change.Dangers = append(change.Dangers, "what is in "+was+" stays there: no file moves to the new home of user "+u.Name)
+	}
 	if u.Comment != nil {
 		if observed, _ := obs.Get("comment"); observed != *u.Comment {
 			change.Diff = append(change.Diff, steps.Attr{Name: "comment", Before: observed, After: *u.Comment})

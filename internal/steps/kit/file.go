@@ -28,7 +28,7 @@ func (c *File) Probe() string {
 	var b strings.Builder
 	b.WriteString(ProbeType(c.Path))
 	if c.Absent() {
-		return b.String() + "[ \"$t\" != file ] || " + ProbeMounted
+		return b.String() + "[ \"$t\" != file ] || need_unmounted \"$p\"\n"
 	}
 	b.WriteString("if [ \"$t\" = absent ]; then\n" + ProbeParent + c.ProbeNames(false) + "exit 0\nfi\n")
 	b.WriteString("[ \"$t\" = file ] || exit 0\n")
@@ -192,9 +192,6 @@ func (c *File) planAbsent(obs steps.Observation) (steps.Change, error) {
 	case "absent":
 		return steps.Change{Action: steps.NoOp}, nil
 	case "file", "symlink":
-		if _, yes := obs.Get("mounted"); yes {
-			return steps.Change{}, fmt.Errorf("%s is a mount point, as some files of a container are: it cannot be removed from within; unmount it first", c.Path)
-		}
 		change := steps.Change{
 			Action:  steps.Delete,
 			Diff:    []steps.Attr{{Name: "path", Before: c.Path, AfterMissing: true}},
@@ -204,6 +201,7 @@ func (c *File) planAbsent(obs steps.Observation) (steps.Change, error) {
 		if kind == "symlink" {
 			change.Reason = "it is a symbolic link"
 		}
+		change.AddNeeds(obs)
 		return change, nil
 	case "directory":
 		return steps.Change{}, fmt.Errorf("%s is a directory; remove it with a step \"directory\"", c.Path)
