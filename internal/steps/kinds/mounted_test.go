@@ -30,9 +30,11 @@ func TestNothingIsRemovedWithWhatIsMounted(t *testing.T) {
 		{"file", "file", "path = \"$WORK/f\"\nstate = \"absent\"\n", "touch f g; mount --bind g f", "$WORK/f unmounted"},
 		{"tree that goes", "sync", "source = \"$LOCAL\"\ndest = \"$WORK/d\"\ndelete = true\n", "mkdir -p d/m/n; touch d/m/y; mount -t tmpfs none d/m/n", "$WORK/d/m/n unmounted"},
 		{"tree that stays", "sync", "source = \"$LOCAL\"\ndest = \"$WORK/d\"\ndelete = true\nexclude = [\"m\"]\n", "mkdir -p d/m; touch d/y; mount -t tmpfs none d/m; touch d/m/y", ""},
-		{"home", "user", "name = \"bicycle\"\nstate = \"absent\"\nremove_home = true\n",
+		{
+			"home", "user", "name = \"bicycle\"\nstate = \"absent\"\nremove_home = true\n",
 			"mkdir -p etc h/m; printf '%s\\n' 'root:x:0:0::/root:/bin/sh' 'bicycle:x:4242:4242::'$PWD'/h:/bin/sh' >passwd; mount --bind passwd /etc/passwd; chown 4242 h; mount -t tmpfs none h/m",
-			"$WORK/h/m unmounted"},
+			"$WORK/h/m unmounted",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
