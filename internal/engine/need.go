@@ -208,7 +208,17 @@ func (h *hostPlanner) overturned(looks []steps.Thing) string {
 	if by := h.unsettled(looks); by != "" {
 		return by
 	}
-	return h.altered(looks)
+	if by := h.altered(looks); by != "" {
+		return by
+	}
+	for before := range h.changing() {
+		for _, t := range looks {
+			if t.Kind == steps.DirectoryThing && before.supply.Remakes(t.Name) {
+				return before.Addr
+			}
+		}
+	}
+	return ""
 }
 
 // unsettled returns the latest earlier step that changes anything, where the probe of a step runs sh of the playbook: nobody knows what

@@ -272,8 +272,9 @@ func TestTakenAway(t *testing.T) {
 		t.Errorf("nothing to remove: %q", why)
 	}
 	obs[gone.Addr], obs[dir.Addr] = steps.Observe("exists yes"), steps.Observe("type directory", "owner app")
-	if why, _ := outcomeOf([]steps.Instance{gone, dir}, obs); why != "" {
-		t.Errorf("nothing to do: %q", why)
+	// It would be a number's afterwards.
+	if why, p := outcomeOf([]steps.Instance{gone, dir}, obs); !errors.As(p.Err, &need) || need.by != gone.Addr {
+		t.Errorf("as wanted now: %q", why)
 	}
 }
 

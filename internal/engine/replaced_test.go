@@ -36,6 +36,9 @@ func TestPlanIsOfWhatEarlierStepsLeave(t *testing.T) {
 	key := with("authorized_key", "alice", map[string]string{"user": "alice", "key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ/CaQ0/qxG/1uv/8eTPGOUH46HD+c8A59rhnvcCT+Wb alice"})
 	target := with("directory", "b", map[string]string{"path": "/srv/b"})
 
+	given := with("directory", "x", map[string]string{"path": "/srv/a", "owner": "alice"})
+	checkout := with("git", "x", map[string]string{"repo": "/srv/repo", "dest": "/srv/a"})
+
 	const other = "type file\nsum 1"
 	for name, c := range map[string]struct {
 		first, then steps.Instance
@@ -57,6 +60,8 @@ func TestPlanIsOfWhatEarlierStepsLeave(t *testing.T) {
 		"home moves":           {moved, key, "exists yes\nuid 1\ngid 1\nhome /home/alice", "directory alice 700\nfile alice 600\nkeys same", steps.Unknown, false},
 		"home stays":           {moved, key, "exists yes\nuid 1\ngid 1\nhome /srv/alice", "directory alice 700\nfile alice 600\nkeys same", steps.NoOp, false},
 		"is mounted":           {mounted, content, "live no\ntype file\ntext differ\nsum 1\n|content\n|:\n|.", other, steps.Unknown, false},
+		"root is given away":   {given, checkout, "type directory\nowner root", "dest empty\nowner root", steps.Unknown, false},
+		"root is as it was":    {given, checkout, "type directory\nowner alice", "dest empty\nowner root", steps.NoOp, true},
 		"below another":        {link, target, "type symlink\ntarget c", "type absent", steps.Create, false},
 	} {
 		planned := planHost(debian, []steps.Instance{c.first, c.then}, map[string]steps.Observation{

@@ -331,6 +331,17 @@ func (s Supply) Touches(t Thing, real func(string) string) bool {
 	return false
 }
 
+// Remakes tells whether the step is about that very directory: who owns it, with which mode.
+func (s Supply) Remakes(dir string) bool {
+	return slices.ContainsFunc(s.Things, func(b Thing) bool {
+		if b.Kind != DirectoryThing || !definite(b.Name) || s.leadsTo(b) {
+			return false
+		}
+		end, any := strings.CutPrefix(dir, "*")
+		return b.Name == dir || any && strings.HasSuffix(b.Name, end)
+	})
+}
+
 // leadsTo tells of a directory that the step makes it at most on its way to another, and nothing that is in it already changes.
 func (s Supply) leadsTo(b Thing) bool {
 	return b.Kind == DirectoryThing && slices.ContainsFunc(s.Things, func(other Thing) bool {

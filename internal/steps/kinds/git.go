@@ -159,6 +159,11 @@ func (g *git) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) 
 	}
 	dest, _ := obs.Get("dest")
 	repository, _ := obs.Get("repository")
+	if owner, other := obs.Get("owner"); kit.IsNumber(owner) {
+		return steps.Change{}, fmt.Errorf("%s belongs to number %s, which is no user; give it to one with chown -R, and set run_as to that user", g.Dest, owner)
+	} else if other {
+		return steps.Change{}, fmt.Errorf("%s belongs to %s: set run_as = %q on the step", g.Dest, owner, owner)
+	}
 	switch {
 	case dest == "absent" || dest == "empty":
 		if remote, _ := obs.Get("remote"); remote == "-" {
@@ -174,11 +179,6 @@ func (g *git) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) 
 		return steps.Change{}, fmt.Errorf("%s is a %s, not a directory; move it away, or name another path", g.Dest, dest)
 	case repository == "no":
 		return steps.Change{}, fmt.Errorf("%s holds files that are no checkout; move them away, or name another path", g.Dest)
-	}
-	if owner, other := obs.Get("owner"); kit.IsNumber(owner) {
-		return steps.Change{}, fmt.Errorf("%s belongs to number %s, which is no user; give it to one with chown -R, and set run_as to that user", g.Dest, owner)
-	} else if other {
-		return steps.Change{}, fmt.Errorf("%s belongs to %s: set run_as = %q on the step", g.Dest, owner, owner)
 	}
 	return g.planCheckout(obs)
 }
@@ -252,6 +252,11 @@ func (g *git) planCheckout(obs steps.Observation) (steps.Change, error) {
 	case own == "perhaps":
 		change.Reason += "; stops unless " + g.Repo + " has the commits that were made in " + g.Dest
 	}
+	if text, found := obs.Detail("untracked"); found && strings.Trim(text, "\n") != "" {
+		if danger := g.overwrites(strings.Split(strings.Trim(text, "\n"), "\n")); danger != "" {
+			change.Dangers = append(change.Dangers, danger)
+		}
+	}
 	change.Ops = []steps.Op{g.run()}
 	if len(change.Diff) == 0 {
 		change.Action = steps.Execute
@@ -259,6 +264,22 @@ func (g *git) planCheckout(obs steps.Observation) (steps.Change, error) {
 		change.ChangedIf = `case $stdout in *"nothing new"*) exit 1 ;; esac`
 	}
 	return change, nil
+}
+
+// overwrites names the files that git does not know and the checkout takes the place of; see git_untracked.
+func (g *git) overwrites(files []string) string {
+	said := "overwrites untracked files in " + g.Dest + ": "
+	if files[0] == "perhaps" {
+		said, files = "overwrites those untracked files in "+g.Dest+" that the new commit has too: ", files[1:]
+	}
+	if len(files) == 0 {
+		return ""
+	}
+	more := ""
+	if n := len(files) - shownFiles; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return said + strings.Join(files[:min(len(files), shownFiles)], ", ") + more
 }
 
 func dash(s string) string {

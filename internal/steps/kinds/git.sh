@@ -102,6 +102,28 @@ git_only_here() {
 	[ -n "$git_ref" ]
 }
 
+# git_untracked COMMIT: prints the files which git does not know and a forced checkout of the commit overwrites; where the commit is not
+# here yet, "perhaps" and all that there are.
+git_untracked() {
+	if ! git_has "$1"; then
+		echo perhaps
+		git -c core.quotepath=false ls-files -o
+		return
+	fi
+	{
+		git -c core.quotepath=false ls-tree -r --name-only "$1" && echo // && git -c core.quotepath=false ls-files -o
+	} | awk '
+		$0 == "//" { other = 1; next }
+		!other { tree[$0] = 1; up = $0; while (sub(/\/[^\/]*$/, "", up)) above[up] = 1; next }
+		{
+			up = $0
+			sub(/\/$/, "", up)
+			hit = up in tree || up in above
+			while (!hit && sub(/\/[^\/]*$/, "", up)) hit = up in tree
+			if (hit) print
+		}'
+}
+
 # git_own NAME COMMIT: says "own yes" if the checkout is to go to that commit, as the branch NAME if it is one, and loses commits that
 # only it has; "own perhaps" where only fetching the commit can tell.
 git_own() {

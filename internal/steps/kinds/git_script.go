@@ -42,6 +42,11 @@ fi
 [ "$t" != absent ] || above "$dest"
 have git || { need command git; exit 0; }
 say dest "$t"
+if [ "$t" = empty ]; then
+	# git refuses a directory of somebody else (safe.directory of git-config(1)).
+	attributes "$dest" || exit 1
+	[ "$A_uid" = "$F_UID" ] || { say owner "$A_owner"; exit 0; }
+fi
 `)
 	if !g.commit() && g.Key == nil {
 		// Only while planning: the operation asks by itself.
@@ -137,6 +142,17 @@ case $h$r in
 *) [ "$h $n" = "$r" ] || git_own "$c" "${r%% *}" ;;
 esac
 `)
+	if g.Force { // only while planning
+		b.WriteString(`case ${DETAIL-}$r in
+1-*) ;;
+1*)
+	[ "$h" = "${r%% *}" ] || {
+		git_tmp "${TMPDIR:-/tmp}/provision-git.XXXXXX" && git_untracked "${r%% *}" >"$git_made" && detail untracked "$git_made"
+	} || exit 1
+	;;
+esac
+`)
+	}
 	return b.String()
 }
 

@@ -47,7 +47,12 @@ func TestGitLosesNothing(t *testing.T) {
 	const untracked = "(cd co && echo mine >new); commit up new theirs"
 	cases := []gitCase{
 		{name: "untracked in the way", args: `ref = "main"`, change: untracked, err: "untracked", after: "cat co/new; git -C co status --porcelain", want: "mine\n?? new\n"},
-		{name: "untracked in the way, force", args: "ref = \"main\"\nforce = true", change: untracked, after: "cat co/new", want: "theirs\n"},
+		{name: "untracked in the way, force", args: "ref = \"main\"\nforce = true", change: untracked + "; echo x >co/y", plan: "/co that the new commit has too: new, y]", after: "cat co/new", want: "theirs\n"},
+		{name: "untracked in the way of what is here, force", args: "ref = \"main\"\nforce = true", change: untracked + "; git -C co fetch -q; echo x >co/y", plan: "/co: new]", after: "cat co/new", want: "theirs\n"},
+		{name: "untracked and ignored in the way, force", before: "commit up .gitignore '*.log'", args: "ref = \"main\"\nforce = true", change: "echo mine >co/x.log; commit up x.log theirs; git -C co fetch -q", plan: "/co: x.log]", after: "cat co/x.log", want: "theirs\n"},
+		{name: "untracked directory in the way, force", args: "ref = \"main\"\nforce = true", change: "mkdir co/new; echo mine >co/new/a; commit up new theirs; git -C co fetch -q", plan: "/co: new/a]", after: "cat co/new", want: "theirs\n"},
+		{name: "untracked file in the way of a directory, force", args: "ref = \"main\"\nforce = true", change: "echo mine >co/new; commit up new/a theirs; git -C co fetch -q", plan: "/co: new]", after: "cat co/new/a", want: "theirs\n"},
+		{name: "untracked elsewhere, force", args: "ref = \"main\"\nforce = true", change: "echo mine >co/y; commit up new theirs; git -C co fetch -q", plan: " []", after: "cat co/y", want: "mine\n"},
 		{name: "untracked in the way, then moved", args: `ref = "main"`, change: untracked + "; mv co/new co/other", after: "cat co/new co/other", want: "theirs\nmine\n"},
 		{name: "ignored in the way", before: "commit up .gitignore '*.log'", args: `ref = "main"`, change: "echo mine >co/x.log; commit up x.log theirs", err: "overwritten", after: "cat co/x.log", want: "mine\n"},
 		{name: "ignored elsewhere", before: "commit up .gitignore '*.log'", args: `ref = "main"`, change: "echo mine >co/y.log; commit up x two", after: "cat co/y.log co/x", want: "mine\ntwo\n"},
