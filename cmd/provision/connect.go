@@ -88,6 +88,7 @@ func (c *cli) newReacher(ctx context.Context, pb *playbook.Playbook, hosts []*in
 func (r *reacher) tellUnheeded() {
 	all := slices.Clone(r.config.Warnings())
 	for _, t := range r.targets {
+		all = append(all, t.NotDone...)
 		if t.Transport == ssh.TransportAuto { // ssh(1) does what they ask for
 			continue
 		}

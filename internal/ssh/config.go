@@ -164,6 +164,7 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 			t.Unheeded = append(t.Unheeded, s.Notes...)
 		}
 	}
+	t.NotDone = notDone(s)
 	if t.Jumps, err = c.jumps(ctx, t, overrides, s, tokens, append(slices.Clone(behind), name)); err != nil {
 		return Target{}, err
 	}

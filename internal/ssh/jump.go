@@ -216,7 +216,7 @@ func pathKey(path []Target) string {
 	var b strings.Builder
 	for _, t := range path {
 		t.Password, t.Answer, t.Passphrase, t.Notice = nil, nil, nil, nil
-		t.Jumps, t.Unheeded = nil, nil // the hosts of path, and what is said of them
+		t.Jumps, t.Unheeded, t.NotDone = nil, nil, nil // the hosts of path, and what is said of them
 		fmt.Fprintf(&b, "%#v\n", t)
 	}
 	return b.String()

@@ -102,6 +102,8 @@ type Target struct {
 	WithoutMethods []string
 	// Unheeded says what ssh_config sets for the host and is not done, one sentence each with file and line.
 	Unheeded []string
+	// NotDone says what ssh_config sets for the host and no transport does, likewise.
+	NotDone []string
 	// Refused is why the host must not be connected to, as ssh_config says; empty: it may.
 	Refused string
 	// Transport is who connects and logs in.

@@ -12,13 +12,8 @@ import (
 // whether a host is reached, and as whom, is not named.
 func unheeded(s *sshconfig.Settings) []string {
 	var all []string
-	say := func(keyword, why string, harmless ...string) {
-		v, set := s.First(keyword)
-		if set && v.File != "" && !slices.Contains(harmless, strings.ToLower(v.Text())) {
-			all = append(all, fmt.Sprintf("%s: %s %s: %s", v.Source, v.Keyword, strings.Join(v.Words, " "), why))
-		}
-	}
-	off := []string{"no", "false", "none", ""}
+	say := sayer(s, &all)
+	off := settingOff()
 	say("bindinterface", "not heeded; use BindAddress", off...)
 	say("proxyusefdpass", "not heeded: the command has to carry the connection itself", off...)
 	say("pkcs11provider", "not loaded: add the token's keys to an agent (ssh-add -s)", off...)
@@ -39,4 +34,33 @@ func unheeded(s *sshconfig.Settings) []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// notDone names what ssh_config sets for a host that a session of ssh would have, and that of no transport has: steps may miss it.
+func notDone(s *sshconfig.Settings) []string {
+	var all []string
+	say := sayer(s, &all)
+	off := settingOff()
+	say("forwardagent", "not done: steps on the host do not reach this machine's agent", off...)
+	say("remoteforward", "not done: nothing of this machine can be reached from the host")
+	say("tunnel", "not done: there is no tunnel to the host", off...)
+	say("sessiontype", "not heeded: sessions run what provision needs", "default")
+	if yes(s.Text("permitlocalcommand")) {
+		say("localcommand", "not run", off...)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// settingOff are the words that switch something off.
+func settingOff() []string { return []string{"no", "false", "none", ""} }
+
+// sayer makes a function that notes why a keyword is not heeded, unless its value is one that is harmless.
+func sayer(s *sshconfig.Settings, all *[]string) func(keyword, why string, harmless ...string) {
+	return func(keyword, why string, harmless ...string) {
+		v, set := s.First(keyword)
+		if set && v.File != "" && !slices.Contains(harmless, strings.ToLower(v.Text())) {
+			*all = append(*all, fmt.Sprintf("%s: %s %s: %s", v.Source, v.Keyword, strings.Join(v.Words, " "), why))
+		}
+	}
 }

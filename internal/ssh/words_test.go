@@ -176,3 +176,21 @@ func TestUserInFrontOfAnAddress(t *testing.T) {
 		t.Error("an empty user was taken")
 	}
 }
+
+// What a session of ssh would have and steps do not is told with its place, whichever transport connects.
+func TestWhatNoTransportDoesIsTold(t *testing.T) {
+	text := "ForwardAgent yes\nRemoteForward 8080 localhost:80\nLocalCommand echo\nSessionType none\nTunnel yes\n"
+	for text, want := range map[string]int{
+		text: 4, text + "PermitLocalCommand yes\n": 5, "ForwardAgent no\nSessionType default\nTunnel no\nLocalForward 1 h:1\nUpdateHostKeys yes\n": 0,
+	} {
+		for _, transport := range []ssh.Transport{ssh.TransportBuiltin, ssh.TransportAuto} {
+			got, err := loadConfig(t, text).Resolve(t.Context(), "h", ssh.Target{Transport: transport})
+			if err != nil || len(got.NotDone) != want || len(got.Unheeded) != 0 {
+				t.Errorf("%s: told %q and %q, error %v", text, got.NotDone, got.Unheeded, err)
+			}
+			if want > 0 && !strings.Contains(got.NotDone[0], "config:") {
+				t.Errorf("%q has no place", got.NotDone[0])
+			}
+		}
+	}
+}

@@ -39,6 +39,7 @@ func allKeywords() map[string]kind {
 	all := map[string]kind{
 		"host": isHost, "match": isMatch, "include": isInclude,
 		"proxyjump": isJump, "port": isPort, "connecttimeout": isTime, "serveraliveinterval": isTime,
+		"protocolkeepalives": isTime, "setuptimeout": isTime,
 		"serveralivecountmax": isNumber, "canonicalizemaxdots": isNumber, "connectionattempts": isNumber, "numberofpasswordprompts": isNumber,
 		"requiredrsasize": isNumber,
 	}
@@ -49,18 +50,18 @@ func allKeywords() map[string]kind {
 			"hostbasedacceptedalgorithms hostbasedkeytypes controlpath pkcs11provider smartcarddevice securitykeyprovider versionaddendum",
 		isOption: "addressfamily stricthostkeychecking pubkeyauthentication identitiesonly canonicalizehostname canonicalizefallbacklocal " +
 			"passwordauthentication kbdinteractiveauthentication challengeresponseauthentication batchmode verifyhostkeydns " +
-			"nohostauthenticationforlocalhost proxyusefdpass hashknownhosts checkhostip sessiontype",
+			"nohostauthenticationforlocalhost proxyusefdpass hashknownhosts checkhostip sessiontype dsaauthentication skeyauthentication tisauthentication",
 		isFiles: "userknownhostsfile globalknownhostsfile canonicaldomains canonicalizepermittedcnames",
 		isMore:  "identityfile identityfile2 certificatefile",
 		isIgnored: "afstokenpassing kerberosauthentication kerberostgtpassing rhostsauthentication rhostsrsaauthentication rsaauthentication " +
-			"compressionlevel cipher protocol fallbacktorsh usersh useroaming useprivilegedport skeyauthentication tisauthentication " +
-			"dsaauthentication keepalive globalknownhostsfile2 userknownhostsfile2 useblacklistedkeys",
+			"compressionlevel cipher protocol fallbacktorsh usersh useroaming useprivilegedport " +
+			"globalknownhostsfile2 userknownhostsfile2 useblacklistedkeys",
 		isAny: "addkeystoagent channeltimeout clearallforwardings compression controlmaster controlpersist dynamicforward enableescapecommandline " +
 			"enablesshkeysign escapechar exitonforwardfailure fingerprinthash forkafterauthentication forwardagent forwardx11 forwardx11timeout " +
 			"forwardx11trusted gatewayports gssapiauthentication gssapiclientidentity gssapidelegatecredentials gssapikexalgorithms " +
 			"gssapikeyexchange gssapirenewalforcesrekey gssapiserveridentity gssapitrustdns hostbasedauthentication ipqos kbdinteractivedevices " +
-			"localforward loglevel logverbose obscurekeystroketiming permitlocalcommand permitremoteopen protocolkeepalives refuseconnection " +
-			"rekeylimit remoteforward requesttty sendenv setenv setuptimeout stdinnull streamlocalbindmask " +
+			"localforward loglevel logverbose obscurekeystroketiming permitlocalcommand permitremoteopen keepalive refuseconnection " +
+			"rekeylimit remoteforward requesttty sendenv setenv stdinnull streamlocalbindmask " +
 			"streamlocalbindunlink syslogfacility tcpkeepalive tunnel tunneldevice updatehostkeys visualhostkey warnweakcrypto xauthlocation",
 	} {
 		for name := range strings.FieldsSeq(names) {
@@ -84,8 +85,18 @@ func canonical(keyword string) string {
 		return "pubkeyacceptedalgorithms"
 	case "hostbasedkeytypes":
 		return "hostbasedacceptedalgorithms"
-	case "challengeresponseauthentication":
+	case "challengeresponseauthentication", "skeyauthentication", "tisauthentication":
 		return "kbdinteractiveauthentication"
+	case "dsaauthentication":
+		return "pubkeyauthentication"
+	case "smartcarddevice":
+		return "pkcs11provider"
+	case "keepalive":
+		return "tcpkeepalive"
+	case "protocolkeepalives": // Debian's
+		return "serveraliveinterval"
+	case "setuptimeout": // Debian's, and up to OpenSSH 9 another name of ServerAliveInterval
+		return "connecttimeout"
 	}
 	return keyword
 }

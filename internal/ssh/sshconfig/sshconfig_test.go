@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -139,6 +141,53 @@ func TestIgnoreUnknown(t *testing.T) {
 	} {
 		if c := load1(t, text); len(c.Warnings) > 0 != warned {
 			t.Errorf("%q: warnings %q", text, c.Warnings)
+		}
+	}
+}
+
+// A keyword that is another name of one is that here, too.
+func TestOtherNamesOfKeywords(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		if os.Getenv("PROVISION_CI") == "1" {
+			t.Fatal("there is no ssh to compare with")
+		}
+		t.Skip("NOT TESTED: there is no ssh to compare with: install openssh-client")
+	}
+	settings := func(options ...string) []string {
+		out, err := exec.Command("ssh", slices.Concat([]string{"-F", "/dev/null"}, options, []string{"-G", "h"})...).Output()
+		if err != nil {
+			return nil // the keyword takes another value, or is unknown to this ssh
+		}
+		return strings.Split(string(out), "\n")
+	}
+	usual := settings()
+	// What these change beside their own setting.
+	besides := []string{"batchmode", "userknownhostsfile", "verifyhostkeydns", "setuptimeout"}
+	for keyword, kind := range keywords {
+		if kind == isHost || kind == isMatch || kind == isInclude || slices.Contains(besides, keyword) {
+			continue
+		}
+		for _, value := range []string{"no", "77", "ssh-rsa"} {
+			for _, line := range settings("-o", keyword+"="+value) {
+				name, _, _ := strings.Cut(line, " ")
+				if !slices.Contains(usual, line) && name != canonical(keyword) {
+					t.Errorf("%s %s sets %q", keyword, value, line)
+				}
+			}
+		}
+	}
+}
+
+// docs/ssh.md says of each keyword of ssh_config whether it is heeded.
+func TestEachKeywordIsInTheDocument(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/ssh.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.FieldsFunc(strings.ToLower(string(text)), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	for keyword, kind := range keywords {
+		if kind != isIgnored && !slices.Contains(words, canonical(keyword)) {
+			t.Errorf("docs/ssh.md does not say what becomes of %s", keyword)
 		}
 	}
 }
