@@ -84,6 +84,8 @@ func (t Target) connectError(ctx context.Context, via *passage, err error) error
 		return t.fail(PhaseConnect, fmt.Errorf("jump host %s cannot connect: %w", via.name(), err), "are the address and the port right as seen from there?")
 	case errors.As(err, &dns) && dns.IsTimeout:
 		return t.fail(PhaseResolve, fmt.Errorf("%w from the name server: %w", ErrTimeout, err), "check the network, or give an IP address")
+	case errors.As(err, &dns) && dns.IsTemporary && !dns.IsNotFound:
+		return t.fail(PhaseResolve, err, "the name server does not answer for that name at the moment: check the network, or give an IP address")
 	case errors.As(err, &dns) && strings.Count(t.Address, ":") == 1:
 		return t.fail(PhaseResolve, err, "the address has no port in it: give that with port")
 	case errors.As(err, &dns):
