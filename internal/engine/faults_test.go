@@ -347,6 +347,7 @@ fi
 rm -rf "$DIR"
 `
 			host.directory(".provision")
+			host.directory(".provision")
 			host.directory(".provision/run")
 			for race := range 70 {
 				// The process of this lock is gone; sometimes there is also one that died while it broke the lock.
@@ -846,5 +847,33 @@ func TestHostThatHangsUpAtTheSessionIsLeftAlone(t *testing.T) {
 	run.Exec(t.Context(), &Command{Argv: []string{"true"}})
 	if exit := run.Close(); exit != 3 || m.logins.Load() > maxEntered+1 || time.Since(began) > 20*time.Second {
 		t.Errorf("exit %d, %d logins in %s\n%s", exit, m.logins.Load(), time.Since(began), rec.dump())
+	}
+}
+
+// A process may die after it has made the file with which it wants the lock, and before it has written it.
+func TestAnEmptyClaimOfTheLockGoes(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, shell...)
+			list := stepList{script(t, "one", "true")}
+			host.directory(".provision")
+			host.directory(".provision/run")
+			dead, alive := host.path(".provision/run/lock.4194301"), host.path(fmt.Sprintf(".provision/run/lock.%d", os.Getpid()))
+			for _, file := range []string{dead, alive} {
+				if err := os.WriteFile(file, nil, 0o666); err != nil {
+					t.Fatal(err)
+				}
+				_ = os.Chown(file, testUID, testUID)
+			}
+			if exit, rec := applied(t, host, list); exit != 0 {
+				t.Fatal(rec.dump())
+			}
+			if _, err := os.Stat(dead); err == nil {
+				t.Error("the claim of a process that is gone is left")
+			}
+			if _, err := os.Stat(alive); err != nil {
+				t.Errorf("the claim of a process that is just about to write it: %v", err)
+			}
+		})
 	}
 }

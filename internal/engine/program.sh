@@ -64,9 +64,7 @@ take_lock() {
 		fi
 	done
 	rm -f "$lock_mine"
-	for lock_file in "$RUN"/lock.*; do # of those who died while they wanted it
-		[ ! -s "$lock_file" ] || holder "$lock_file" || rm -f "$lock_file"
-	done
+	sweep_claims "$RUN"/lock.*
 }
 
 # take_stage: what was staged belongs to this program from here on, or is gone.

@@ -99,6 +99,19 @@ sweep_lock() {
 	rm -f "$lock_mine"
 }
 
+# sweep_claims FILE…: removes those of processes that died while they wanted the lock. One that died before it wrote its own left it empty.
+sweep_claims() {
+	for claim_file in "$@"; do
+		if [ -s "$claim_file" ]; then
+			holder "$claim_file" && continue
+		elif [ -e "$claim_file" ]; then
+			claim_pid=${claim_file##*/lock.}
+			[ -z "$(started "${claim_pid%%.*}")" ] || continue
+		fi
+		rm -f "$claim_file"
+	done
+}
+
 # sweep: removes what runs have left that are over, and that no client has asked for.
 sweep() {
 	sweep_stages
@@ -114,9 +127,9 @@ sweep() {
 		rm -rf "$sweep_run"
 	done
 	sweep_lock
-	for sweep_file in "$RUN"/lock.*; do # of those who died while they wanted the lock
-		case ${sweep_file##*/lock.} in *.*) continue ;; esac
-		[ ! -s "$sweep_file" ] || holder "$sweep_file" || rm -f "$sweep_file"
+	for sweep_file in "$RUN"/lock.*; do
+		# The others are of those who break a lock: break_dead goes by them.
+		case ${sweep_file##*/lock.} in *.*) ;; *) sweep_claims "$sweep_file" ;; esac
 	done
 	for sweep_file in "$STATE"/writing.*; do # files that a killed program was writing
 		[ -f "$sweep_file" ] && ! lives "${sweep_file##*/writing.}" || continue

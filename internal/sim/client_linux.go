@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -241,6 +243,17 @@ func (c *client) ending() *engine.HostEnd {
 		}
 	}
 	return nil
+}
+
+// unknown are the steps that it was told to look at on the host before they run again.
+func (c *client) unknown() []string {
+	var list []string
+	for i := range c.events {
+		if s := c.events[i].PlanStep; s != nil && s.Error != nil && strings.Contains(s.Error.Hint, "--rerun "+s.Addr+",") && !slices.Contains(list, s.Addr) {
+			list = append(list, s.Addr)
+		}
+	}
+	return list
 }
 
 var errNoHost = errors.New("the playbook has no host")

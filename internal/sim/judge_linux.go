@@ -29,7 +29,7 @@ func (p *play) judge(c *client, t *Trouble, clean bool, others []*client) {
 		return
 	}
 	linksAlone := clean && t.Kill == 0 && t.Stop == 0 && t.Second == 0 && t.Program == 0 && t.Room == 0
-	if linksAlone && len(p.rerun) == 0 && !strings.Contains(end.Message, "--rerun") {
+	if linksAlone && len(p.rerun) == 0 && len(c.unknown()) == 0 {
 		switch {
 		case end.Status != engine.HostOK:
 			p.fault("a broken link is no pause", "%s: %s", end.Status, end.Message)
@@ -44,10 +44,13 @@ func (p *play) judge(c *client, t *Trouble, clean bool, others []*client) {
 			}
 		}
 	}
+	if t.RoomIn == "/var/lib/provision" && t.RoomForGood && t.Program == 0 && !p.hurt && t.Stop == 0 && end.Status == engine.HostFailed && !strings.Contains(end.Message, "No space left") && len(c.unknown()) == 0 {
+		p.fault("a full disk is not told", "%s", end.Message)
+	}
 	if t.Program == 0 && !p.hurt && t.Room == 0 && t.Stop == 0 && strings.Contains(end.Message, "ended without finishing") {
 		p.fault("a program that lived is called dead", "%s", end.Message)
 	}
-	if t.Room == 0 && !p.hurt && end.Status == engine.HostFailed && clean {
+	if t.Room == 0 && !p.hurt && end.Status == engine.HostFailed && clean && len(c.unknown()) == 0 {
 		p.fault("failed for no reason", "%s", end.Message)
 	}
 	if strings.Contains(end.Message, "nothing is running there") {

@@ -99,7 +99,7 @@ var parts = []part{
 }`, want: file("srv/conf", "new\n", 0)},
 	{addr: "step.command.make", log: "make", stdout: numbered("make %d\n", 12), text: `step "command" "make" {
   creates = "/srv/made"
-  script  = ` + logged("make", "\ti=1; while [ $i -le 12 ]; do echo \"make $i\"; if [ $i = 4 ]; then sleep 3; fi; i=$((i+1)); done\n\techo made >/srv/made\n") + `}`, want: file("srv/made", "made\n", 0)},
+  script  = ` + logged("make", "\ti=1; while [ $i -le 12 ]; do echo \"make $i\"; if [ $i = 4 ]; then sleep 3; fi; i=$((i+1)); done\n\techo made >/srv/make && mv /srv/make /srv/made\n") + `}`, want: file("srv/made", "made\n", 0)},
 	{addr: "step.command.bare", log: "bare", always: true, stdout: "bare 1\nbare 2\n", stderr: "bare 3\n", text: `step "command" "bare" {
   script = ` + logged("bare", "\techo 'bare 1'; sleep 1; echo 'bare 2'; echo 'bare 3' >&2\n") + `}`, want: ran("bare")},
 	{addr: "step.command.reload", log: "reload", after: "step.file.conf", owed: true, stdout: "reload\n", text: `step "command" "reload" {

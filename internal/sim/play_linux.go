@@ -296,12 +296,8 @@ func (p *play) killed() bool {
 
 // allow lets steps run again of which a client has said that a person must look first.
 func (p *play) allow(c *client) {
-	if e := c.ending(); e != nil {
-		for _, pt := range p.scene.steps() {
-			if strings.Contains(e.Message, "--rerun "+pt.addr+",") {
-				p.rerun[pt.addr] = true
-			}
-		}
+	for _, addr := range c.unknown() {
+		p.rerun[addr] = true
 	}
 }
 

@@ -142,10 +142,10 @@ func drawTrouble(r *rand.Rand) Trouble {
 				x.Breaks = append(x.Breaks, drawBreak(r))
 			}
 		case "program":
-			x.Program = 1 + r.IntN(200)
+			x.Program = 1 + r.IntN(pick(r, 60, 60, 200))
 			x.ProgramHow = pick(r, "tree", "shell", "host")
 			if x.ProgramHow == "host" {
-				x.LosePower, x.Torn = pick(r, true, false), pick(r, true, false)
+				x.LosePower, x.Torn = pick(r, true, true, false), pick(r, true, false)
 			}
 		case "kill":
 			x.Kill, x.KillLinger = 1+r.IntN(60), drawSpan(r)
@@ -185,6 +185,31 @@ func drawBreak(r *rand.Rand) Break {
 		b.Outage, b.Silent = drawSpan(r), pick(r, true, false)
 	}
 	return b
+}
+
+// with tells whether a trouble of a kind is in the scene: break, power, program, kill, stop, second, edit or room.
+func (s *Scene) with(kind string) bool {
+	return slices.ContainsFunc(s.Runs, func(t Trouble) bool {
+		switch kind {
+		case "break":
+			return len(t.Breaks) > 0
+		case "power":
+			return t.Program > 0 && t.LosePower
+		case "program":
+			return t.Program > 0
+		case "kill":
+			return t.Kill > 0
+		case "stop":
+			return t.Stop > 0
+		case "second":
+			return t.Second > 0
+		case "edit":
+			return t.Edit
+		case "room":
+			return t.Room > 0
+		}
+		return kind == ""
+	})
 }
 
 // simpler returns scenes that are like a scene, with less in them.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -111,7 +112,7 @@ func TestSimulation(t *testing.T) {
 	if seed := setting(t, "PROVISION_SIM_SEED", 0); seed > 0 {
 		first, seeds, workers = seed, 1, 1
 	}
-	found, played := survey(t, "/proc/self/exe", uint64(first), uint64(seeds), workers, limit)
+	found, played := survey(t, "/proc/self/exe", uint64(first), uint64(seeds), workers, limit, "")
 	var names []string
 	for name := range found {
 		names = append(names, name)
@@ -137,8 +138,8 @@ type finding struct {
 	first string
 }
 
-// survey plays the scenes of seeds and gathers what was found, by name.
-func survey(t *testing.T, exe string, first, seeds uint64, workers, limit int) (map[string]*finding, int) {
+// survey plays the scenes of seeds, those with a kind of trouble if one is named, and gathers what was found, by name.
+func survey(t *testing.T, exe string, first, seeds uint64, workers, limit int, trouble string) (map[string]*finding, int) {
 	var mu sync.Mutex
 	found, played := map[string]*finding{}, 0
 	var wg sync.WaitGroup
@@ -146,7 +147,7 @@ func survey(t *testing.T, exe string, first, seeds uint64, workers, limit int) (
 		wg.Go(func() {
 			for seed := first + uint64(n); seed < first+seeds; {
 				dir := t.TempDir()
-				out, err := processOf(exe, dir, fmt.Sprintf("seeds=%d %d %d %d", seed, first+seeds, workers, limit/workers)).CombinedOutput()
+				out, err := processOf(exe, dir, fmt.Sprintf("seeds=%d %d %d %d %s", seed, first+seeds, workers, limit/workers, cmp.Or(trouble, "any"))).CombinedOutput()
 				results := read(t, dir)
 				mu.Lock()
 				played += len(results)
@@ -253,15 +254,21 @@ func simulate(t *testing.T, dir string) {
 	}
 	var from, to, step uint64
 	var limit int64
-	if _, err := fmt.Sscanf(task, "seeds=%d %d %d %d", &from, &to, &step, &limit); err != nil {
+	var trouble string
+	if _, err := fmt.Sscanf(task, "seeds=%d %d %d %d %s", &from, &to, &step, &limit, &trouble); err != nil {
 		t.Fatal(task, err)
 	}
+	trouble = strings.TrimPrefix(trouble, "any")
 	for seed := from; seed < to; seed += step {
 		before := cpu()
 		if limit > 0 && before > limit*1000 {
 			break
 		}
-		v := verdict(t, lab, Draw(seed), work)
+		scene := Draw(seed)
+		if !scene.with(trouble) {
+			continue
+		}
+		v := verdict(t, lab, scene, work)
 		if stories := os.Getenv("PROVISION_SIM_STORIES"); stories != "" && len(v.Faults) > 0 {
 			text := strings.Join(v.Faults, "\n") + "\n" + v.Story
 			if err := os.WriteFile(filepath.Join(stories, strconv.FormatUint(seed, 10)), []byte(text), 0o644); err != nil {

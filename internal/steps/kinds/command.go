@@ -53,7 +53,7 @@ step "command" "ready" {
 			kit.WordsArg("run", &c.Argv, "The command and its arguments."),
 			script,
 			kit.WordsArg("interpreter", &c.Interpreter, "What runs the script in place of sh, such as [\"bash\"] or [\"python3\"]: the script is a file whose path comes last."),
-			kit.PathArg("creates", &c.Creates, "Do not run if this path exists."),
+			kit.PathArg("creates", &c.Creates, "Do not run if this path exists. Let the command make it last, and as a whole (by mv): one that was cut off counts as run once it is there."),
 			kit.PathArg("removes", &c.Removes, "Run only if this path exists."),
 			kit.ScriptArg("unless", &c.Unless, "Text for sh: do not run if it exits with 0. It runs while planning too and must only look."),
 			kit.ScriptArg("only_if", &c.OnlyIf, "Text for sh: run only if it exits with 0. It runs while planning too and must only look."),
