@@ -33,7 +33,7 @@ var errAbsent = errors.New("the program has not reached the host")
 
 // A faultError means that the program could not write what must not be lost, and stopped.
 type faultError struct {
-	number int // the step that was next or running; 0 before the first
+	number int // the step that was next or running; 0 if none was
 	why    string
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/steps"
 )
 
 // directory makes a directory that belongs to the user of the host.
@@ -234,5 +237,19 @@ func TestANotificationOfAnotherStepStays(t *testing.T) {
 	list[2].OnChange = map[string][]string{"": {"step.file.conf", "step.command.same"}}
 	if exit, rec := applied(t, host, list); exit != 0 || !host.exists("reloaded") {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+}
+
+// What the program cannot write between two steps is no reason to say that nothing was changed.
+func TestAFaultAfterTheLastStep(t *testing.T) {
+	fault := &faultError{why: "/var/lib/provision: No space left on device"}
+	w := &watcher{host: &hostRun{run: &Run{}, known: known{planned: make([]Planned, 1)}}}
+	w.host.planned[0].Instance = steps.Instance{Addr: "step.command.x", Source: steps.Source{File: "a.hcl", Line: 3}}
+	if err := w.fault(fault); !strings.HasPrefix(err.Error(), "nothing was changed: /var/lib") {
+		t.Error(err)
+	}
+	w.begun, w.current = 1, 1
+	if err := w.fault(fault); !strings.HasPrefix(err.Error(), "stopped after step.command.x (a.hcl:3): /var/lib") || !errors.As(err, new(*faultError)) {
+		t.Error(err)
 	}
 }

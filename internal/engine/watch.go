@@ -49,8 +49,15 @@ func placed(p *Planned) string {
 
 // fault tells which step the program could not begin, or could not tell the end of.
 func (w *watcher) fault(f *faultError) error {
-	if f.number == 0 {
+	if f.number == 0 && w.begun == 0 {
 		return fmt.Errorf("nothing was changed: %w", f)
+	}
+	if f.number == 0 { // what is written between two steps, or after the last one
+		p, err := w.step(w.current)
+		if err != nil {
+			return f
+		}
+		return fmt.Errorf("stopped after %s: %w", placed(p), f)
 	}
 	p, err := w.step(f.number)
 	if err != nil {

@@ -280,9 +280,14 @@ func (p *play) play() {
 
 // quiet tells whether nothing of an earlier run is on the host any more.
 func (p *play) quiet() bool {
+	return p.idle() && !p.hurt && !p.killed()
+}
+
+// idle tells whether nothing runs on the host.
+func (p *play) idle() bool {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	return !p.w.busy() && len(p.w.processes()) == 0 && !p.hurt && !p.killed()
+	return !p.w.busy() && len(p.w.processes()) == 0
 }
 
 func (p *play) killed() bool {
@@ -311,9 +316,10 @@ func (p *play) mend() {
 		rerun := p.rerun
 		p.rerun = map[string]bool{}
 		w.mark("run")
+		idle := p.idle()
 		c := p.start(engine.CommandApply, &Trouble{}, rerun)
 		<-c.over
-		p.judge(c, &Trouble{}, true, nil)
+		p.judge(c, &Trouble{}, idle, nil)
 		end := c.ending()
 		if end == nil {
 			p.fault("no end", "the host has no end in an apply")
