@@ -108,6 +108,11 @@ func TestRoomEndsAnywhere(t *testing.T) {
 		if exit != 0 && !strings.Contains(why, "No space left") {
 			t.Errorf("room %d: exit %d %q\n%s", left, exit, why, rec.dump())
 		}
+		for i := range rec.events {
+			if end := rec.events[i].StepEnd; end != nil && end.Error != nil && !strings.Contains(end.Error.Message+end.Error.Output, "No space left") {
+				t.Errorf("room %d: %s fails and does not say why: %s", left, end.Addr, end.Error.Message)
+			}
+		}
 		if exit == 0 && !host.exists("reloaded") {
 			t.Errorf("room %d: status 0, and a step was left out\n%s", left, rec.dump())
 		}

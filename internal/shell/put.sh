@@ -13,7 +13,12 @@ put() {
 	fi
 	# A program notes what it is about to make, so that it does not stay if the program is killed.
 	if [ -n "${PUT_NOTE:-}" ]; then
-		printf '%s\n' "$put_dir/.provision.$$." >"$PUT_NOTE" || fail "$PUT_NOTE cannot be written"
+		printf '%s\n' "$put_dir/.provision.$$." 2>/dev/null >"$PUT_NOTE" || {
+			# Not every shell says why.
+			put_why=$({ head -c 4096 /dev/zero >"$PUT_NOTE"; } 2>&1)
+			rm -f "$PUT_NOTE"
+			fail "$PUT_NOTE cannot be written: ${put_why##*: }"
+		}
 	fi
 	put_new "$put_dir"
 	trap 'rm -f -- "$put_temp" "$put_temp.old"; exit 143' HUP INT TERM
