@@ -54,7 +54,7 @@ take_lock() {
 		lock_tries=$((lock_tries + 1))
 		if holder "$RUN/lock"; then
 			rm -f "$lock_mine"
-			printf 'locked %s\n' "$HOLDER_TEXT" 2>/dev/null >"$DIR/locked" || fault "$RUN"
+			printf '%s\n' "$HOLDER_TEXT" 2>/dev/null >"$DIR/locked" || fault "$RUN"
 			return 1
 		elif [ "$lock_tries" -ge 200 ]; then
 			rm -f "$lock_mine"

@@ -120,6 +120,8 @@ sweep() {
 		if [ -s "$sweep_run/pid" ]; then
 			holder "$sweep_run/pid" && continue
 			[ -f "$sweep_run/done" ] || bury "$sweep_run"
+			# A client that still reads what it has printed removes it.
+			if [ -s "$sweep_run/follower" ] && holder "$sweep_run/follower"; then continue; fi
 		else
 			# Whoever makes it writes there at once.
 			[ -n "$(find "$sweep_run" -prune -mmin +1)" ] || continue
