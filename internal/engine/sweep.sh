@@ -117,13 +117,13 @@ sweep() {
 	sweep_stages
 	for sweep_run in "$RUN"/run-*; do
 		[ "$sweep_run" != "${DIR:-}" ] && [ -d "$sweep_run" ] || continue
-		if [ -s "$sweep_run/pid" ]; then
-			holder "$sweep_run/pid" && continue
+		holder "$sweep_run/pid" && continue
+		if [ -n "$HOLDER" ]; then
 			[ -f "$sweep_run/done" ] || bury "$sweep_run"
 			# A client that still reads what it has printed removes it.
-			if [ -s "$sweep_run/follower" ] && holder "$sweep_run/follower"; then continue; fi
+			if holder "$sweep_run/follower"; then continue; fi
 		else
-			# Whoever makes it writes there at once.
+			# Whoever makes it writes there at once, and a program that begins writes the file anew.
 			[ -n "$(find "$sweep_run" -prune -mmin +1)" ] || continue
 		fi
 		rm -rf "$sweep_run"
