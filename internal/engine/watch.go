@@ -309,7 +309,7 @@ func (w *watcher) differs(p *Planned, obs steps.Observation, e *StepEnd) bool {
 	case unsettles(&change):
 		e.Diff = change.Diff
 		e.Error = &Failure{
-			Message: "its operations succeeded, and it still differs",
+			Message: "its operations succeeded, and " + differing(change.Diff),
 			Hint:    "something on the host undoes the change, or the wanted value is one that the host writes differently",
 		}
 		if change.Action == steps.Execute {
@@ -320,6 +320,24 @@ func (w *watcher) differs(p *Planned, obs steps.Observation, e *StepEnd) bool {
 		return false
 	}
 	return true
+}
+
+// differing says what still differs, by the names of at most three attributes.
+func differing(diff []steps.Attr) string {
+	var names []string
+	for _, a := range diff {
+		names = append(names, a.Name)
+	}
+	switch n := len(names); {
+	case n == 0:
+		return "it still differs"
+	case n == 1:
+		return names[0] + " still differs"
+	case n > 3:
+		return fmt.Sprintf("%s and %d more still differ", strings.Join(names[:2], ", "), n-2)
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1] + " still differ"
+	}
 }
 
 // failure describes a failed operation to its reader.

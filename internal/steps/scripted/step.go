@@ -144,14 +144,14 @@ kind_status=$?
 [ -n "$kind_words" ] || printf 'the probe ended with status %s and said nothing; where there is nothing it ends with 0\n' "$kind_status" >&2
 exit 1
 } 3>&1) || exit 1
-kind_tab=$(printf '\t') kind_seen=' ' kind_left=$kind_said kind_n=0
+kind_seen=' ' kind_left=$kind_said kind_n=0
 while [ -n "$kind_left" ]; do
 	kind_line=${kind_left%%"$NL"*} kind_n=$((kind_n + 1))
 	kind_left=${kind_left#"$kind_line"}
 	kind_left=${kind_left#"$NL"}
 	kind_key=${kind_line%% *} kind_value=
 	case $kind_line in *' '*) kind_value=${kind_line#* } ;; esac
-	case $kind_key in '' | *"$kind_tab"*) fail "line $kind_n that the probe printed is no line KEY VALUE, with one blank between them" ;; esac
+	case $kind_key in '' | *'	'*) fail "line $kind_n that the probe printed is no line KEY VALUE, with one blank between them" ;; esac
 	case $kind_seen in *" $kind_key "*) fail "the probe printed $kind_key twice" ;; esac
 	kind_seen="$kind_seen$kind_key "
 `)
