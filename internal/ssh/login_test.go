@@ -88,7 +88,14 @@ func TestQuestionsAreAnsweredByWhatTheyAskFor(t *testing.T) {
 		"expired":              {[][]string{{"Password: "}, {"New password: "}}, Target{Password: given, Answer: person}, []string{"secret"}, `"New password:": the password has expired`},
 		"twice":                {[][]string{{"Password: "}, {"Password: "}}, Target{Password: given, Answer: person}, []string{"secret"}, "the password is wrong"},
 		"only a message":       {[][]string{{}, {"Password: "}, {}}, Target{Password: given}, []string{"secret"}, ""},
-		"no password is given": {[][]string{{"Password: "}}, Target{Answer: person}, nil, "give a password"},
+		"no password is given": {[][]string{{"Password: "}}, Target{}, nil, "give a password"},
+		"by a person":          {[][]string{{"Password: "}}, Target{Answer: person}, []string{"person: Password:"}, ""},
+		"too often": {
+			[][]string{{"Password: "}, {"Password: "}, {"Password: "}},
+			Target{Answer: person, PasswordPrompts: 2},
+			[]string{"person: Password:", "person: Password:"},
+			"no password was right",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var answers []string
