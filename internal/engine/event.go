@@ -158,7 +158,8 @@ type PlanStep struct {
 	Addr    string       `json:"addr"` // step.file.motd; check.site for a check block
 	Kind    string       `json:"kind"`
 	Source  Source       `json:"source"`
-	Action  steps.Action `json:"action"` // no-op, create, update, delete, run or unknown
+	Path    string       `json:"path,omitempty"` // on the host, that a step with something to do is about, where nothing else here tells it
+	Action  steps.Action `json:"action"`         // no-op, create, update, delete, run or unknown
 	Reason  string       `json:"reason,omitempty"`
 	Skipped bool         `json:"skipped,omitempty"` // its when is false; the action is no-op
 	Diff    []steps.Attr `json:"diff,omitempty"`    // in the order of the kind's own choice

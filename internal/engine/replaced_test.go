@@ -83,3 +83,28 @@ func TestPlanIsOfWhatEarlierStepsLeave(t *testing.T) {
 		t.Errorf("behind a link to a new directory: %s, %v", p.Change.Action, p.Err)
 	}
 }
+
+// A plan tells the path that a step is about where its address and its diff do not.
+func TestPlanTellsThePath(t *testing.T) {
+	line := map[string]cty.Value{"path": str("/etc/app.conf"), "line": str("a = b")}
+	for name, c := range map[string]struct {
+		in    steps.Instance
+		state string
+		want  string
+	}{
+		"edit":         {step(t, "line", "a", line), "type file\ntext differ\nsum 1\n|content\n|:\n|.", "/etc/app.conf"},
+		"in address":   {step(t, "line", "/etc/app.conf", line), "type file\ntext differ\nsum 1\n|content\n|:\n|.", ""},
+		"as wanted":    {step(t, "line", "a", line), "type file\ntext same", ""},
+		"in the diff":  {step(t, "directory", "a", map[string]cty.Value{"path": str("/srv/a")}), "type absent", ""},
+		"in a danger":  {step(t, "directory", "a", map[string]cty.Value{"path": str("/srv/a"), "state": str("absent")}), "type directory", ""},
+		"no path":      {step(t, "group", "a", map[string]cty.Value{"name": str("a")}), "exists no", ""},
+		"link":         {step(t, "symlink", "a", map[string]cty.Value{"path": str("/srv/a"), "target": str("b")}), "type absent", "/srv/a"},
+		"unknown home": {step(t, "user", "a", map[string]cty.Value{"name": str("a")}), "exists no", ""},
+		"error":        {step(t, "file", "a", map[string]cty.Value{"path": str("/srv/a")}), "type absent\nmissing directory /srv", ""},
+	} {
+		planned := planHost(debian, []steps.Instance{c.in}, map[string]steps.Observation{c.in.Addr: {Stdout: c.state + "\n"}}, HostState{}, nil, nil)
+		if told := planned[0].told(); told.Path != c.want {
+			t.Errorf("%s: %q, want %q (%v)", name, told.Path, c.want, planned[0].Err)
+		}
+	}
+}

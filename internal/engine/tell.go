@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,9 +37,28 @@ func (p *Planned) told() PlanStep {
 		told.Action, told.Error = steps.Unknown, planFailure(p.Err)
 		return told
 	}
+	told.Path = p.place()
 	told.Action, told.Reason, told.Diff = p.Change.Action, p.Change.Reason, p.Change.Diff
 	told.After, told.Dangers, told.Events = p.After, p.Change.Dangers, p.Events
 	return told
+}
+
+// place is the path that the step is about, unless its address or what is told of its change names it.
+func (p *Planned) place() string {
+	if p.Step == nil || len(p.Waits) > 0 || p.Skip || p.Loan != nil || p.Change.Action == steps.NoOp {
+		return ""
+	}
+	place := p.supply().Place()
+	said := append([]string{p.Addr, p.Change.Reason}, p.Change.Dangers...)
+	for _, a := range p.Change.Diff {
+		if a.Before == place || a.After == place {
+			return ""
+		}
+	}
+	if slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, place) }) {
+		return ""
+	}
+	return place
 }
 
 // planFailure is the error of a step that cannot be planned. What to do about it comes apart, where it is known.

@@ -331,6 +331,22 @@ func (s Supply) Touches(t Thing, real func(string) string) bool {
 	return false
 }
 
+// Place is the path that the step is about: the first one that it makes or removes; "" if it is about something else, or if only the
+// host knows the path.
+func (s Supply) Place() string {
+	place := ""
+	switch {
+	case len(s.Things) > 0 && (isPath(s.Things[0].Kind) || s.Things[0].Kind == PathThing):
+		place = s.Things[0].Name
+	case len(s.Things) == 0 && len(s.Trees)+len(s.Gone) == 1:
+		place = append(slices.Clone(s.Trees), s.Gone...)[0]
+	}
+	if !path.IsAbs(place) {
+		return ""
+	}
+	return place
+}
+
 // Remakes tells whether the step is about that very directory: who owns it, with which mode.
 func (s Supply) Remakes(dir string) bool {
 	return slices.ContainsFunc(s.Things, func(b Thing) bool {

@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"provision/internal/engine"
@@ -210,9 +211,11 @@ func (d *pageData) plan(s *engine.PlanStep) int {
 		d.planAt[s] = -1
 		return -1
 	}
-	p := pagePlan{Reason: headOf(Line(s.Reason), pageWords)}
+	p := pagePlan{Reason: headOf(strings.Trim(Line(s.Path)+"; "+Line(s.Reason), "; "), pageWords)}
 	if d.diffBytes < pageDiffBytes {
-		p.Diff = pageDiff(s)
+		bare := *s
+		bare.Path = ""
+		p.Diff = pageDiff(&bare)
 	} else {
 		d.leftDiffs++
 		p.Diff = []pageLine{{1, "calm", "", "left out: the page would be too long; provision plan --detail shows it"}}

@@ -256,7 +256,7 @@ func shape(list []*engine.PlanStep) string {
 
 func stepShape(s *engine.PlanStep) string {
 	bare := *s
-	bare.Reason, bare.Dangers, bare.Diff = "", nil, nil
+	bare.Path, bare.Reason, bare.Dangers, bare.Diff = "", "", nil, nil
 	for _, a := range s.Diff {
 		bare.Diff = append(bare.Diff, steps.Attr{Name: a.Name, Sensitive: a.Sensitive, BeforeMissing: a.BeforeMissing, AfterMissing: a.AfterMissing})
 	}

@@ -36,12 +36,21 @@ func (s Style) stepLines(p *engine.PlanStep, detail bool, seen map[string]bool) 
 	sign, tone := s.sign(p.Action)
 	head := line{sign: sign, tone: tone, text: Line(p.Addr), word: s.word(p), tail: place(p.Source)}
 	lines := []line{head}
+	room := 40
+	if path := Line(p.Path); path != "" {
+		if width(path) <= room {
+			lines[0].word += "  " + path
+			room -= width(path)
+		} else {
+			lines = append(lines, line{depth: 1, text: path, tone: faint})
+		}
+	}
 	if p.Error != nil {
 		lines[0].sign, lines[0].tone = s.cross(), bad
 		return append(lines, s.failureLines(p.Error)...)
 	}
 	if reason := Line(p.Reason); reason != "" {
-		if width(reason) <= 40 {
+		if width(reason) <= room {
 			lines[0].word += "  " + reason
 		} else {
 			lines = append(lines, line{depth: 1, text: reason, tone: faint})
