@@ -261,3 +261,14 @@ func (b *book) converged() {
 		b.t.Fatalf("plan after apply: exit %d, want 0 for an empty one; changes: %v\n%s", o.exit, o.changes(), o.dump())
 	}
 }
+
+// takesTurn skips the test unless name is the first of these, the core of every run, or the one whose turn it is today, UTC. With
+// PROVISION_TEST_HOSTS=all all of them take theirs.
+func takesTurn(t *testing.T, name string, all ...string) {
+	t.Helper()
+	today := int(time.Now().Unix() / (24 * 60 * 60))
+	if name == all[0] || name == all[1+today%(len(all)-1)] || os.Getenv("PROVISION_TEST_HOSTS") == "all" {
+		return
+	}
+	t.Skipf("%s has its turn on another day; PROVISION_TEST_HOSTS=all gives it one now", name)
+}

@@ -49,6 +49,7 @@ func TestManagers(t *testing.T) {
 	t.Parallel()
 	for _, m := range managers {
 		t.Run(m.name, func(t *testing.T) {
+			takesTurn(t, m.name, "dnf5", "dnf", "zypper", "pacman")
 			t.Parallel()
 			h := testhost.Fresh(t, testhost.Manager(m.name))
 			l := &managerLife{T: t, manager: m, host: h, book: newBook(t, h, "")}

@@ -19,7 +19,7 @@ var inits = map[string]initSystem{
 	// The first process of these is a loop of sh that starts sshd, see aloneInit.
 	"none": {ready: "echo running", reload: reloadSSH, reboot: "kill 1", explain: "ps axf"},
 	"openrc": {
-		ready:   "[ \"$(rc-status -r)\" != default ] || ! rc-service -q ssh status || echo running",
+		ready:   "[ \"$(rc-status -r)\" != default ] || ! rc-service ssh status >/dev/null || echo running",
 		reload:  reloadSSH,
 		reboot:  "shutdown -r now >/dev/null 2>&1 &",
 		explain: "rc-status -a; ps axf",

@@ -13,11 +13,11 @@ func withInit(name string) recipe {
 	return recipe{
 		name: name, suite: newest, init: name, from: &from,
 		packages: map[string][]string{
-			"openrc": {"openrc", "sysvinit-core", "sysv-rc", "cron"},
+			"openrc": {"openrc", "sysvinit-core", "cron"},
 			"sysv":   {"sysvinit-core", "sysv-rc", "insserv", "cron"},
-			"runit":  {"runit", "runit-init", "runit-run", "cron"},
+			"runit":  {"runit", "runit-init", "cron"},
 		}[name],
 		// There are no consoles to ask for a login, and no disks to check.
-		setup: "[ ! -e /etc/inittab ] || sed -i '/getty/d' /etc/inittab",
+		setup: "[ ! -e /etc/inittab ] || sed -i '/getty/d' /etc/inittab; [ ! -d /etc/runit ] || ln -s /etc/sv/ssh /etc/runit/runsvdir/default/ssh; rm -rf /etc/runit/runsvdir/default/getty-*",
 	}
 }

@@ -14,24 +14,29 @@ import (
 //go:embed service_probe.sh
 var serviceProbeSource string
 
-var serviceProbe = shell.Strip(serviceProbeSource)
+var serviceProbe = shell.Strip(serviceRunlevelsSource + serviceProbeSource)
 
 //go:embed service_change.sh
 var serviceChangeSource string
 
-var serviceChange = shell.Strip(serviceChangeSource)
+var serviceChange = shell.Strip(serviceRunlevelsSource + serviceChangeSource)
+
+//go:embed service_runlevels.sh
+var serviceRunlevelsSource string
 
 var serviceKind = &steps.Kind{
 	Name: "service",
 	Doc: `A service: running or stopped, and whether it starts at boot.
 
-Works with systemd, OpenRC and SysV. One query tells everything. On systemd the name may be any unit;
+Works with systemd, OpenRC, SysV and, under Debian's init scripts, runit, which runs what is enabled and
+nothing else. Enabled means that a boot starts it: on OpenRC in the runlevels sysinit, boot and default with what is
+stacked on them, on SysV in S and the runlevel of /etc/inittab. One query tells everything. On systemd the name may be any unit;
 without a suffix it is a .service. Unit files that changed on disk are read anew (daemon-reload)
 before anything else. A unit that does not exist yet must come from an earlier step; a service that does
 not exist counts as stopped.
 
 After a start the step looks again, a second later for services that do not tell when they are
-ready: one that died at once fails the step, with its status and the last lines of its log.
+ready, and for init scripts: one that died at once fails the step, with its status and the last lines of its log.
 
 on_change = { restart = [...], reload = [...] } restarts or reloads the service when one of those
 steps changed something; a service that is just being started is left alone, a stopped one is

@@ -107,18 +107,24 @@ openrc_state() {
 		rc-service "$1" status >/dev/null 2>&1
 		case $? in
 		0) unit_active=active ;;
-		32) unit_active=failed ;;
+		# 1 and 2 are those of init scripts that are not OpenRC's.
+		1 | 2 | 32) unit_active=failed ;;
 		*) unit_active=inactive ;;
 		esac
-		for unit_file in /etc/runlevels/*/"$1"; do
-			[ ! -e "$unit_file" ] || unit_enabled=enabled
-		done
+		! openrc_boots "$1" || unit_enabled=enabled
 	fi
 	unit_type='' unit_reload=no
 	say_service
 }
 
 sysv_state() {
+	if runit_has "$1"; then
+		unit_load=loaded unit_enabled=disabled unit_active=inactive unit_type='' unit_reload=no
+		[ ! -e "/etc/service/$1" ] || [ -e "/etc/service/$1/down" ] || unit_enabled=enabled
+		case $(sv status "/etc/service/$1" 2>/dev/null) in run:*) unit_active=active ;; finish:*) unit_active=failed ;; esac
+		say_service
+		return
+	fi
 	if [ ! -e "/etc/init.d/$1" ]; then
 		unit_load=not-found unit_active=inactive unit_enabled=none
 	else
@@ -130,9 +136,7 @@ sysv_state() {
 		1 | 2) unit_active=failed ;;
 		*) unit_active=inactive ;;
 		esac
-		for unit_file in /etc/rc[2345].d/S[0-9][0-9]"$1"; do
-			[ ! -e "$unit_file" ] || unit_enabled=enabled
-		done
+		! sysv_boots "$1" || unit_enabled=enabled
 	fi
 	unit_type='' unit_reload=no
 	say_service

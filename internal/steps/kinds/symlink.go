@@ -13,7 +13,7 @@ var symlinkKind = &steps.Kind{
 	Name: "symlink",
 	Doc: `A symbolic link, or its absence.
 
-The link is replaced at once where mv can do that (GNU, and busybox from 1.33): whoever opens the
+The link is replaced at once where mv can do that (GNU, uutils, and busybox from 1.33): whoever opens the
 path finds the old target or the new one. The target need not exist; a relative one counts from
 the directory of the link. The directory must exist.
 
@@ -150,7 +150,8 @@ func (s *symlink) planAbsent(kind string) (steps.Change, error) {
 }
 
 // script makes the link beside its place and renames it. -T keeps mv from moving it into a
-// directory that the old link leads to.
+// directory that the old link leads to. mv of uutils (0.12) refuses that; it replaces a link when it
+// moves one of that name into the directory around it.
 func (s *symlink) script() string {
 	return fmt.Sprintf(`p=%[1]s
 [ -e "$p" ] || [ -h "$p" ] || exec ln -s -- %[2]s "$p"
@@ -159,6 +160,9 @@ ln -s -- %[2]s "$n" || exit 1
 mv -fT -- "$n" "$p" 2>/dev/null && exit 0
 rm -f -- "$n"
 [ -h "$p" ] || [ ! -d "$p" ] || fail "$p is a directory"
+mkdir -- "$n" && ln -s -- %[2]s "$n/${p##*/}" || exit 1
+mv -f -- "$n/${p##*/}" "${p%%/*}/" 2>/dev/null && rmdir -- "$n" && exit 0
+rm -rf -- "$n"
 ln -sfn -- %[2]s "$p"
 `, shell.Quote(s.Path), shell.Quote(s.Target))
 }
