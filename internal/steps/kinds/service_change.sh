@@ -65,6 +65,7 @@ service_stays() {
 	if [ "$F_INIT" != systemd ]; then
 		# An init script tells that it has started something, not that it runs.
 		sleep 1
+		! runit_has "$1" || sleep 1
 		service_do status "$1" >/dev/null 2>&1 && return
 		stays_status=$?
 		service_show "$1"
@@ -172,6 +173,8 @@ service_event() {
 	elif [ "$1" = reload ] && { ! service_reloads "$2" || ! service_do reload "$2"; }; then
 		event_verb=restart
 	elif [ "$1" = reload ]; then
+		# What does not know the signal of a reload ends by it, and runit starts it again.
+		[ "$F_INIT" = systemd ] || service_stays "$2"
 		return 0
 	fi
 	service_do "$event_verb" "$2" || {
