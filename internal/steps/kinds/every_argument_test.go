@@ -76,7 +76,7 @@ func everyArgument() map[string]applied {
 			setup: "printf 'a\\nb\\n' >f; cp f g",
 			args:  map[string]string{"path": `"$WORK/f"`, "name": `"one"`, "content": `"x\n"`},
 			then: edited(map[string]another{
-				"path": {value: `"$WORK/g"`}, "name": {value: `"two"`}, "marker": {value: `"; %s x"`}, "content": {value: `"y\n"`},
+				"path": {value: `"$WORK/g"`}, "name": {value: `"two"`}, "marker": {value: `"; %s x"`, with: map[string]string{"name": ""}}, "content": {value: `"y\n"`},
 				"after": {value: `"^a"`, why: onlyMaking}, "before": {value: `"^b"`, why: onlyMaking}, "at": {value: `"begin"`, why: onlyMaking},
 				"create": {value: "true", why: onlyMaking}, "state": {value: gone},
 			}),
