@@ -54,7 +54,15 @@ var kindCases = []struct {
 		before: map[string]string{"srv/tree/a": "old\n", "srv/tree/gone": "x\n", "srv/tree/d/b": "other\n"},
 	},
 	{kind: "command", text: `creates = "/srv/made"
-  script = "echo one >/srv/one; sleep 2; echo two >/srv/two; echo made >/srv/made"`},
+  script = "echo one >/srv/one; sleep 2; echo two >/srv/two; echo made >/srv/make; mv /srv/make /srv/made"`},
+	{kind: "block", text: `path = "/srv/hosts"
+  name = "db"
+  content = "10.0.0.1 db\n10.0.0.2 web"`, before: map[string]string{"srv/hosts": "127.0.0.1 localhost\n"}},
+	{kind: "replace", text: `path = "/srv/conf"
+  match = "^workers=.*"
+  with = "workers=8"`, before: map[string]string{"srv/conf": "a=1\nworkers=2\n"}},
+	{kind: "hosts_entry", text: `address = "10.0.0.1"
+  names = ["db"]`, before: map[string]string{"etc/hosts": "127.0.0.1 localhost\n"}},
 }
 
 // TestEveryPointOfEveryKind kills the program at each of its calls that change a file, which is also after each: its journal, its own
