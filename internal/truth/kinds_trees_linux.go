@@ -123,13 +123,18 @@ func (g *generator) archive() {
 		owner = g.pick("owner", g.owners...)
 		b.str("owner", owner)
 	}
+	key := fmt.Sprintf("%s strip=%d", sumOf(data), strip)
+	plain := key
+	if owner != "" {
+		key += " owner=" + owner
+	}
 	creates := ""
 	if g.chance("creates", 30) {
 		creates = path.Join(top, "README")
 		b.str("creates", creates)
 	}
 	mark := path.Join(dest, ".provision-archive")
-	done := false
+	done, given := false, false // given: it is there, and was given to nobody
 	if !g.made[path.Dir(dest)] {
 		switch g.number("there", 0, 6) {
 		case 0, 1:
@@ -153,13 +158,14 @@ func (g *generator) archive() {
 				g.place(p)
 			}
 			if creates == "" {
-				g.place(Placed{Path: mark, Type: "file", Mode: 0o644, Content: fmt.Sprintf("%s strip=%d\n", sumOf(data), strip)})
+				marked := key
+				if owner != "" && g.chance("given to nobody", 30) {
+					marked, done, given = plain, false, true
+				}
+				g.place(Placed{Path: mark, Type: "file", Mode: 0o644, Content: marked + "\n"})
 			}
-			// Nobody looks whether files still belong to who they were given to.
-			owner = ""
 		}
 	}
-	key := fmt.Sprintf("%s strip=%d", sumOf(data), strip)
 	s.Explain = func(j *Judge, p *engine.PlanStep) {
 		if (p.Action == steps.NoOp) != done {
 			j.say("the plan says %s, and the archive is unpacked: %v", p.Action, done)
@@ -171,6 +177,8 @@ func (g *generator) archive() {
 		switch {
 		case creates != "":
 			want = steps.Attr{Name: "creates", BeforeMissing: true, After: creates}
+		case given:
+			want, action = steps.Attr{Name: "owner", BeforeMissing: true, After: owner}, steps.Update
 		case j.Before.Files[mark] != nil:
 			want, action = steps.Attr{Name: "archive", Before: strings.TrimSuffix(j.Before.Files[mark].Content, "\n"), After: key}, steps.Update
 		case j.Before.Files[dest] != nil:
