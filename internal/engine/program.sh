@@ -113,7 +113,7 @@ finish() {
 	true >"$DIR/ending"
 	[ -z "$WATCH" ] || kill_tree KILL "$WATCH" >/dev/null
 	[ ! -d "$STAGE" ] || unstage "$STAGE"
-	[ ! -f "$PUT_NOTE" ] || rm -f "$PUT_NOTE"
+	[ ! -f "$PUT_NOTE" ] || sweep_written "$PUT_NOTE"
 	[ -n "$FAULT" ] || record "done $1"
 	if [ "$1" = reboot ]; then restart; fi
 	if holder "$RUN/lock" && [ "$HOLDER" = "$$.$STARTED.$BOOT" ]; then rm -f "$RUN/lock"; fi

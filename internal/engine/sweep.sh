@@ -112,6 +112,15 @@ sweep_claims() {
 	done
 }
 
+# sweep_written NOTE: removes the temporary file that a note tells of, which put was writing and has not put in its place, and the note.
+sweep_written() {
+	IFS= read -r written_temp 2>/dev/null <"$1"
+	case $written_temp in
+	*/.provision.*.) rm -f -- "$written_temp"??????* "$1" ;;
+	*) rm -f -- "$1" ;;
+	esac
+}
+
 # sweep: removes what runs have left that are over, and that no client has asked for.
 sweep() {
 	sweep_stages
@@ -133,10 +142,7 @@ sweep() {
 		# The others are of those who break a lock: break_dead goes by them.
 		case ${sweep_file##*/lock.} in *.*) ;; *) sweep_claims "$sweep_file" ;; esac
 	done
-	for sweep_file in "$STATE"/writing.*; do # files that a killed program was writing
-		[ -f "$sweep_file" ] && ! lives "${sweep_file##*/writing.}" || continue
-		sweep_temp=$(cat "$sweep_file")
-		case $sweep_temp in */.provision.*.) rm -f -- "$sweep_temp"??????* ;; esac
-		rm -f "$sweep_file"
+	for sweep_file in "$STATE"/writing.*; do # of programs that were killed
+		if [ -f "$sweep_file" ] && ! lives "${sweep_file##*/writing.}"; then sweep_written "$sweep_file"; fi
 	done
 }

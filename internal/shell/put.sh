@@ -50,6 +50,7 @@ put_copy() {
 	put_mode=${4:-$5}
 	put_old=
 	# Opened first: with the mode that it gets its owner may not be able to.
+	true >"$put_temp" || return 1 # a failed exec ends some shells
 	exec 3>"$put_temp"
 	if [ -f "$1" ] && [ ! -h "$1" ]; then
 		put_old=1

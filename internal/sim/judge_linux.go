@@ -259,7 +259,7 @@ func (p *play) interrupted(c *client) {
 // leftovers looks at the whole host after the end.
 func (p *play) leftovers() {
 	w := p.w
-	time.Sleep(2 * time.Minute)
+	time.Sleep(3 * time.Minute) // nobody lingers for longer
 	// What a client still read while the last run began goes with the next one.
 	if list, _ := os.ReadDir(w.root.Path("run/provision")); len(list) > 0 {
 		w.mark("run")
@@ -327,6 +327,7 @@ func (p *play) counts() {
 		case "run":
 			inRun, clients = map[string]int{}, 1
 		case "killed": // the program, without a word
+			inRun = map[string]int{} // what it had made may be gone with the power
 			for _, pt := range p.scene.steps() {
 				if pt.once() && open[pt.log] {
 					unknown[pt.log] = true

@@ -157,7 +157,7 @@ mount -t tmpfs none sealed && : >sealed/resolv.conf && mount --bind outside-reso
 					t.Errorf("%s: %+v", step.args, r)
 				}
 			}
-			if got := h.settled(t, stepOf(t, "file", "path = \""+h.work+"/hosts\"\nstate = \"absent\"\n")); !strings.Contains(got, "mount point") {
+			if got := h.settled(t, stepOf(t, "file", "path = \""+h.work+"/hosts\"\nstate = \"absent\"\n")); !strings.Contains(got, "unmounted") {
 				t.Errorf("absent: %s", got)
 			}
 		})
