@@ -327,7 +327,11 @@ func (p *play) counts() {
 		case "run":
 			inRun, clients = map[string]int{}, 1
 		case "killed": // the program, without a word
-			inRun = map[string]int{} // what it had made may be gone with the power
+			for _, pt := range p.scene.steps() {
+				if !pt.once() {
+					delete(inRun, pt.log) // what it had made may be gone with the power
+				}
+			}
 			for _, pt := range p.scene.steps() {
 				if pt.once() && open[pt.log] {
 					unknown[pt.log] = true

@@ -74,8 +74,8 @@ func again(t *testing.T, exe string, seed uint64, name string) bool {
 	return found[name] != nil
 }
 
-// plant builds the tests of this package with a patch applied to copies of the files that it changes.
-func plant(t *testing.T, file string) string {
+// planted writes copies of the files that a patch changes, with the patch applied, and returns where each is.
+func planted(t *testing.T, file string) (dir string, replaced map[string]string) {
 	t.Helper()
 	patch, err := os.ReadFile(file)
 	if err != nil {
@@ -85,7 +85,7 @@ func plant(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, replaced := t.TempDir(), map[string]string{}
+	dir, replaced = t.TempDir(), map[string]string{}
 	for line := range strings.Lines(string(patch)) {
 		name, yes := strings.CutPrefix(strings.TrimSpace(line), "--- a/")
 		if !yes {
@@ -109,6 +109,13 @@ func plant(t *testing.T, file string) string {
 	if out, err := git.CombinedOutput(); err != nil {
 		t.Fatalf("the code that %s changes has changed: %v\n%s", file, err, out)
 	}
+	return dir, replaced
+}
+
+// plant builds the tests of this package with a patch applied to copies of the files that it changes.
+func plant(t *testing.T, file string) string {
+	t.Helper()
+	dir, replaced := planted(t, file)
 	overlay, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "planted.test")
 	data, err := json.Marshal(map[string]map[string]string{"Replace": replaced})
 	if err == nil {
@@ -121,4 +128,16 @@ func plant(t *testing.T, file string) string {
 		t.Fatal(fmt.Errorf("%s: %w\n%s", file, err, out))
 	}
 	return binary
+}
+
+// TestPlantedBugsFit keeps the patches up with the code: each applies, and names a trouble that there is.
+func TestPlantedBugsFit(t *testing.T) {
+	files, err := filepath.Glob("testdata/planted/*.patch")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no bugs: %v", err)
+	}
+	for _, file := range files {
+		troubleOf(t, file)
+		planted(t, file)
+	}
 }
