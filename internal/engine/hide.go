@@ -149,7 +149,7 @@ func hiddenPlan(p PlanStep, s *redact.Secrets) PlanStep {
 		return p
 	}
 	p.Source, p.Reason, p.Diff = hiddenSource(p.Source, s), s.Message(p.Reason), hiddenDiff(p.Diff, s)
-	p.Dangers, p.Error = each(p.Dangers, s.Message), hiddenFailure(p.Error, s)
+	p.Path, p.Dangers, p.Error = s.Message(p.Path), each(p.Dangers, s.Message), hiddenFailure(p.Error, s)
 	return p
 }
 
