@@ -91,6 +91,9 @@ func parseHostState(out, title string) HostState {
 	return st
 }
 
+// LeftOutReason is why nothing is planned for a step whose tags were not chosen.
+const LeftOutReason = "left out: other tags were chosen"
+
 // begunEvent is in the name of the mark that a step began.
 const begunEvent = "begun"
 
@@ -153,7 +156,9 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 	p := Planned{Instance: in, Change: steps.Change{Action: steps.NoOp}}
 	switch {
 	case in.Skip:
-		p.Change.Reason = "its condition is false"
+		if p.Change.Reason = "its condition is false"; in.LeftOut {
+			p.Change.Reason = LeftOutReason
+		}
 		return p
 	case in.Unresolved != nil:
 		p.Err = in.Unresolved

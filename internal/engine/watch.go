@@ -100,7 +100,7 @@ func (w *watcher) record(r record) error {
 			return err
 		}
 		verdict := "go"
-		if w.differs(p, steps.Observation{Stdout: r.state}, &StepEnd{}) {
+		if p.Loan == nil && w.differs(p, steps.Observation{Stdout: r.state}, &StepEnd{}) {
 			verdict = "stop"
 		}
 		w.taken = w.answer(r.number, verdict)
@@ -190,8 +190,9 @@ func (w *watcher) ended(p *Planned, r record) {
 	case "reboot":
 		e.Status, e.Reason = StepChanged, "the host restarts"
 	case "changed", "unsettled":
-		e.Status = StepChanged
-		w.converged(p, obs, e)
+		if e.Status = StepChanged; p.Loan == nil { // its state is that of another host
+			w.converged(p, obs, e)
+		}
 	case "unchanged":
 		e.Status = StepUnchanged
 		w.converged(p, obs, e)
@@ -214,6 +215,7 @@ func (w *watcher) ended(p *Planned, r record) {
 	if r.lost {
 		w.cutShort(p, e)
 	}
+	w.open = 0
 	if p.Loan != nil {
 		e.Status, e.Reason = StepSkipped, p.Change.Reason
 		h.count(e.Status)
@@ -233,7 +235,6 @@ func (w *watcher) ended(p *Planned, r record) {
 			w.end.failed = placed(p)
 		}
 	}
-	w.open = 0
 	if p.Check {
 		h.check(p, e)
 		return

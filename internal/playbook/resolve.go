@@ -199,7 +199,7 @@ func (s *scope) resolved(it *item, inst *each, around settings) steps.Instance {
 	}
 	out.OnChange = s.onChange(it)
 	if s.run.chosen != nil && !out.Check && !s.run.chosen(out.Tags) {
-		out.Skip, s.run.leftOut[out.Addr] = true, true
+		out.Skip, out.LeftOut, s.run.leftOut[out.Addr] = true, true, true
 	}
 	if out.Skip {
 		return out

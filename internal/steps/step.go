@@ -319,6 +319,8 @@ type Instance struct {
 	Waits []string // what unknown arguments or conditions wait for: "fact", "step.user.app"
 	Skip  bool     // its when is false, or it was left out
 
+	LeftOut bool // Skip, because other tags were chosen
+
 	// Unresolved is why there can be no Step on this host, once that is known.
 	Unresolved error
 

@@ -290,6 +290,7 @@ type planCounts struct {
 	dirty     int                  // that have, or may have, something to do
 	clean     []string             // that need nothing
 	cleanSum  int                  // steps of these
+	unchosen  int                  // steps that were left out, since other tags were chosen
 	faulty    []string             // with a step that cannot be planned
 	without   []string             // that have no plan
 	leftOut   []string             // that have a plan, and that apply leaves as they are
@@ -314,6 +315,8 @@ func (p *Plan) counts() planCounts {
 			}
 			switch {
 			case s.Error != nil:
+			case s.Reason == engine.LeftOutReason:
+				c.unchosen++
 			case s.Action == steps.NoOp && len(s.Events) > 0:
 				c.byAction[steps.Execute]++ // it is as wanted, and restarts all the same
 			default:
@@ -332,7 +335,11 @@ func (p *Plan) counts() planCounts {
 			c.faulty = append(c.faulty, name)
 		case h.trouble == "" && listed == 0:
 			c.clean = append(c.clean, name)
-			c.cleanSum += len(h.steps)
+			for _, s := range h.steps {
+				if s.Reason != engine.LeftOutReason {
+					c.cleanSum++
+				}
+			}
 		}
 		switch {
 		case h.leftOut:

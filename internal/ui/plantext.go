@@ -208,6 +208,10 @@ func (p *Plan) summary(s Style) string {
 		if len(c.faulty)+len(c.without)+len(c.leftOut) == 0 {
 			say("No changes.")
 		}
+		if c.unchosen > 0 {
+			say("%s as the chosen steps say (%s, %d left out).", who, checked, c.unchosen)
+			break
+		}
 		say("%s as the playbook says (%s).", who, checked)
 	}
 	if c.unplanned > 0 {
@@ -253,6 +257,9 @@ func (c *planCounts) toDo() string {
 		if n := c.byAction[a.action]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, a.text))
 		}
+	}
+	if c.unchosen > 0 {
+		parts = append(parts, fmt.Sprintf("%d left out", c.unchosen))
 	}
 	text := strings.Join(parts, ", ")
 	if n := len(c.planned); n > 1 {
