@@ -26,8 +26,11 @@ type cli struct {
 	getenv         func(string) string
 	dialer         engine.Dialer // reaches hosts in place of SSH, in tests; nil: SSH
 
-	mu     sync.Mutex
-	gentle func() // what the first interrupt does; nil: it ends the command at once
+	mu      sync.Mutex
+	gentle  func()          // what the first interrupt does; nil: it ends the command at once
+	prompts context.Context // ends at the first interrupt: nobody is asked any more; nil: it never does
+	asking  sync.WaitGroup  // those who hold the terminal
+	screen  *ui.Progress    // what draws on the terminal; nil: nothing has
 }
 
 func newCLI() *cli {
@@ -101,6 +104,10 @@ func (c *cli) diagnose(diags hcl.Diagnostics, files map[string]*hcl.File) error 
 // interrupts returns a context that ends at an interrupt; while a command has set gentle, at the second. The third
 // ends the program where it stands.
 func (c *cli) interrupts(ctx context.Context) (context.Context, func()) {
+	prompts, endPrompts := context.WithCancel(ctx)
+	c.mu.Lock()
+	c.prompts = prompts
+	c.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 1)
 	// Not SIGHUP: when the terminal goes away the client dies, and what the hosts were sent goes on there.
@@ -113,6 +120,7 @@ func (c *cli) interrupts(ctx context.Context) (context.Context, func()) {
 				return
 			case <-signals:
 			}
+			endPrompts()
 			c.mu.Lock()
 			gentle := c.gentle
 			c.gentle = nil
@@ -132,6 +140,8 @@ func (c *cli) interrupts(ctx context.Context) (context.Context, func()) {
 		signal.Stop(signals)
 		close(finished)
 		cancel()
+		endPrompts()
+		c.asking.Wait() // until the terminal has its echo back
 	}
 }
 
@@ -147,9 +157,25 @@ func (c *cli) confirm(ctx context.Context, question string) (bool, error) {
 	return ui.Confirm(ctx, c.stdin, c.stderr, question)
 }
 
-// password asks for a password on the terminal.
+// password asks for a password on the terminal, which nothing else draws on meanwhile. After an interrupt nobody is asked any more.
 func (c *cli) password(ctx context.Context, question string) (string, error) {
-	answer, err := ui.Password(ctx, c.stdin, c.stderr, question)
+	c.asking.Add(1)
+	defer c.asking.Done()
+	c.mu.Lock()
+	screen, prompts := c.screen, c.prompts
+	c.mu.Unlock()
+	if prompts != nil {
+		if prompts.Err() != nil {
+			return "", prompts.Err()
+		}
+		both, end := context.WithCancel(ctx)
+		defer end()
+		defer context.AfterFunc(prompts, end)()
+		ctx = both
+	}
+	var answer string
+	var err error
+	screen.While(func() { answer, err = ui.Password(ctx, c.stdin, c.stderr, question) })
 	if errors.Is(err, ui.ErrNoTerminal) {
 		return "", fmt.Errorf("%s: %w", question, err)
 	}

@@ -184,6 +184,9 @@ func (r *rollout) show() {
 		return
 	}
 	r.progress = ui.NewProgress(r.cli.err, ui.ProgressOptions{Verbose: r.options.verbose, Quiet: r.options.quiet})
+	r.cli.mu.Lock()
+	r.cli.screen = r.progress
+	r.cli.mu.Unlock()
 	r.sinks.add(r.progress)
 }
 

@@ -86,10 +86,13 @@ func TestRevokedHostKeys(t *testing.T) {
 	other, _, _ := sshtest.NewKey(t)
 	own := string(xssh.MarshalAuthorizedKey(server.HostKey.PublicKey()))
 	target := server.Target()
-	target.RevokedHostKeys = file("others", "# no host has these\n\n"+string(xssh.MarshalAuthorizedKey(other))+"ssh-future AAAA\n")
+	target.RevokedHostKeys = file("others", "# no host has these\n\n"+string(xssh.MarshalAuthorizedKey(other))+"ssh-future AAAACnNzaC1mdXR1cmUAAAAEAQIDBA== later\n")
 	sshtest.Dial(t, target)
 	for name, want := range map[string]string{
 		file("own", own): "is revoked", filepath.Join(dir, "missing"): "cannot be read",
+		file("garbage", "garbage line\n"): "line 1 of RevokedHostKeys", file("sum", "# sums\nSHA256:abc\n"): "line 2 of RevokedHostKeys",
+		file("alone", "ssh-ed25519\n"): "is no public key", file("cut", own[:len(own)-12]+"\n"): "is no public key",
+		file("labelled", strings.Replace(own, "ssh-ed25519", "ssh-rsa", 1)): "is no public key", file("future", "ssh-future AAAA\n"): "is no public key",
 	} {
 		target.RevokedHostKeys = name
 		if _, err := ssh.Dial(t.Context(), target); err == nil || !strings.Contains(err.Error(), want) {

@@ -3,6 +3,8 @@ package ssh
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -36,11 +38,19 @@ func (t Target) checkRevoked(ctx context.Context, key ssh.PublicKey) error {
 	if c, ok := key.(*ssh.Certificate); ok {
 		keys = append(keys, c.SignatureKey)
 	}
+	number := 0
 	for line := range strings.Lines(string(list)) {
-		// Lines that are no keys that can be read here are of types that no host proves itself with here.
-		listed, _, _, _, err := ssh.ParseAuthorizedKey([]byte(strings.TrimSpace(line)))
-		if err != nil {
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
 			continue
+		}
+		listed, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		switch {
+		case err != nil && isFutureKey(line):
+			continue // no host proves itself with it here
+		case err != nil:
+			return fmt.Errorf("line %d of RevokedHostKeys %s is no public key, so no key is accepted: mend the line, or remove it", number, file)
 		}
 		for _, k := range keys {
 			if sameKey(k, listed) {
@@ -51,9 +61,26 @@ func (t Target) checkRevoked(ctx context.Context, key ssh.PublicKey) error {
 	return nil
 }
 
+// isFutureKey tells whether a line is a public key, TYPE BASE64, of a type that cannot be read here: the type is repeated in the key.
+func isFutureKey(line string) bool {
+	fields := strings.Fields(line)
+	if len(fields) < 2 {
+		return false
+	}
+	blob, err := base64.StdEncoding.DecodeString(fields[1])
+	if err != nil || len(blob) <= 4+len(fields[0]) || binary.BigEndian.Uint32(blob) != uint32(len(fields[0])) || string(blob[4:4+len(fields[0])]) != fields[0] {
+		return false
+	}
+	switch fields[0] {
+	case ssh.KeyAlgoRSA, ssh.InsecureKeyAlgoDSA, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoSKED25519:
+		return false // cut short
+	}
+	return true
+}
+
 // inRevocationList asks ssh-keygen, which alone knows the format of key revocation lists.
 func inRevocationList(ctx context.Context, file string, key ssh.PublicKey) (bool, error) {
-	binary, err := exec.LookPath("ssh-keygen")
+	keygen, err := exec.LookPath("ssh-keygen")
 	if err != nil {
 		return false, fmt.Errorf("RevokedHostKeys %s is a key revocation list, which ssh-keygen reads, so no key is accepted: %w", file, err)
 	}
@@ -66,7 +93,7 @@ func inRevocationList(ctx context.Context, file string, key ssh.PublicKey) (bool
 	if err := os.WriteFile(public, ssh.MarshalAuthorizedKey(key), 0o600); err != nil {
 		return false, err
 	}
-	out, err := exec.CommandContext(ctx, binary, "-Q", "-f", file, public).CombinedOutput()
+	out, err := exec.CommandContext(ctx, keygen, "-Q", "-f", file, public).CombinedOutput()
 	var exit *exec.ExitError
 	switch {
 	case err == nil:

@@ -42,6 +42,8 @@ type Progress struct {
 	painted  time.Time // when a frame was drawn last
 	closed   bool
 
+	frames sync.Mutex // held by who draws a frame, and by who asks a person something
+
 	stop, done chan struct{}
 }
 
@@ -164,6 +166,10 @@ func (p *Progress) beat() {
 // paint draws a frame. It writes without the lock: a terminal that somebody stopped must not
 // stop the hosts.
 func (p *Progress) paint() {
+	if !p.frames.TryLock() {
+		return
+	}
+	defer p.frames.Unlock()
 	p.mu.Lock()
 	now := p.clock.Now()
 	if now.Equal(p.painted) && len(p.pending) == 0 {
@@ -179,6 +185,25 @@ func (p *Progress) paint() {
 	text := p.draw(frame, columns)
 	p.mu.Unlock()
 	p.print(text)
+}
+
+// While takes the frame off the screen and leaves the screen to others until ask returns. A Progress that is nil leaves it to all.
+func (p *Progress) While(ask func()) {
+	if p == nil || !p.term.Live {
+		ask()
+		return
+	}
+	p.frames.Lock()
+	defer p.frames.Unlock()
+	p.mu.Lock()
+	text := ""
+	if !p.closed {
+		columns, _ := p.term.Size()
+		text = p.draw(nil, columns)
+	}
+	p.mu.Unlock()
+	p.print(text)
+	ask()
 }
 
 // draw returns what replaces the last frame by lines that stay and a new frame. Terminals

@@ -50,10 +50,12 @@ func Password(ctx context.Context, in *os.File, out io.Writer, question string) 
 		_ = term.Restore(fd, before)
 		return "", err
 	}
+	stop := quietAgain(fd, func() { fmt.Fprint(out, Line(question)+" ") })
 	password, err := wait(ctx, func() (string, error) {
 		b, err := term.ReadPassword(fd)
 		return string(b), err
 	})
+	stop()
 	_ = term.Restore(fd, before)
 	fmt.Fprintln(out) // the Enter that nobody saw
 	return password, err
