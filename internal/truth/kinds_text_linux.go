@@ -147,6 +147,15 @@ func (j *Judge) lines(p *engine.PlanStep, name string) {
 	if b == nil || e == nil || b.Size > contentLimit || e.Size > contentLimit {
 		return
 	}
+	hidden := b.Mode&0o77 == 0
+	for _, a := range p.Diff {
+		if a.Sensitive != hidden {
+			j.say("the plan shows the text of %s, whose mode is %o: %+v", name, b.Mode, a)
+		}
+	}
+	if hidden {
+		return
+	}
 	count := map[string]int{}
 	for _, l := range splitLines(b.Content) {
 		count[string([]rune(l))]++

@@ -163,7 +163,7 @@ const blockAwk = `{
 END { if (ENVIRON["BODY"] == "") print begins + 0, ends + 0, (first < last) + 0 }
 `
 
-// Probe compares the sum of what is between the markers; it says whether the file is for its owner only.
+// Probe compares the sum of what is between the markers.
 func (b *block) Probe() string {
 	begin, end := b.bounds()
 	look := kit.ProbeLines + fmt.Sprintf("block() { lines | BEGIN=%s END=%s BODY=$1 awk %s; }\nfound=$(block '') || exit 1\n",
@@ -182,7 +182,7 @@ fi
 	} else {
 		judge += fmt.Sprintf("if [ \"$found\" = '1 1 1' ]; then\n\tSUM=$(block 1 | sha256sum) || exit 1\n\t[ \"${SUM%%%% *}\" != %s ] || r=same\nfi\n", steps.Plain(b.wanted()).Sum(&steps.Facts{}))
 	}
-	return b.Edit.Probe(judge + "if [ $r = differ ]; then\n" + kit.ProbePrivate + "fi\n")
+	return b.Edit.Probe(judge)
 }
 
 func (b *block) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error) {
@@ -202,7 +202,7 @@ func (b *block) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error
 		if err != nil {
 			return steps.Text{}, err
 		}
-		if b.secret() || obs.Yes("private") {
+		if b.secret() {
 			kit.HideDiff(change)
 		}
 		if b.secret() {

@@ -134,7 +134,7 @@ func (h *hostsEntry) Probe() string {
 	default:
 		find.WriteString(" -e :")
 	}
-	return h.Edit.ProbeParts(kit.ProbeLines + "found=$(lines | grep -iF" + find.String() + `)
+	return h.Edit.ProbeParts(kit.ProbePrivate + kit.ProbeLines + "found=$(lines | grep -iF" + find.String() + `)
 [ $? -lt 2 ] || exit 1
 [ -z "$found" ] || printf '%s\n' "$found" | sed 's/^/line /'
 `)

@@ -32,7 +32,8 @@ state = "absent" removes the keys; without a key, every section of the name, or 
 does not matter.
 
 The file is replaced as a whole and at once; owner, mode, access list and label stay. A value may be
-sensitive: then neither it nor the old one is shown. Files larger than 256 KiB are not edited.`,
+sensitive: then neither it nor the old one is shown. Nor is any of a file that only its owner may
+read. Files larger than 256 KiB are not edited.`,
 	Example: `step "ini" "workers" {
   path    = "/etc/demo.ini"
   section = "program:web"

@@ -28,7 +28,8 @@ What ends a line is no part of it: a file with CRLF keeps that, and a new line e
 
 The file is replaced as a whole and at once; owner, mode, access list and label stay. Files
 larger than 256 KiB and files with NUL bytes are not edited. Word boundaries (\b) and ranges
-beyond ASCII are not for match: grep on the host must find the same lines.`,
+beyond ASCII are not for match: grep on the host must find the same lines. Of a file that only its
+owner may read no line is shown.`,
 	Example: `step "file" "conf" {
   path = "/etc/demo.conf"
 }

@@ -1,8 +1,13 @@
 package kinds
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
+
+	"provision/internal/steps"
 )
 
 // TestLineKeepsTheFormOfTheFile edits files that other programs wrote in their own way.
@@ -50,5 +55,35 @@ func TestLineKeepsTheFormOfTheFile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What only its owner may read is in no plan, whichever kind edits it.
+func TestPrivateFilesAreNotShown(t *testing.T) {
+	h := &host{shell: availableShells(t, "")[0], work: t.TempDir()}
+	path := h.work + "/f"
+	for kind, args := range map[string]string{
+		"line":    "match = \"^password=\"\nline = \"password=other\"\n",
+		"ini":     "section = \"\"\nkey = \"password\"\nvalue = \"other\"\n",
+		"block":   "name = \"b\"\ncontent = \"password=other\"\n",
+		"replace": "match = \"^password=.*\"\nwith = \"password=other\"\n",
+	} {
+		for mode, hidden := range map[os.FileMode]bool{0o600: true, 0o644: false} {
+			text := "password=hunter2\n# BEGIN provision b\nhunter2\n# END provision b\n"
+			if err := errors.Join(os.WriteFile(path, []byte(text), mode), os.Chmod(path, mode)); err != nil {
+				t.Fatal(err)
+			}
+			step := stepOf(t, kind, "path = \""+path+"\"\n"+args)
+			change, err := step.Plan(steps.ParseFacts(defaultFacts), h.probe(t, step, true))
+			if err != nil || len(change.Diff) == 0 {
+				t.Fatalf("%s: %+v, %v", kind, change, err)
+			}
+			if shown := strings.Contains(fmt.Sprintf("%+v", change.Diff), "hunter2"); shown == hidden {
+				t.Errorf("%s, mode %o: %+v", kind, mode, change.Diff)
+			}
+			if got := h.settled(t, step); got != "" {
+				t.Errorf("%s, mode %o: %s", kind, mode, got)
+			}
+		}
 	}
 }

@@ -87,7 +87,7 @@ const editLimit = 256 << 10
 // it should be, and to "differ" if it is not; a status other than 0 of its last command is "could not tell". Then the state says
 // "text same", or "text differ" with the sum and the content.
 func (e *Edit) Probe(judge string) string {
-	return e.probeFile() + strings.TrimSuffix(judge, "\n") + " || exit 1\nsay text \"$r\"\n[ \"$r\" != same ] || exit 0\n" + ProbeEdit()
+	return e.probeFile() + strings.TrimSuffix(judge, "\n") + " || exit 1\nif [ \"$r\" = differ ]; then\n" + ProbePrivate + "fi\nsay text \"$r\"\n[ \"$r\" != same ] || exit 0\n" + ProbeEdit()
 }
 
 // ProbeParts is Probe for an edit that only Plan can judge. parts is sh that says, in lines of the state, all of the file $p that Plan
@@ -154,6 +154,9 @@ func (e *Edit) Plan(obs steps.Observation, same func(steps.Observation) bool, ed
 	after, err := edit(&change, before)
 	if err != nil {
 		return steps.Change{}, err
+	}
+	if obs.Yes("private") {
+		HideDiff(&change)
 	}
 	NoteMounted(&change, obs)
 	put := steps.Put{Path: e.Path, Content: steps.Content{Text: after}, Validate: e.Check, Backup: e.Backup}
