@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -875,33 +874,5 @@ func TestAnEmptyClaimOfTheLockGoes(t *testing.T) {
 				t.Errorf("the claim of a process that is just about to write it: %v", err)
 			}
 		})
-	}
-}
-
-// What a program has printed stays while its client reads it, though another run has its turn.
-func TestWhatAClientStillReadsStays(t *testing.T) {
-	host := newLocalHost(t)
-	stat, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		t.Skip(err)
-	}
-	began := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')'):]))[20]
-	host.directory(".provision")
-	host.directory(".provision/run")
-	for name, follower := range map[string]string{
-		"read":  fmt.Sprintf("%d %s %s following\n", os.Getpid(), began, bootOf(t)),
-		"alone": fmt.Sprintf("4194300 1 %s following\n", bootOf(t)),
-	} {
-		host.directory(".provision/run/run-" + name)
-		for file, text := range map[string]string{"pid": fmt.Sprintf("4194301 1 %s program\n", bootOf(t)), "done": "", "follower": follower, "out.1.1": "printed\n"} {
-			host.write(".provision/run/run-"+name+"/"+file, text)
-		}
-	}
-	if exit, rec := applied(t, host, stepList{script(t, "one", "true")}); exit != 0 {
-		t.Fatal(rec.dump())
-	}
-	if !host.exists(".provision/run/run-read/out.1.1") || host.exists(".provision/run/run-alone") {
-		left, _ := filepath.Glob(host.path(".provision/run/*"))
-		t.Errorf("left: %q", left)
 	}
 }

@@ -11,8 +11,7 @@ prepare() {
 		return 1
 	}
 	# The file for a fault is written in place later, when there may be no room for a new one.
-	prepare_self="$$ $(started $$) $(boot_id)"
-	printf '%s launching\n' "$prepare_self" >"$DIR/pid" && printf '%s following\n' "$prepare_self" >"$DIR/follower" && printf '%512s\n' '' >"$DIR/fault" || {
+	printf '%s %s %s launching\n' "$$" "$(started $$)" "$(boot_id)" >"$DIR/pid" && printf '%512s\n' '' >"$DIR/fault" || {
 		no_room "$DIR" 65536 >&2
 		rm -rf "$DIR"
 		return 1
@@ -101,7 +100,6 @@ attach() {
 	1) true >"$DIR/stop" ;;
 	2) stop_now </dev/null >/dev/null 2>&1 & ;;
 	esac 2>/dev/null
-	{ printf '%s %s %s following\n' "$$" "$(started $$)" "$(boot_id)" >"$DIR/follower"; } 2>/dev/null
 	follow "$1" "$DIR" "$2" "$3" "$4" "$5"
 }
 

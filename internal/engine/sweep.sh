@@ -129,8 +129,6 @@ sweep() {
 		holder "$sweep_run/pid" && continue
 		if [ -n "$HOLDER" ]; then
 			[ -f "$sweep_run/done" ] || bury "$sweep_run"
-			# A client that still reads what it has printed removes it.
-			if holder "$sweep_run/follower"; then continue; fi
 		else
 			# Whoever makes it writes there at once, and a program that begins writes the file anew.
 			[ -n "$(find "$sweep_run" -prune -mmin +1)" ] || continue

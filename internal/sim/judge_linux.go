@@ -260,14 +260,6 @@ func (p *play) interrupted(c *client) {
 func (p *play) leftovers() {
 	w := p.w
 	time.Sleep(3 * time.Minute) // nobody lingers for longer
-	// What a client still read while the last run began goes with the next one.
-	if list, _ := os.ReadDir(w.root.Path("run/provision")); len(list) > 0 {
-		w.mark("run")
-		c := p.start(engine.CommandApply, &Trouble{}, nil)
-		<-c.over
-		p.judge(c, &Trouble{}, true, nil)
-		time.Sleep(2 * time.Minute)
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if left := w.processes(); len(left) > 0 {
