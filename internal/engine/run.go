@@ -209,23 +209,27 @@ func (h *hostRun) cutOff(planned []Planned) {
 func (h *hostRun) adopt() {
 	for i := range h.instances {
 		if in := &h.instances[i]; h.run.Rerun[in.Addr] {
-			for event := range in.OnChange {
-				if name := notification(in, event); h.state.OthersPending[name] != "" {
-					h.state.Pending[name] = true
-				}
+			for _, name := range h.owedElsewhere(in) {
+				h.state.Pending[name] = true
 			}
 		}
 	}
 }
 
-// adopted returns the names under which runs of other playbooks owe something to a step, or began it.
-func (h *hostRun) adopted(in *steps.Instance) []string {
+// owedElsewhere returns the names of the notifications that runs of other playbooks owe to a step of the same address.
+func (h *hostRun) owedElsewhere(in *steps.Instance) []string {
 	var names []string
 	for _, event := range slices.Sorted(maps.Keys(in.OnChange)) {
 		if name := notification(in, event); h.state.OthersPending[name] != "" {
 			names = append(names, name)
 		}
 	}
+	return names
+}
+
+// adopted returns the names under which runs of other playbooks owe something to a step, or began it.
+func (h *hostRun) adopted(in *steps.Instance) []string {
+	names := h.owedElsewhere(in)
 	if name := notification(in, begunEvent); h.state.OthersBegun[name] != "" {
 		names = append(names, name)
 	}
@@ -236,21 +240,16 @@ func (h *hostRun) adopted(in *steps.Instance) []string {
 func (h *hostRun) othersOwe() {
 	for i := range h.planned {
 		in := &h.planned[i].Instance
-		if h.run.Rerun[in.Addr] {
+		names := h.owedElsewhere(in)
+		if len(names) == 0 || h.run.Rerun[in.Addr] {
 			continue
 		}
-		for _, event := range slices.Sorted(maps.Keys(in.OnChange)) {
-			of := h.state.OthersPending[notification(in, event)]
-			if of == "" {
-				continue
-			}
-			h.emit(&Warning{
-				Addr:    in.Addr,
-				Message: "an earlier run of " + of + " changed what its own step of this address watches, and did not come to it: it is still owed there, and not here",
-				Hint:    "apply " + of + "; if it is this playbook, which was at another place then, run with --rerun " + shell.Quote(in.Addr),
-			})
-			break
-		}
+		of := h.state.OthersPending[names[0]]
+		h.emit(&Warning{
+			Addr:    in.Addr,
+			Message: "an earlier run of " + of + " changed what its own step of this address watches, and did not come to it: it is still owed there, and not here",
+			Hint:    "apply " + of + "; if it is this playbook, which was at another place then, run with --rerun " + shell.Quote(in.Addr),
+		})
 	}
 }
 

@@ -106,15 +106,12 @@ func (r *replace) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		same = func(obs steps.Observation) bool { return r.sameSums(f, obs) }
 	}
 	return r.Edit.Plan(obs, same, func(change *steps.Change, before string) (steps.Text, error) {
-		hidden := r.secret() || obs.Yes("private")
-		after, err := r.edit(change, before, hidden)
+		after, err := r.edit(change, before, r.secret() || obs.Yes("private"))
 		if err != nil {
 			return steps.Text{}, err
 		}
-		if hidden {
-			kit.HideDiff(change)
-		}
 		if r.secret() {
+			kit.HideDiff(change)
 			return steps.Secret(after), nil
 		}
 		return steps.Plain(after), nil
