@@ -31,54 +31,57 @@ func (r *recorder) checks() map[string]*CheckEnd {
 // A check that is not met says what its command said, with the status: never that something is not there which only may not be read.
 func TestUnmetCheckGivesItsReason(t *testing.T) {
 	for name, shell := range shells(t) {
-		host := newLocalHost(t, shell...)
-		for _, dir := range []string{"closed"} {
-			if err := os.MkdirAll(host.path(dir), 0o700); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := os.WriteFile(host.path("closed/conf"), []byte("x\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if os.Getuid() != 0 {
-			_ = os.Chmod(host.path("closed"), 0)
-		}
-		list := stepList{
-			checkOf(t, "denied", map[string]cty.Value{"command": str("grep x " + host.path("closed/conf"))}),
-			checkOf(t, "words", map[string]cty.Value{"command": str("echo first >&2; echo; echo second; exit 3")}),
-			checkOf(t, "none", map[string]cty.Value{"command": str("nosuchtool --version")}),
-			checkOf(t, "silent", map[string]cty.Value{"command": str("exit 126")}),
-			checkOf(t, "gone", map[string]cty.Value{"command": str("true"), "absent": cty.True}),
-			checkOf(t, "lacking", map[string]cty.Value{"path": str(host.path("nothing"))}),
-			checkOf(t, "fine", map[string]cty.Value{"command": str("true")}),
-		}
-		exit, rec := applied(t, host, list)
-		checks := rec.checks()
-		for check, words := range map[string][]string{
-			"denied":  {"the command still fails after 1s with status 2", "ermission denied", "become = true"},
-			"words":   {"status 3: first; second"},
-			"none":    {"status 127: nosuchtool: ", "not found"},
-			"silent":  {"status 126"},
-			"gone":    {"the command still succeeds after 1s"},
-			"lacking": {host.path("nothing") + " is not there after 1s"},
-		} {
-			got := checks[check]
-			if got == nil || got.OK {
-				t.Errorf("%s: %s is not unmet\n%s", name, check, rec.dump())
-				continue
-			}
-			for _, want := range words {
-				if !strings.Contains(got.Message, want) {
-					t.Errorf("%s: %s: %q does not say %q", name, check, got.Message, want)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
+			host := newLocalHost(t, shell...)
+			for _, dir := range []string{"closed"} {
+				if err := os.MkdirAll(host.path(dir), 0o700); err != nil {
+					t.Fatal(err)
 				}
 			}
-			if check != "lacking" && strings.Contains(got.Message, "not there") {
-				t.Errorf("%s: %s: %q", name, check, got.Message)
+			if err := os.WriteFile(host.path("closed/conf"), []byte("x\n"), 0o600); err != nil {
+				t.Fatal(err)
 			}
-		}
-		if fine := checks["fine"]; exit != 1 || fine == nil || !fine.OK {
-			t.Errorf("%s: exit %d\n%s", name, exit, rec.dump())
-		}
+			if os.Getuid() != 0 {
+				_ = os.Chmod(host.path("closed"), 0)
+			}
+			list := stepList{
+				checkOf(t, "denied", map[string]cty.Value{"command": str("grep x " + host.path("closed/conf"))}),
+				checkOf(t, "words", map[string]cty.Value{"command": str("echo first >&2; echo; echo second; exit 3")}),
+				checkOf(t, "none", map[string]cty.Value{"command": str("nosuchtool --version")}),
+				checkOf(t, "silent", map[string]cty.Value{"command": str("exit 126")}),
+				checkOf(t, "gone", map[string]cty.Value{"command": str("true"), "absent": cty.True}),
+				checkOf(t, "lacking", map[string]cty.Value{"path": str(host.path("nothing"))}),
+				checkOf(t, "fine", map[string]cty.Value{"command": str("true")}),
+			}
+			exit, rec := applied(t, host, list)
+			checks := rec.checks()
+			for check, words := range map[string][]string{
+				"denied":  {"the command still fails after 1s with status 2", "ermission denied", "become = true"},
+				"words":   {"status 3: first; second"},
+				"none":    {"status 127: nosuchtool: ", "not found"},
+				"silent":  {"status 126"},
+				"gone":    {"the command still succeeds after 1s"},
+				"lacking": {host.path("nothing") + " is not there after 1s"},
+			} {
+				got := checks[check]
+				if got == nil || got.OK {
+					t.Errorf("%s: %s is not unmet\n%s", name, check, rec.dump())
+					continue
+				}
+				for _, want := range words {
+					if !strings.Contains(got.Message, want) {
+						t.Errorf("%s: %s: %q does not say %q", name, check, got.Message, want)
+					}
+				}
+				if check != "lacking" && strings.Contains(got.Message, "not there") {
+					t.Errorf("%s: %s: %q", name, check, got.Message)
+				}
+			}
+			if fine := checks["fine"]; exit != 1 || fine == nil || !fine.OK {
+				t.Errorf("%s: exit %d\n%s", name, exit, rec.dump())
+			}
+		})
 	}
 }
 

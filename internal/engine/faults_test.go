@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -876,6 +877,46 @@ func TestAnEmptyClaimOfTheLockGoes(t *testing.T) {
 			}
 			if _, err := os.Stat(alive); err != nil {
 				t.Errorf("the claim of a process that is just about to write it: %v", err)
+			}
+		})
+	}
+}
+
+// What a program has printed stays while its client reads it, though another run has its turn; not for a client that is gone, nor for one
+// that has read nothing for long.
+func TestWhatAClientStillReadsStays(t *testing.T) {
+	for name, sh := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, sh...)
+			stat, err := os.ReadFile("/proc/self/stat")
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')'):]))[20]
+			host.directory(".provision")
+			host.directory(".provision/run")
+			for name, reader := range map[string]string{
+				"read":  fmt.Sprintf("%d.%s.%s", os.Getpid(), began, bootOf(t)),
+				"idle":  fmt.Sprintf("%d.%s.%s", os.Getpid(), began, bootOf(t)),
+				"alone": "4194300.1." + bootOf(t),
+			} {
+				host.directory(".provision/run/run-" + name)
+				for file, text := range map[string]string{"pid": fmt.Sprintf("4194301 1 %s program\n", bootOf(t)), "done": "", "reader." + reader: ".", "out.1.1": "printed\n"} {
+					host.write(".provision/run/run-"+name+"/"+file, text)
+				}
+				if name == "idle" {
+					long := time.Now().Add(-10 * time.Minute)
+					if err := os.Chtimes(host.path(".provision/run/run-idle/reader."+reader), long, long); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if exit, rec := applied(t, host, stepList{script(t, "one", "true")}); exit != 0 {
+				t.Fatal(rec.dump())
+			}
+			if !host.exists(".provision/run/run-read/out.1.1") || host.exists(".provision/run/run-alone") || host.exists(".provision/run/run-idle") {
+				left, _ := filepath.Glob(host.path(".provision/run/*"))
+				t.Errorf("left: %q", left)
 			}
 		})
 	}

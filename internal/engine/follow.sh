@@ -11,7 +11,8 @@ prepare() {
 		return 1
 	}
 	# The file for a fault is written in place later, when there may be no room for a new one.
-	printf '%s %s %s launching\n' "$$" "$(started $$)" "$(boot_id)" >"$DIR/pid" && printf '%512s\n' '' >"$DIR/fault" || {
+	printf '%s %s %s launching\n' "$$" "$(started $$)" "$(boot_id)" >"$DIR/pid" && printf '%512s\n' '' >"$DIR/fault" &&
+		printf . >"$DIR/reader.$(self)" || {
 		no_room "$DIR" 65536 >&2
 		rm -rf "$DIR"
 		return 1
@@ -50,6 +51,9 @@ size() {
 	SIZE=$((SIZE))
 }
 
+# reading: notes that a client reads what the program has printed, so that no other run removes it meanwhile.
+reading() { [ ! -d "${FOLLOW_READER%/*}" ] || printf . >"$FOLLOW_READER"; } 2>/dev/null
+
 # frames KIND NUMBER STREAM FROM TO FILE: send the bytes of FILE from FROM up to TO, 64 KiB a frame. TO is a size that was
 # measured before: what has been written since waits for the next look. Sets AT to where the next frame begins.
 frames() {
@@ -58,6 +62,7 @@ frames() {
 	while [ "$5" -gt "$AT" ]; do
 		frame_length=$(($5 - AT))
 		[ "$frame_length" -le 65536 ] || frame_length=65536
+		reading
 		printf '%s %s %s %s %s %s\n' "$NONCE" "$1" "$2" "$3" "$AT" "$frame_length"
 		if [ "$5" -lt 16777216 ]; then
 			tail -c "+$((AT + 1))" "$6" | head -c "$frame_length"
@@ -106,7 +111,8 @@ attach() {
 # follow ID DIR JOURNAL-OFFSET NUMBER OFFSET1 OFFSET2: send frames until the program has ended. Nothing of it is removed: the client says
 # when it has it all.
 follow() {
-	FOLLOW_JOURNAL=$STATE/journal.$1
+	FOLLOW_JOURNAL=$STATE/journal.$1 FOLLOW_READER=$2/reader.$(self)
+	reading
 	DIR=$2 FOLLOW_AT=$3 FOLLOW_NUMBER=$4 FOLLOW_1=$5 FOLLOW_2=$6
 	follow_idle=0 follow_told= follow_elapsed=0 follow_since=100 follow_unread=0
 	while :; do

@@ -121,6 +121,14 @@ sweep_written() {
 	esac
 }
 
+# is_read DIRECTORY: does a client still read what a program that is over has printed? One whose link is dead may seem to for minutes.
+is_read() {
+	for read_file in "$1"/reader.*; do
+		lives "${read_file##*/reader.}" && [ -n "$(find "$read_file" -prune -mmin -5)" ] && return 0
+	done
+	return 1
+}
+
 # sweep: removes what runs have left that are over, and that no client has asked for.
 sweep() {
 	sweep_stages
@@ -133,7 +141,7 @@ sweep() {
 			# Whoever makes it writes there at once, and a program that begins writes the file anew.
 			[ -n "$(find "$sweep_run" -prune -mmin +1)" ] || continue
 		fi
-		rm -rf "$sweep_run"
+		is_read "$sweep_run" || rm -rf "$sweep_run"
 	done
 	sweep_lock
 	for sweep_file in "$RUN"/lock.*; do

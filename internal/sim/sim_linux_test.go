@@ -32,7 +32,7 @@ func processOf(exe, dir, task string) *exec.Cmd {
 	if strings.HasPrefix(task, "Test") {
 		test = task
 	}
-	cmd := exec.Command(exe, "-test.run=^"+test+"$", "-test.timeout=0", "-test.v")
+	cmd := exec.Command(exe, "-test.run=^"+test+"$", "-test.timeout=0", "-test.v", fmt.Sprint("-test.short=", testing.Short()))
 	cmd.Env = append(os.Environ(), worker+"="+dir, workerTask+"="+task)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
