@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"provision/internal/steps"
 )
@@ -93,6 +94,9 @@ func checkExample(t *testing.T, k *steps.Kind) {
 	shown := false
 	for _, block := range content.Blocks {
 		shown = shown || block.Labels[0] == k.Name
+		if !hclsyntax.ValidIdentifier(block.Labels[1]) {
+			t.Errorf("the example calls a step %q: letters, digits, _ and - make a name", block.Labels[1])
+		}
 		other := Find(block.Labels[0])
 		if other == nil {
 			t.Errorf("the example names the kind %q, which is not there", block.Labels[0])
@@ -197,6 +201,7 @@ func observationOf(state string) steps.Observation {
 func planned(t *testing.T, step steps.Step, d *dataFile, p places, obs steps.Observation, rewrite bool) {
 	t.Helper()
 	if obs.Exit != 0 {
+		golden(t, d, p, "plan", "", rewrite)
 		return
 	}
 	f := d.facts()

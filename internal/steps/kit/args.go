@@ -357,7 +357,7 @@ func accountName(s string) (string, error) {
 	return s, nil
 }
 
-// NameArg is the name of a user, a group, a package or the like: no spaces, no leading dash.
+// NameArg is the name of a user, a group, a package or the like: letters, digits and _ . @ + -, without a leading dash.
 func NameArg(name string, to *string, doc string) steps.Arg {
 	return ParsedArg(name, to, doc, accountName)
 }
