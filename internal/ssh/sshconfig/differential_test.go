@@ -6,11 +6,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -170,7 +172,7 @@ func ours(s *Settings, q Query, keyword string) []string {
 		switch keyword {
 		case "proxyjump", "proxycommand", "controlpath", "knownhostscommand", "identityagent":
 			if keyword == "proxyjump" {
-				text = strings.Join(append(slices.Clone(v.Words[:len(v.Words)-1]), strings.TrimPrefix(v.Words[len(v.Words)-1], "ssh://")), ",")
+				text = strings.Join(append(slices.Clone(v.Words[:len(v.Words)-1]), printedHop(v.Words[len(v.Words)-1])), ",")
 			}
 			if strings.EqualFold(text, "none") && keyword != "identityagent" {
 				continue
@@ -192,6 +194,25 @@ func ours(s *Settings, q Query, keyword string) []string {
 		all = append(all, text)
 	}
 	return all
+}
+
+// printedHop is how ssh prints the hop that it goes through last.
+func printedHop(word string) string {
+	hop, err := ParseHop(word)
+	if err != nil {
+		return err.Error()
+	}
+	text := hop.Host
+	if strings.Contains(text, ":") {
+		text = "[" + text + "]"
+	}
+	if n, err := net.LookupPort("tcp", hop.Port); err == nil && hop.Port != "" {
+		text += ":" + strconv.Itoa(n)
+	}
+	if hop.User != "" {
+		text = hop.User + "@" + text
+	}
+	return text
 }
 
 func jump(s *Settings) string {
@@ -362,10 +383,13 @@ func (g *generator) criteria() string {
 // settable are keywords with values, some of which ssh refuses.
 func settable() map[string][]string {
 	return map[string][]string{
-		"HostName":                 {"real", "h-%h", "REAL.example.test", `"real"`, "10.9.8.7", "0x7f.1", "::0001", "%%x", "a b", "%h.%h"},
-		"User":                     {"deploy", `"two words"`, "Deploy", "'q'", "a\\b"},
-		"Port":                     {"2222", "22", "ssh", "0", "70000", "x", `"23"`},
-		"ProxyJump":                {"gw", "me@gw:23", "a,b", "none", "NONE", "[::1]:22", "ssh://u@gw:24", "gw-%n", "%r@gw", "gw#x", "gw # y", "gw,", "@gw"},
+		"HostName": {"real", "h-%h", "REAL.example.test", `"real"`, "10.9.8.7", "0x7f.1", "::0001", "%%x", "a b", "%h.%h"},
+		"User":     {"deploy", `"two words"`, "Deploy", "'q'", "a\\b"},
+		"Port":     {"2222", "22", "ssh", "0", "70000", "x", `"23"`},
+		"ProxyJump": {
+			"gw", "me@gw:23", "a,b", "none", "NONE", "[::1]:22", "ssh://u@gw:24", "gw-%n", "%r@gw", "gw#x", "gw # y", "gw,", "@gw",
+			"gw:1:2", "a,me@gw:1:2", "::1", "me@fe80::1", "gw:", "ssh://gw:", "ssh://gw:1:2", "gw:+23", "gw:0x17", "gw/23", "ssh://gw/x", "[gw]:23", "[gw", "[gw]x:23", "ssh://[::1]:24", ":23",
+		},
 		"ProxyCommand":             {"nc %h %p", "none", "NONE", `"/a b" %h # x`, "=nc", "nc  'x'"},
 		"HostKeyAlias":             {"alias", "ALIAS", `"two words"`},
 		"IdentityFile":             {"/k/one", "/k/two", "/k/%h_%r", `"/k/a b"`, "none", "/k/${HOME}", "/k/#x", `/k/a\ b`, `/k/"x"y`},

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -22,13 +24,23 @@ func checkJump(v *Value) error {
 	}
 	hops := strings.Split(text, ",")
 	for _, hop := range hops {
-		if _, err := ParseHop(hop); err != nil {
+		h, err := ParseHop(hop)
+		if err != nil {
 			return err
+		}
+		if strings.Contains(h.Host, ":") && !strings.Contains(hop, "["+h.Host+"]") {
+			return fmt.Errorf("%q: an IPv6 address stands in brackets there: [%s]", hop, h.Host)
+		}
+		if strings.HasPrefix(hop, "ssh://") && !domain.MatchString(h.Host) {
+			return fmt.Errorf("%q: the host of ssh:// is a name of letters, digits, dots and hyphens", hop)
 		}
 	}
 	v.Words = hops
 	return nil
 }
+
+// domain is what ssh takes in ssh:// (misc.c, valid_domain; 9.2 takes no underscore in front).
+var domain = regexp.MustCompile(`^[A-Za-z0-9_]\.?([A-Za-z0-9_-]+\.?)*$`)
 
 // A Hop is one jump host. Its parts may hold tokens.
 type Hop struct{ User, Host, Port string }
@@ -54,17 +66,18 @@ func ParseHop(s string) (Hop, error) {
 		}
 	}
 	host, port, err := net.SplitHostPort(rest)
-	switch {
-	case err == nil && port == "":
-		return h, wrong
-	case err != nil && strings.HasPrefix(rest, "[") && strings.HasSuffix(rest, "]"):
-		host, port = rest[1:len(rest)-1], ""
-	case err != nil && (strings.ContainsAny(rest, "[]") || uri && strings.Contains(rest, ":")):
-		return h, wrong
-	case err != nil:
-		host, port = rest, "" // an IPv6 address needs no brackets where no port follows
+	if err != nil {
+		_, address := netip.ParseAddr(rest)
+		switch {
+		case strings.HasPrefix(rest, "[") && strings.HasSuffix(rest, "]"):
+			host, port = rest[1:len(rest)-1], ""
+		case strings.HasPrefix(rest, "["), strings.Contains(rest, ":") && (uri || address != nil):
+			return h, wrong
+		default:
+			host, port = rest, "" // an IPv6 address needs no brackets where no port follows
+		}
 	}
-	if host == "" || strings.HasPrefix(host, "-") || strings.ContainsAny(host, " \t") {
+	if host == "" || strings.Contains(host, "/") || strings.HasPrefix(host, "-") || strings.ContainsAny(host, " \t") {
 		return h, wrong
 	}
 	if port != "" {

@@ -124,14 +124,20 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 	if !ok {
 		return
 	}
+	written := keyword
 	keyword = strings.ToLower(keyword)
+	ignored := MatchList(keyword, p.ignored, true) || p.ignored == "" && MatchList(keyword, p.here, true)
+	if strings.IndexFunc(keyword, func(r rune) bool { return r < '!' || r > '~' }) >= 0 && !ignored {
+		p.mistake(at, "%s", foreignKeyword(written))
+		return
+	}
 	if rest == "" {
 		p.mistake(at, "there is no argument after the keyword %s", keyword)
 		return
 	}
 	kind, known := keywords[keyword]
 	if !known {
-		if !MatchList(keyword, p.ignored, true) && (p.ignored != "" || !MatchList(keyword, p.here, true)) {
+		if !ignored {
 			p.config.Warnings = append(p.config.Warnings, fmt.Sprintf("%s: the keyword %s is not one of OpenSSH's up to 10.6, and is passed over", at, keyword))
 		}
 		return
@@ -184,6 +190,17 @@ func (p *parser) line(f *file, s source, at Source, raw string) {
 		}
 		last.lines = append(last.lines, line{Value: v})
 	}
+}
+
+// foreignKeyword says what is wrong with a keyword in which characters stand that no keyword has: it is no setting of a later
+// OpenSSH, and what the line was to say would be lost without a mistake.
+func foreignKeyword(keyword string) string {
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if strings.HasPrefix(keyword, mark) {
+			return "the file begins with a byte order mark, which ssh takes for a part of the first keyword; save it as UTF-8 without the mark"
+		}
+	}
+	return fmt.Sprintf("the keyword %q has characters in it that no keyword has", keyword)
 }
 
 // ignore notes what IgnoreUnknown says below a guard.

@@ -350,3 +350,52 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// A word that no release of OpenSSH will ever know is a mistake, as to ssh: the Host line that it hides would be lost.
+func TestKeywordsWithForeignCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		"\xef\xbb\xbfHost a\n Port 1\n":        ":1: the file begins with a byte order mark",
+		"\xef\xbb\xbf# a\nHost a\n":            ":1: the file begins with a byte order mark",
+		"\xef\xbb\xbf\nHost a\n":               ":1: the file begins with a byte order mark",
+		"\xff\xfeH\x00o\x00s\x00t\x00 \x00a":   ":1: the file begins with a byte order mark",
+		"Host a\n\u00a0Port 1\n":               `:2: the keyword "\u00a0Port"`,
+		"Host a\nP\x00ort 1\n":                 `:2: the keyword "P\x00ort"`,
+		"IgnoreUnknown *ü*\nHost a\n Über 1\n": "",
+	} {
+		file := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(file)
+		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), file+want) {
+			t.Errorf("%q: error %v, want %q", text, err, want)
+		}
+		if ssh, err := exec.LookPath("ssh"); err == nil && want != "" {
+			if out, err := exec.Command(ssh, "-G", "-F", file, "a").CombinedOutput(); err == nil {
+				t.Errorf("%q: ssh takes it: %s", text, out)
+			}
+		}
+	}
+}
+
+// Ways to write a jump host that ssh does not take (misc.c, parse_user_host_port and parse_uri).
+func TestHopsThatSSHRefuses(t *testing.T) {
+	for hop, fine := range map[string]bool{
+		"a:1:2": false, "u@a:1:2": false, "b,a:1:2": false, "::1": false, "u@fe80::1%eth0": false, "ssh://[::1]:3": false, "ssh://gw-%n": false, "a/22": false,
+		"[::1]": true, "[::1]:22": true, "a:": true, "a:+1": true, "a:ssh": true, "ssh://u@a:": true, "a[b]": true,
+	} {
+		file := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(file, []byte("Host h\n ProxyJump "+hop+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(file); (err == nil) != fine {
+			t.Errorf("%s: error %v", hop, err)
+		}
+	}
+	// A playbook may name an address without brackets; more colons make no name.
+	for hop, fine := range map[string]bool{"::1": true, "u@fe80::1%eth0": true, "a:1:2": false} {
+		if _, err := ParseHop(hop); (err == nil) != fine {
+			t.Errorf("%s: error %v", hop, err)
+		}
+	}
+}
