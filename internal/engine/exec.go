@@ -43,7 +43,7 @@ func (r *Run) Exec(ctx context.Context, c *Command) {
 		case err == nil:
 		case ctx.Err() != nil && errors.Is(err, errMaybeBegun):
 			h.end(HostInterrupted, err.Error())
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, errors.Is(err, context.Canceled) && !errors.Is(err, errMaybeBegun): // at a question as well
 			h.end(HostInterrupted, "interrupted before the command began")
 		default:
 			h.fail(ctx, err)

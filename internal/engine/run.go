@@ -343,7 +343,7 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 	case errors.As(err, &told) && told != errStepFailed:
 		h.endBySteps(told.Error()) // an interrupt beside it changes nothing about it
 	case errors.Is(err, context.Canceled), ctx.Err() != nil:
-		h.end(HostInterrupted, "interrupted: the steps told above are done, nothing is running there")
+		h.end(HostInterrupted, h.interrupted())
 	case errors.As(err, &locked):
 		h.emit(&HostLocked{Owner: locked.Owner})
 		h.end(HostIsLocked, err.Error())
@@ -372,6 +372,17 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 	default:
 		h.end(HostFailed, err.Error())
 	}
+}
+
+// interrupted says what an interrupt has left of a host on which nothing runs.
+func (h *hostRun) interrupted() string {
+	switch {
+	case h.run.planning:
+		return "interrupted: nothing was changed there"
+	case h.entered == 0:
+		return "interrupted before the host was entered"
+	}
+	return "interrupted: the steps told above are done, nothing is running there"
 }
 
 func (h *hostRun) end(status HostStatus, message string) {
