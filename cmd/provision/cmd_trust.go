@@ -70,15 +70,21 @@ func (r *reacher) scan(ctx context.Context, h *inventory.Host) (unknownHost, err
 	if err != nil {
 		return unknownHost{}, err
 	}
-	file, err := knownHostsFile(target)
-	if err != nil {
-		return unknownHost{}, err
-	}
 	fresh, err := r.dialer.Unrecorded(ctx, target, key)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", h.Name, err)
+		return unknownHost{}, fmt.Errorf("%s: %w", h.Name, err)
 	}
-	return unknownHost{file: file, key: fresh}, err
+	if fresh == nil {
+		return unknownHost{}, nil
+	}
+	file, err := knownHostsFile(target)
+	if err == nil {
+		err = ssh.Recordable(file)
+	}
+	if err != nil {
+		return unknownHost{}, fmt.Errorf("%s: its key cannot be recorded: %w", h.Name, err)
+	}
+	return unknownHost{file: file, key: fresh}, nil
 }
 
 func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
@@ -116,6 +122,9 @@ func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
 			unknown = append(unknown, found.unknownHost)
 			fmt.Fprintf(c.stdout, "%s (%s)\n", ui.Line(name), ui.Line(found.key.Host))
 			fmt.Fprintf(c.stdout, "  %-20s %s\n", found.key.Type(), found.key.Fingerprint())
+			for _, line := range found.key.Foreign {
+				fmt.Fprintf(c.stdout, "  on record of a type that provision does not know: %s\n", ui.Line(line))
+			}
 		}
 	}
 	if err := c.record(cmd, unknown, o.yes); err != nil {
@@ -166,7 +175,7 @@ func knownHostsFile(t ssh.Target) (string, error) {
 	switch t.NewKnownHosts {
 	case "":
 	case "none":
-		return "", fmt.Errorf("%s: its key cannot be recorded, since ssh_config says UserKnownHostsFile none: name a file there, or with known_hosts_file in the playbook", t.Name)
+		return "", errors.New("ssh_config says UserKnownHostsFile none: name a file there, or with known_hosts_file in the playbook")
 	default:
 		return t.NewKnownHosts, nil
 	}

@@ -56,6 +56,40 @@ func unknownNames(setting string, all []string) []string {
 	return unknown
 }
 
+// nobodysNames are the algorithms that a setting wants and that ssh does not know either: it refuses the file.
+func nobodysNames(keyword, setting string, all []string) []string {
+	if setting == "" || setting[0] == '-' {
+		return nil
+	}
+	var names []string
+	for name := range strings.SplitSeq(strings.TrimLeft(setting[:1], "+^")+setting[1:], ",") {
+		if name != "" && len(assemble("+"+name, nil, slices.Concat(all, openSSHAlone(keyword)))) == 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// openSSHAlone are the algorithms that OpenSSH 9.2 or 10.6 knows (ssh -Q) and the library does not.
+func openSSHAlone(keyword string) []string {
+	switch keyword {
+	case "ciphers":
+		return []string{"aes192-cbc", "aes256-cbc"}
+	case "macs":
+		return []string{
+			"hmac-md5", "hmac-md5-96", "hmac-md5-96-etm@openssh.com", "hmac-md5-etm@openssh.com", "hmac-sha1-96-etm@openssh.com", "hmac-sha1-etm@openssh.com",
+			"umac-128-etm@openssh.com", "umac-128@openssh.com", "umac-64-etm@openssh.com", "umac-64@openssh.com",
+		}
+	case "kexalgorithms":
+		return []string{"diffie-hellman-group18-sha512", "mlkem768nistp256-sha256", "sntrup761x25519-sha512", "sntrup761x25519-sha512@openssh.com"}
+	}
+	return []string{
+		"sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", "sk-ssh-ed25519-cert-v01@openssh.com", "sk-ssh-ed25519@openssh.com",
+		"ssh-dss", "ssh-mldsa44-ed25519", "ssh-mldsa44-ed25519-cert",
+		"webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "webauthn-sk-ecdsa-sha2-nistp256@openssh.com",
+	}
+}
+
 func allKeyExchanges() []string {
 	return slices.Concat(keyExchanges(true, width{more: true}), []string{oldCurve25519})
 }
@@ -112,6 +146,23 @@ func (t Target) macs(w width) []string {
 	return assemble(t.MACs, macs(t.Legacy, width{more: true}), allMACs())
 }
 
+// ciphersAndMACs are what is negotiated of them. Where ssh_config leaves no MAC that the library has, the ciphers that need none
+// remain; what stands for the MACs then is not used, and keeps the library from lists of its own.
+func (t Target) ciphersAndMACs(w width) (ciphers, macs []string) {
+	ciphers, list := t.ciphers(w), t.macs(w)
+	if len(list) > 0 {
+		return ciphers, list
+	}
+	return slices.DeleteFunc(slices.Clone(ciphers), func(a string) bool { return !needsNoMAC(a) }), standardMACs()
+}
+
+func standardMACs() []string { return macs(false, width{}) }
+
+// needsNoMAC reports whether a cipher authenticates by itself.
+func needsNoMAC(cipher string) bool {
+	return slices.Contains([]string{ssh.CipherAES128GCM, ssh.CipherAES256GCM, ssh.CipherChaCha20Poly1305}, cipher)
+}
+
 // hostKeyAlgorithms lists what the host may prove itself with. As with ssh, what is on record decides the order unless the setting
 // says which come first; more are offered last.
 func (t Target) hostKeyAlgorithms(keys hostKeys, whole bool, more ...string) []string {
@@ -134,18 +185,22 @@ func (t Target) hostKeyAlgorithms(keys hostKeys, whole bool, more ...string) []s
 
 // checkOffer is an error where a setting leaves nothing to offer: the library would take its own lists then.
 func (t Target) checkOffer(c *ssh.ClientConfig) error {
+	noMAC := len(c.Ciphers) == 0 && len(t.ciphers(width{})) > 0 // and no cipher that needs none
 	for _, o := range []struct {
 		keyword, setting string
-		list             []string
+		empty            bool
 	}{
-		{"HostKeyAlgorithms", t.HostKeyAlgorithms, c.HostKeyAlgorithms},
-		{"KexAlgorithms", t.KexAlgorithms, c.KeyExchanges},
-		{"Ciphers", t.Ciphers, c.Ciphers},
-		{"MACs", t.MACs, c.MACs},
+		{"HostKeyAlgorithms", t.HostKeyAlgorithms, len(c.HostKeyAlgorithms) == 0},
+		{"KexAlgorithms", t.KexAlgorithms, len(c.KeyExchanges) == 0},
+		{"MACs", t.MACs, noMAC},
+		{"Ciphers", t.Ciphers, len(c.Ciphers) == 0},
 	} {
-		if len(o.list) == 0 {
-			return t.fail(PhaseHandshake, fmt.Errorf("%s %s leaves no algorithm that provision can use with the host", o.keyword, o.setting),
-				"name others there, or let ssh connect (transport = \"openssh\")")
+		if o.empty {
+			hint := "name others there; `ssh -Q " + o.keyword + "` lists what ssh knows"
+			if len(assemble(o.setting, nil, openSSHAlone(strings.ToLower(o.keyword)))) > 0 {
+				hint = "name others there, or let ssh connect (transport = \"openssh\")"
+			}
+			return t.fail(PhaseHandshake, fmt.Errorf("%s %s leaves no algorithm that provision can use with the host", o.keyword, o.setting), hint)
 		}
 	}
 	return nil

@@ -213,10 +213,9 @@ func (d *Dialer) whole(t Target) bool {
 
 // clientConfig lists what is negotiated. Nothing is left to the library's choice.
 func clientConfig(t Target, w width, hostKeyAlgorithms []string) *ssh.ClientConfig {
+	ciphers, macs := t.ciphersAndMACs(w)
 	return &ssh.ClientConfig{
-		Config: ssh.Config{
-			KeyExchanges: t.keyExchanges(w), Ciphers: t.ciphers(w), MACs: t.macs(w),
-		},
+		Config:            ssh.Config{KeyExchanges: t.keyExchanges(w), Ciphers: ciphers, MACs: macs},
 		User:              t.User,
 		HostKeyAlgorithms: hostKeyAlgorithms,
 		ClientVersion:     "SSH-2.0-provision",
@@ -264,6 +263,9 @@ func saidHint(said, version string, err error) string {
 func (t Target) negotiationHint(err error) string {
 	var mismatch *ssh.AlgorithmNegotiationError
 	if errors.As(err, &mismatch) {
+		if strings.Contains(mismatch.What, "cipher") && len(t.macs(width{})) == 0 {
+			return fmt.Sprintf("ssh_config says MACs %s, of which provision knows none, so that only ciphers which need none are offered: name others there", t.MACs)
+		}
 		for _, o := range []struct{ what, keyword, setting string }{
 			{"host key", "HostKeyAlgorithms", t.HostKeyAlgorithms},
 			{"key exchange", "KexAlgorithms", t.KexAlgorithms},

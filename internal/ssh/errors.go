@@ -86,12 +86,17 @@ type UnknownHostKeyError struct {
 	Type        string // for example "ssh-ed25519"
 	Fingerprint string // "SHA256:…", as ssh-keygen -l prints it
 	Certificate error  // why the host's certificate does not count; nil if it showed none
+	// Foreign are the lines about the host whose keys are of types that are not known here: "FILE:LINE (TYPE)".
+	Foreign []string
 }
 
 func (e *UnknownHostKeyError) Error() string {
 	text := fmt.Sprintf("the key of %s is not known: %s %s", e.Host, e.Type, e.Fingerprint)
 	if e.Certificate != nil {
 		text += fmt.Sprintf("; its certificate does not count: %v", e.Certificate)
+	}
+	if len(e.Foreign) > 0 {
+		text += "; on record for it are keys of types that provision does not know: " + strings.Join(e.Foreign, ", ")
 	}
 	return text
 }
@@ -101,6 +106,7 @@ type ChangedHostKeyError struct {
 	Host              string
 	Type, Fingerprint string   // of the key presented
 	Known             []string // "FILE:LINE (TYPE FINGERPRINT)" of each key on record
+	Files             []string // that hold them, each once
 	Revoked           bool     // the key presented is on record as @revoked
 }
 

@@ -107,8 +107,8 @@ func (d *Dialer) widen(t Target, l *link, err error) error {
 		return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 	}
 	w := width{more: true, strict: o.strict(), checked: true}
-	fits := common(t.keyExchanges(w), o.keyExchanges) && common(t.ciphers(w), o.ciphers) &&
-		(authenticates(t.ciphers(w), o.ciphers) || common(t.macs(w), o.macs))
+	ciphers, macs := t.ciphersAndMACs(w)
+	fits := common(t.keyExchanges(w), o.keyExchanges) && common(ciphers, o.ciphers) && (authenticates(ciphers, o.ciphers) || common(macs, o.macs))
 	if !fits || d.width(t) == w || strings.Contains(mismatch.What, "host key") {
 		return err
 	}
@@ -124,7 +124,7 @@ func (d *Dialer) widen(t Target, l *link, err error) error {
 // authenticates reports whether the cipher that two sides agree on needs no MAC beside it.
 func authenticates(ours, theirs []string) bool {
 	i := slices.IndexFunc(ours, func(a string) bool { return slices.Contains(theirs, a) })
-	return i >= 0 && slices.Contains([]string{ssh.CipherAES128GCM, ssh.CipherAES256GCM, ssh.CipherChaCha20Poly1305}, ours[i])
+	return i >= 0 && needsNoMAC(ours[i])
 }
 
 func (d *Dialer) width(t Target) width {

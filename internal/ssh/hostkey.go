@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -248,10 +250,13 @@ func (h hostKeys) checkPlain(key ssh.PublicKey) error {
 		changed := &ChangedHostKeyError{Host: name, Type: key.Type(), Fingerprint: fingerprint}
 		for _, k := range r.keys {
 			changed.Known = append(changed.Known, k.describe())
+			if !slices.Contains(changed.Files, k.line.file) {
+				changed.Files = append(changed.Files, k.line.file)
+			}
 		}
 		return changed
 	}
-	return &UnknownHostKeyError{Host: h.names[0], Type: key.Type(), Fingerprint: fingerprint}
+	return &UnknownHostKeyError{Host: h.names[0], Type: key.Type(), Fingerprint: fingerprint, Foreign: h.known.foreignTo(h.names)}
 }
 
 func (h hostKeys) revoked(key ssh.PublicKey, by knownKey) error {
@@ -277,7 +282,27 @@ func hostKeyHint(err error) string {
 	case errors.As(err, &changed) && changed.Revoked:
 		return "do not connect: the key was revoked"
 	case errors.As(err, &changed):
-		return "if the host was reinstalled, remove that line and run `provision trust`; otherwise someone may be in between"
+		return "if the host was reinstalled, " + changed.removal() + ", and run `provision trust`; otherwise someone may be in between"
 	}
 	return ""
+}
+
+// removal says how to take what is on record about the host out of the files that hold it.
+func (e *ChangedHostKeyError) removal() string {
+	standard := ""
+	if u, err := user.Current(); err == nil {
+		standard = filepath.Join(u.HomeDir, ".ssh", "known_hosts") // of the account, whatever HOME says
+	}
+	var ways []string
+	for _, file := range e.Files {
+		switch file {
+		case knownHostsCommand:
+			ways = append(ways, "have the KnownHostsCommand of ssh_config print the new key")
+		case standard:
+			ways = append(ways, "remove that with ssh-keygen -R "+shellWord(e.Host))
+		default:
+			ways = append(ways, "remove that with ssh-keygen -R "+shellWord(e.Host)+" -f "+shellWord(file))
+		}
+	}
+	return strings.Join(ways, " and ")
 }

@@ -2,8 +2,10 @@ package ssh
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,6 +27,8 @@ type knownHosts struct {
 	exact map[string][]int // lines that name a host without any pattern, by that name
 	loose []int            // lines with patterns, and those with hashed names that have a marker
 	plain []int            // lines with hashed names and no marker, of which there may be many
+	// foreign lines hold keys of types that are not known here, such as those that a newer ssh records by itself (UpdateHostKeys).
+	foreign []knownLine
 	// passed says which lines were passed over and why, one warning a file.
 	passed []string
 
@@ -38,6 +42,7 @@ type knownLine struct {
 	hosts  string // in lower case unless they are hashed
 	hash   hashedName
 	key    string // in base64
+	kind   string // of a foreign line
 	file   string
 	number int
 }
@@ -71,14 +76,16 @@ func (k *knownHosts) add(file, text string) {
 		entry, err := parseKnownLine(line)
 		if strings.HasPrefix(line, byteOrderMark) {
 			passed.add(number, errMark)
-		} else if err != nil {
+		} else if err != nil && entry.kind == "" {
 			passed.add(number, err)
 		}
-		if err != nil {
-			continue
-		}
 		entry.file, entry.number = file, number
-		k.index(entry)
+		switch {
+		case err == nil:
+			k.index(entry)
+		case entry.kind != "":
+			k.foreign = append(k.foreign, entry)
+		}
 	}
 	if len(passed.numbers) > 0 {
 		k.passed = append(k.passed, passed.warning(file))
@@ -133,6 +140,9 @@ func parseKnownLine(line string) (knownLine, error) {
 	switch {
 	case len(kind) < 8 && strings.Trim(kind, "0123456789") == "":
 		return l, errors.New("it holds a key of SSH 1")
+	case err != nil && l.foreign(kind):
+		l.kind = kind
+		return l, fmt.Errorf("its key is of the type %s, which provision does not know", printable(kind))
 	case err != nil:
 		return l, fmt.Errorf("its key of type %s is not understood", printable(kind))
 	case key.Type() != kind && (key.Type() != ssh.KeyAlgoRSA || kind != ssh.KeyAlgoRSASHA256 && kind != ssh.KeyAlgoRSASHA512):
@@ -148,6 +158,35 @@ func (l *knownLine) parseKey() (ssh.PublicKey, error) {
 		return nil, err
 	}
 	return ssh.ParsePublicKey(blob)
+}
+
+// foreign reports whether a line's key, which is not understood, is well formed and of a type that is not known here.
+func (l *knownLine) foreign(kind string) bool {
+	blob, err := base64.StdEncoding.Strict().DecodeString(l.key)
+	if err != nil || slices.Contains(allKeys(), kind) {
+		return false
+	}
+	parts := 0
+	for ; len(blob) >= 4; parts++ {
+		n := binary.BigEndian.Uint32(blob)
+		if blob = blob[4:]; uint64(n) > uint64(len(blob)) || parts == 0 && string(blob[:n]) != kind {
+			return false
+		}
+		blob = blob[n:]
+	}
+	return parts > 1 && len(blob) == 0
+}
+
+// foreignTo describes the lines about a host whose keys are of types that are not known here.
+func (k *knownHosts) foreignTo(names []string) []string {
+	var all []string
+	for i := range k.foreign {
+		l := &k.foreign[i]
+		if l.marker != markerRevoked && slices.ContainsFunc(names, l.matches) {
+			all = append(all, fmt.Sprintf("%s:%d (%s)", l.file, l.number, strings.TrimSpace(l.marker+" "+l.kind)))
+		}
+	}
+	return all
 }
 
 // cutMarker takes the marker off a line. As in ssh, it ends at the first blank, or at the first tab where the line has no

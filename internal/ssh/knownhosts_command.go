@@ -21,6 +21,9 @@ type KnownHostsCommand struct {
 	Tokens sshconfig.Tokens
 }
 
+// knownHostsCommand is the file of lines that a command has printed.
+const knownHostsCommand = "KnownHostsCommand"
+
 // Why a KnownHostsCommand is asked: its %I.
 const (
 	askedForOrder = "ORDER"    // which algorithms to negotiate
@@ -69,7 +72,7 @@ func (h hostKeys) ask(ctx context.Context, reason string, key ssh.PublicKey) (ho
 		return h, fmt.Errorf("KnownHostsCommand %q: %w, without a word", words, err)
 	}
 	var printed knownHosts
-	printed.add("KnownHostsCommand", string(out))
+	printed.add(knownHostsCommand, string(out))
 	h.printed = printed.matching(name)
 	return h, nil
 }

@@ -2,10 +2,13 @@ package ssh
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -30,8 +33,11 @@ func authorized(key string) string {
 
 func TestLinesThatAreNotUnderstoodArePassedOver(t *testing.T) {
 	for line, reason := range map[string]string{
-		"web1 ssh-mldsa44-ed25519 AAAAE3NzaC1tbGRzYTQ0LWVkMjU1MTk=": "ssh-mldsa44-ed25519",
-		"web1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI":                "not understood",
+		"web1 ssh-mldsa44-ed25519 AAAAE3NzaC1tbGRzYTQ0LWVkMjU1MTk=":                   "ssh-mldsa44-ed25519", // cut short
+		"web1 ssh-mldsa44-ed25519 AAAAE3NzaC1tbGRzYTQ0LWVkMjU1MTkAAAAgAAAA":           "ssh-mldsa44-ed25519",
+		"web1 ssh-mldsa44-ed25519 " + strings.Fields(authorized("host ed25519"))[1]:   "ssh-mldsa44-ed25519",
+		"web1 ssh-ed25519 " + base64.StdEncoding.EncodeToString(keyOf("ssh-ed25519")): "not understood",
+		"web1 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI":                                  "not understood",
 		"web1 ssh-ed25519":                  "before the key",
 		"web1":                              "before the type",
 		"web1 1024 65537 1234567890":        "SSH 1",
@@ -52,6 +58,82 @@ func TestLinesThatAreNotUnderstoodArePassedOver(t *testing.T) {
 		}
 		if len(known.passed) != 1 || !strings.Contains(known.passed[0], file+":2: ") || !strings.Contains(known.passed[0], reason) {
 			t.Errorf("%.60q: warnings %q, want one about line 2 that says %q", line, known.passed, reason)
+		}
+	}
+}
+
+// keyOf is a key of a type, well formed and of no use.
+func keyOf(kind string) []byte {
+	return ssh.Marshal(struct{ Type, Key string }{kind, strings.Repeat("k", 1344)})
+}
+
+// OpenSSH 10.6 records keys of its own accord that are of a type which is not known here (UpdateHostKeys). They are no mistake of
+// the file, and are told where nothing else vouches for the host.
+func TestKeysOfNewerTypesAreNoMistake(t *testing.T) {
+	line := " ssh-mldsa44-ed25519 " + base64.StdEncoding.EncodeToString(keyOf("ssh-mldsa44-ed25519"))
+	file := writeKnown(t, "web1 KEY", "web1"+line, "web2"+line+" comment", hashName("web3")+line, "@cert-authority *.test"+line, "@revoked web4"+line)
+	known := readKnownHosts([]string{file})
+	if len(known.passed) != 0 {
+		t.Errorf("warnings %q", known.passed)
+	}
+	for name, want := range map[string]string{"web1": "", "web2": ":3 (ssh-mldsa44-ed25519)", "web3": ":4 (ssh-mldsa44-ed25519)", "a.test": ":5 (@cert-authority ssh-mldsa44-ed25519)", "web4": ""} {
+		target := Target{Address: name, KnownHostsFiles: []string{file}}
+		key := testKeys()["host ed25519"].PublicKey()
+		err := new(Dialer).loadHostKeys(target).check(t.Context(), key)
+		if (err == nil) != (name == "web1") || err != nil && strings.Contains(err.Error(), "types that provision does not know: "+file+want) != (want != "") {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+		fresh, err := new(Dialer).Unrecorded(t.Context(), target, HostKey{Host: name, Key: key})
+		if err != nil || (fresh == nil) != (name == "web1") || fresh != nil && (len(fresh.Foreign) > 0) != (want != "") {
+			t.Errorf("%s: to be recorded %v, error %v", name, fresh, err)
+		}
+	}
+}
+
+// The command that is advised for a changed key can be pasted, and takes away what it has to.
+func TestAdviceForAChangedKeyCanBePasted(t *testing.T) {
+	keygen := opensshTools(t, "ssh-keygen")[0]
+	dir := filepath.Join(t.TempDir(), "it's a file")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for i, text := range []string{"[WEB1]:2222 KEY\ndb1 KEY\n", hashName("[web1]:2222") + " KEY\n"} {
+		files = append(files, filepath.Join(dir, fmt.Sprint("known_hosts ", i)))
+		if err := os.WriteFile(files[i], []byte(strings.ReplaceAll(text, "KEY", authorized("host ed25519"))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	target := Target{Address: "web1", Port: 2222, KnownHostsFiles: files}
+	shown := testKeys()["other ed25519"].PublicKey()
+	err := new(Dialer).loadHostKeys(target).check(t.Context(), shown)
+	_, trustErr := new(Dialer).Unrecorded(t.Context(), target, HostKey{Host: "[web1]:2222", Key: shown})
+	if err == nil || trustErr == nil {
+		t.Fatalf("errors %v, %v", err, trustErr)
+	}
+	advice := regexp.MustCompile(`ssh-keygen -R '\S+' -f '.*?known_hosts .'`).FindAllString(hostKeyHint(err), -1)
+	if len(advice) != 2 || !strings.Contains(trustErr.Error(), strings.Join(advice, " and remove that with ")) {
+		t.Fatalf("hint %s\ntrust: %v", hostKeyHint(err), trustErr)
+	}
+	for _, command := range advice {
+		cmd := exec.Command("sh", "-c", command)
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(keygen)+":"+os.Getenv("PATH"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	var unknown *UnknownHostKeyError
+	if err := new(Dialer).loadHostKeys(target).check(t.Context(), shown); !errors.As(err, &unknown) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A file that is none takes every key and has none afterwards.
+func TestKeysAreRecordedInFilesAlone(t *testing.T) {
+	key := HostKey{Host: "web1", Key: testKeys()["host rsa"].PublicKey()}
+	for _, file := range []string{os.DevNull, t.TempDir()} {
+		if err := Remember(file, []HostKey{key}); err == nil || !strings.Contains(err.Error(), file+" is no regular file") {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }

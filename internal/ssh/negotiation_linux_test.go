@@ -76,7 +76,7 @@ func algorithmSettings() map[string][]string {
 			"aes128-gcm@openssh.com,aes128-ctr", "+3des-cbc",
 		},
 		"MACs": {
-			"", "", "hmac-sha2-256", "hmac-sha1", "+hmac-sha1", "^hmac-sha2-512-etm@openssh.com", "-*etm*", "hmac-sha2-512,hmac-sha2-256-etm@openssh.com", "umac-64@openssh.com,hmac-sha2-512",
+			"", "", "hmac-sha2-256", "hmac-sha1", "+hmac-sha1", "^hmac-sha2-512-etm@openssh.com", "-*etm*", "hmac-sha2-512,hmac-sha2-256-etm@openssh.com", "umac-64@openssh.com,hmac-sha2-512", "umac-64@openssh.com", "umac-128-etm@openssh.com,hmac-md5",
 		},
 		"HostKeyAlgorithms": {
 			"", "", "ssh-ed25519", "rsa-sha2-256", "ecdsa-sha2-nistp256", "+ssh-rsa", "ssh-rsa", "^rsa-sha2-512", "-ssh-ed25519", "rsa-*,ssh-ed25519", "ssh-*", "-ssh-ed25519,rsa-sha2-512",

@@ -21,6 +21,8 @@ type HostKey struct {
 	Host string // as known_hosts names it: "web1", or "[web1]:2222" for another port than 22
 	Key  ssh.PublicKey
 	Hash bool // the line in known_hosts does not show the name (ssh_config(5), HashKnownHosts)
+	// Foreign are the lines about the host whose keys are of types that are not known here: "FILE:LINE (TYPE)".
+	Foreign []string
 }
 
 // Type is the type of the key, for example "ssh-ed25519".
@@ -165,6 +167,9 @@ func (d *Dialer) scanOne(ctx context.Context, t Target, l *link, algorithms []st
 // (0700) where they do not exist, and holds a lock on the file meanwhile, so that several may write at once. A host that
 // is on record with another key is an error: nothing is written then.
 func Remember(file string, keys []HostKey) error {
+	if err := Recordable(file); err != nil {
+		return fmt.Errorf("record host keys: %w", err)
+	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("record host keys: %w", err)
 	}
@@ -192,6 +197,15 @@ func Remember(file string, keys []HostKey) error {
 	return appendLines(file, lines.String())
 }
 
+// Recordable is an error where a file cannot hold host keys for the next who asks, such as /dev/null.
+func Recordable(file string) error {
+	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file, and keeps nothing: name another with UserKnownHostsFile in ssh_config, or with known_hosts_file in the playbook", file)
+	}
+	return nil // what does not exist is made
+}
+
 // onRecord reports whether the key is there, and fails if there is another one of the same type for that host.
 func onRecord(known *knownHosts, k HostKey) (bool, error) {
 	keys := hostKeys{known: known}.record(lower(k.Host)).keys
@@ -200,7 +214,8 @@ func onRecord(known *knownHosts, k HostKey) (bool, error) {
 	}
 	for _, have := range keys {
 		if have.Type() == k.Type() {
-			return false, fmt.Errorf("%s is on record with another %s key, %s; remove that line first if the host was reinstalled", k.Host, k.Type(), ssh.FingerprintSHA256(have))
+			change := &ChangedHostKeyError{Host: lower(k.Host), Files: []string{have.line.file}}
+			return false, fmt.Errorf("%s is on record with another %s key, %s; if the host was reinstalled, %s first", k.Host, k.Type(), ssh.FingerprintSHA256(have), change.removal())
 		}
 	}
 	return false, nil
@@ -242,18 +257,21 @@ func (d *Dialer) Unrecorded(ctx context.Context, t Target, key HostKey) (*HostKe
 	case err == nil:
 		return nil, nil
 	case errors.As(err, &unknown):
-		return &HostKey{key.Host, plainKey(key.Key), t.HashKnownHosts}, nil
+		return &HostKey{key.Host, plainKey(key.Key), t.HashKnownHosts, unknown.Foreign}, nil
 	case errors.As(err, &changed) && !changed.Revoked:
-		return nil, fmt.Errorf("its key changed: it shows %s %s, and on record is %s; if the host was reinstalled, remove that with ssh-keygen -R %s and trust it again",
-			changed.Type, changed.Fingerprint, strings.Join(changed.Known, ", "), shellWord(changed.Host))
+		return nil, fmt.Errorf("its key changed: it shows %s %s, and on record is %s; if the host was reinstalled, %s and trust it again",
+			changed.Type, changed.Fingerprint, strings.Join(changed.Known, ", "), changed.removal())
 	}
 	return nil, err
 }
 
-// shellWord quotes a name with brackets, which a shell may take for a pattern.
-func shellWord(name string) string {
-	if strings.ContainsAny(name, "[*?") {
-		return "'" + name + "'"
+// shellWord quotes a word for a shell where it needs that.
+func shellWord(word string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/.,:@%+=_-", r)
 	}
-	return name
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''''`) + "'"
 }

@@ -28,7 +28,12 @@ func unheeded(s *sshconfig.Settings) []string {
 		"ciphers": allCiphers(), "macs": allMACs(), "kexalgorithms": allKeyExchanges(), "hostkeyalgorithms": allHostKeys(),
 		"pubkeyacceptedalgorithms": allKeys(), "casignaturealgorithms": allAuthoritySignatures(),
 	} {
-		if unknown := unknownNames(s.Text(keyword), known); len(unknown) > 0 {
+		nobody := nobodysNames(keyword, s.Text(keyword), known)
+		if len(nobody) > 0 {
+			say(keyword, "no OpenSSH up to 10.6 knows "+strings.Join(nobody, ", ")+", and ssh refuses the file")
+		}
+		unknown := slices.DeleteFunc(unknownNames(s.Text(keyword), known), func(name string) bool { return name == "" || slices.Contains(nobody, name) })
+		if len(unknown) > 0 {
 			say(keyword, "provision does not know "+strings.Join(unknown, ", "))
 		}
 	}

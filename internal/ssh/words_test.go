@@ -3,6 +3,7 @@ package ssh_test
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -159,6 +160,85 @@ func TestListOfSSHConfigIsNamed(t *testing.T) {
 		set(&target)
 		_, err := ssh.Dial(t.Context(), target)
 		says(t, err, []string{"ssh_config says " + keyword}, []string{"legacy"})
+	}
+}
+
+// A cipher that authenticates by itself needs none of the MACs that are not known here.
+func TestMACsThatNobodyNeeds(t *testing.T) {
+	target := openSSH(t)
+	target.MACs = "umac-64@openssh.com,hmac-md5"
+	for ciphers, want := range map[string]string{
+		"": "", "aes256-gcm@openssh.com": "", "aes128-ctr,aes256-gcm@openssh.com": "", "^chacha20-poly1305@openssh.com": "",
+		"aes128-ctr": `MACs umac-64@openssh.com,hmac-md5 leaves no algorithm that provision can use with the host; name others there, or let ssh connect`,
+	} {
+		target := target
+		target.Ciphers = ciphers
+		if want == "" {
+			sshtest.Dial(t, target)
+			continue
+		}
+		_, err := ssh.Dial(t.Context(), target)
+		says(t, err, []string{want}, nil)
+	}
+	other := openSSH(t, "Ciphers aes128-ctr")
+	other.MACs = "umac-64@openssh.com"
+	_, err := ssh.Dial(t.Context(), other)
+	says(t, err, []string{"ssh_config says MACs umac-64@openssh.com, of which provision knows none"}, []string{"legacy"})
+}
+
+// Nobody is sent to ssh with a name that ssh does not know either.
+func TestAdviceForAlgorithmsThatNobodyKnows(t *testing.T) {
+	for keyword, set := range map[string]func(*ssh.Target, string){
+		"Ciphers": func(t *ssh.Target, s string) { t.Ciphers = s }, "MACs": func(t *ssh.Target, s string) { t.MACs, t.Ciphers = s, "aes128-ctr" },
+		"KexAlgorithms": func(t *ssh.Target, s string) { t.KexAlgorithms = s }, "HostKeyAlgorithms": func(t *ssh.Target, s string) { t.HostKeyAlgorithms = s },
+	} {
+		target := openSSH(t)
+		set(&target, "foo")
+		_, err := ssh.Dial(t.Context(), target)
+		says(t, err, []string{keyword + " foo leaves no algorithm", "`ssh -Q " + keyword + "`"}, []string{"transport ="})
+		theirs := map[string]string{"Ciphers": "aes256-cbc", "MACs": "hmac-md5", "KexAlgorithms": "sntrup761x25519-sha512", "HostKeyAlgorithms": "ssh-mldsa44-ed25519"}[keyword]
+		set(&target, theirs)
+		_, err = ssh.Dial(t.Context(), target)
+		says(t, err, []string{`transport = "openssh"`}, []string{"ssh -Q"})
+	}
+	for text, wants := range map[string][]string{
+		"Ciphers foo,aes128-ctr":                     {"no OpenSSH up to 10.6 knows foo"},
+		"MACs +foo,umac-64@openssh.com":              {"no OpenSSH up to 10.6 knows foo", "provision does not know umac-64@openssh.com"},
+		"KexAlgorithms sntrup761x25519-sha512":       {"provision does not know sntrup761x25519-sha512"},
+		"Ciphers aes128-ctr,,aes256-cbc":             nil,
+		"HostKeyAlgorithms -foo":                     nil,
+		"PubkeyAcceptedAlgorithms foo*,ssh-ed25519":  {"no OpenSSH up to 10.6 knows foo*"},
+		"CASignatureAlgorithms ^ssh-mldsa44-ed25519": {"provision does not know ssh-mldsa44-ed25519"},
+	} {
+		target, err := loadConfig(t, "Host *\n "+text+"\n").Resolve(t.Context(), "web", ssh.Target{})
+		if err != nil || len(target.Unheeded) != len(wants) {
+			t.Errorf("%s: %q, error %v", text, target.Unheeded, err)
+		}
+		for _, want := range wants {
+			if !strings.Contains(strings.Join(target.Unheeded, "\n"), want) {
+				t.Errorf("%s: %q, want %q", text, target.Unheeded, want)
+			}
+		}
+	}
+}
+
+// The list of what OpenSSH alone knows is what it says itself.
+func TestAlgorithmsOfOpenSSHAlone(t *testing.T) {
+	binary, err := exec.LookPath("ssh")
+	if err != nil {
+		lack(t, "there is no ssh to ask for its algorithms")
+	}
+	for keyword, list := range map[string]string{
+		"Ciphers": "cipher", "MACs": "mac", "KexAlgorithms": "kex", "HostKeyAlgorithms": "key-sig", "PubkeyAcceptedAlgorithms": "key-sig", "CASignatureAlgorithms": "sig",
+	} {
+		out, err := exec.Command(binary, "-Q", list).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		target, err := loadConfig(t, "Host *\n "+keyword+" "+strings.Join(strings.Fields(string(out)), ",")+"\n").Resolve(t.Context(), "web", ssh.Target{})
+		if err != nil || len(target.Unheeded) > 0 {
+			t.Errorf("%s: %q, error %v", keyword, target.Unheeded, err)
+		}
 	}
 }
 
