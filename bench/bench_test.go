@@ -189,3 +189,36 @@ func BenchmarkFirstApply(b *testing.B) {
 		l.compare(l.reset, func() *exec.Cmd { return l.provision("apply", "--yes") }, func() *exec.Cmd { return l.ssh("testdata/script.sh", "sudo", "sh") })
 	}
 }
+
+// BenchmarkBefore compares with another build of provision, which BEFORE names: what a change has cost.
+func BenchmarkBefore(b *testing.B) {
+	before := os.Getenv("BEFORE")
+	if before == "" {
+		b.Skip("BEFORE names no other build of provision")
+	}
+	l := newLink(b, testhost.AsAdmin())
+	now := l.binary
+	l.must(l.provision("apply", "--yes"))
+	with := func(binary string, args ...string) func() *exec.Cmd {
+		return func() *exec.Cmd {
+			l.binary = binary
+			return l.provision(args...)
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		prepare func()
+		args    []string
+	}{
+		{"plan", func() {}, []string{"plan", "--detailed-exitcode"}},
+		{"apply-converged", func() {}, []string{"apply", "--yes"}},
+		{"first-apply", l.reset, []string{"apply", "--yes"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			l.b = b
+			for b.Loop() {
+				l.compare(c.prepare, with(now, c.args...), with(before, c.args...))
+			}
+		})
+	}
+}
