@@ -21,7 +21,7 @@ func (c *cli) stepsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "steps [KIND]",
 		Short: "The manual of the step kinds",
-		Long: `Lists the kinds of steps, or prints the manual of one. The kinds that the playbook of the current directory and its modules
+		Long: `Lists the kinds of steps, of data and messages, or prints the manual of one. The kinds that the playbook of the current directory and its modules
 define are among them; --playbook names another playbook.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -41,7 +41,7 @@ define are among them; --playbook names another playbook.`,
 			case len(args) == 0:
 				return c.listKinds(own)
 			}
-			if k := kinds.Find(args[0]); k != nil {
+			if k := kinds.Named(args[0]); k != nil {
 				_, err := fmt.Fprint(c.stdout, k.Manual())
 				return err
 			}
@@ -79,9 +79,13 @@ func (c *cli) listKinds(own []playbook.OwnKind) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 4, 2, ' ', 0)
 	line := func(k *steps.Kind, where string) {
 		summary, _, _ := strings.Cut(k.Doc, "\n")
-		fmt.Fprintf(w, "%s\t%s%s\n", k.Name, summary, where)
+		fmt.Fprintf(w, "%s\t%s%s\n", k.Title(), summary, where)
 	}
 	for _, k := range kinds.All() {
+		line(k, "")
+	}
+	fmt.Fprint(w, "\nBlocks that change nothing:\n\n")
+	for _, k := range kinds.Asides() {
 		line(k, "")
 	}
 	if len(own) > 0 {
@@ -100,8 +104,8 @@ func (c *cli) listKinds(own []playbook.OwnKind) error {
 
 func kindNames(own []playbook.OwnKind) []string {
 	var names []string
-	for _, k := range kinds.All() {
-		names = append(names, k.Name)
+	for _, k := range append(kinds.All(), kinds.Asides()...) {
+		names = append(names, k.Title())
 	}
 	for _, k := range own {
 		names = append(names, k.Name)

@@ -29,8 +29,14 @@ func TestStepManualsAreCurrent(t *testing.T) {
 		want[k.Name+".md"] = k.Manual()
 		fmt.Fprintf(&index, "| [`%s`](%s.md) | %s |\n", k.Name, k.Name, summary)
 	}
-	want["README.md"] = index.String()
 	want["../../README.md"] = withTable(t, index.String())
+	index.WriteString("\n## Blocks that change nothing\n\nSee [data](../language.md#data) and [messages](../language.md#messages).\n\n| block | |\n| --- | --- |\n")
+	for _, k := range kinds.Asides() {
+		summary, _, _ := strings.Cut(k.Doc, "\n")
+		want[k.Title()+".md"] = k.Manual()
+		fmt.Fprintf(&index, "| [`%s`](%s.md) | %s |\n", k.Title(), k.Title(), summary)
+	}
+	want["README.md"] = index.String()
 
 	entries, err := os.ReadDir(manuals)
 	if err != nil && !*update {
@@ -83,8 +89,8 @@ func withTable(t *testing.T, index string) string {
 
 // TestExamplesOfKindsAreValid loads the example of every kind as a user would who copies it from the manual.
 func TestExamplesOfKindsAreValid(t *testing.T) {
-	for _, k := range kinds.All() {
-		t.Run(k.Name, func(t *testing.T) {
+	for _, k := range append(kinds.All(), kinds.Asides()...) {
+		t.Run(k.Title(), func(t *testing.T) {
 			dir := t.TempDir()
 			// Local files that examples name.
 			for _, name := range localFiles(k.Example) {

@@ -33,6 +33,12 @@ func (h *hostRun) failed(end ending) error {
 //
 // The first interrupt is told to a program. All else that is said with the host only looks, and ends at once.
 func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
+	err := h.applySteps(ctx, wanted)
+	h.sayRest()
+	return err
+}
+
+func (h *hostRun) applySteps(ctx context.Context, wanted func(*Planned) bool) error {
 	gentle, cancel := h.run.gentle(ctx)
 	defer cancel()
 	// What an earlier phase has done stays as it is known.
@@ -69,7 +75,7 @@ func (h *hostRun) apply(ctx context.Context, wanted func(*Planned) bool) error {
 				}
 				continue
 			}
-			if segment.next == known || !h.answered(p) {
+			if segment.next == known || !(p.Data() && len(p.Waits) == 0 || h.answered(p)) {
 				return fmt.Errorf("%s waits for %s, which will not come", placed(p), strings.Join(p.Waits, ", "))
 			}
 			// What it waits for has run in an earlier phase.
@@ -176,7 +182,7 @@ func (h *hostRun) replan(ctx context.Context, from int) error {
 	}
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		if !p.Check && before[p.Addr] != p.shown() {
+		if !p.Check && !(p.Message() && p.Err == nil) && before[p.Addr] != p.shown() {
 			h.tellStep(p)
 		}
 	}
@@ -205,6 +211,13 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 	for s.next = from; s.next < len(h.planned); s.next++ {
 		p := &h.planned[s.next]
 		if !wanted(p) {
+			continue
+		}
+		if p.Data() || p.Message() {
+			if p.Data() && p.Err == nil && p.Change.Action == steps.Unknown && h.awaited(p.Addr) {
+				return s // it is looked at when all before it is done
+			}
+			s.idle = append(s.idle, s.next)
 			continue
 		}
 		if p.Loan != nil {
@@ -256,7 +269,7 @@ func (h *hostRun) takesPart(p *Planned) bool {
 // mayWake tells whether a step that has nothing to do now may have something to do once earlier steps have run, such as a
 // service whose unit file one of them replaces, or one that watches such a step. The program looks at it again.
 func (p *Planned) mayWake() bool {
-	return p.Change.Action == steps.NoOp && !p.Skip && !p.Check && p.Step != nil && p.Err == nil && (len(p.Change.Predict) > 0 || p.alert || len(p.After) > 0)
+	return p.Change.Action == steps.NoOp && !p.Skip && !p.Passive() && p.Step != nil && p.Err == nil && (len(p.Change.Predict) > 0 || p.alert || len(p.After) > 0)
 }
 
 // passOver tells of the steps of a segment that had nothing to do, as far as the program came.
@@ -270,6 +283,13 @@ func (h *hostRun) passOver(seg segment, end ending) {
 
 // passedOver tells of a step that has nothing to do, or of a check that has passed already.
 func (h *hostRun) passedOver(p *Planned) {
+	switch {
+	case p.Message():
+		h.say(p, false)
+		return
+	case p.Data():
+		return
+	}
 	if p.Check {
 		switch {
 		case p.Err != nil:

@@ -87,7 +87,7 @@ func (h *hostRun) approved(from int) error {
 	var reasons []string
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		if p.Check {
+		if p.Check || p.Message() {
 			continue
 		}
 		is := h.told(p)
@@ -99,6 +99,8 @@ func (h *hostRun) approved(from int) error {
 		switch {
 		case was == nil:
 			reasons = append(reasons, named(&is)+" is not in the plan")
+		case p.Data() && !own && was.Action == steps.NoOp && *step != h.sealedStep(h.run.Approved.sealer, i, owed):
+			reasons = append(reasons, named(&is)+": it finds something else than when the plan was checked")
 		case harmless(was, &is):
 		case !graver(was, &is) && (own || *step == h.sealedStep(h.run.Approved.sealer, i, owed)):
 		default:

@@ -25,6 +25,7 @@ const (
 	EventHostRetry       EventType = "host_retry"       // the link dropped; the program on the host goes on
 	EventHostLocked      EventType = "host_locked"      // another run holds the host's lock
 	EventPlanStep        EventType = "plan_step"        // what one step would change, no-ops too
+	EventMessage         EventType = "message"          // what a message block tells
 	EventHostPlanned     EventType = "host_planned"     // after the host's last plan_step
 	EventBatchStart      EventType = "batch_start"      // a batch of a rollout begins
 	EventBatchEnd        EventType = "batch_end"        // its hosts have ended their part, or it stays away
@@ -53,6 +54,7 @@ type Event struct {
 	HostRetry       *HostRetry       `json:"host_retry,omitempty"`
 	HostLocked      *HostLocked      `json:"host_locked,omitempty"`
 	PlanStep        *PlanStep        `json:"plan_step,omitempty"`
+	Message         *Message         `json:"message,omitempty"`
 	HostPlanned     *HostPlanned     `json:"host_planned,omitempty"`
 	BatchStart      *BatchStart      `json:"batch_start,omitempty"`
 	BatchEnd        *BatchEnd        `json:"batch_end,omitempty"`
@@ -167,7 +169,22 @@ type PlanStep struct {
 	Dangers []string     `json:"dangers,omitempty"` // what a person must not miss
 	Events  []string     `json:"events,omitempty"`  // what else happens to it: restart, reload
 	Error   *Failure     `json:"error,omitempty"`   // why it cannot be planned; the action is unknown then, and there is no diff
+	Data    bool         `json:"data,omitempty"`    // it is a data block: it looks, and changes nothing; the action is no-op or unknown
 }
+
+// A Message is what a message block tells a person.
+type Message struct {
+	Addr   string `json:"addr"` // message.NAME
+	Source Source `json:"source"`
+	Text   string `json:"text"`
+	At     string `json:"at"` // AtPlan or AtApply
+}
+
+// When a message is told: in the plan, or after the run.
+const (
+	AtPlan  = "plan"
+	AtApply = "apply"
+)
 
 // A Source is the place of a step in a playbook, as in steps.Source.
 type Source struct {

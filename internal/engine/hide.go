@@ -131,6 +131,7 @@ func hidden(e Event, s *redact.Secrets) Event {
 	e.HostUnreachable = changed(e.HostUnreachable, func(p *HostUnreachable) { p.Message, p.Hint = s.Message(p.Message), s.Message(p.Hint) })
 	e.HostRetry = changed(e.HostRetry, func(p *HostRetry) { p.Why = s.Message(p.Why) })
 	e.PlanStep = changed(e.PlanStep, func(p *PlanStep) { *p = hiddenPlan(*p, s) })
+	e.Message = changed(e.Message, func(p *Message) { p.Source, p.Text = hiddenSource(p.Source, s), s.Text(p.Text) })
 	e.BatchEnd = changed(e.BatchEnd, func(p *BatchEnd) { p.Message = s.Message(p.Message) })
 	e.StepStart = changed(e.StepStart, func(p *StepStart) { p.Source = hiddenSource(p.Source, s) })
 	e.StepEnd = changed(e.StepEnd, func(p *StepEnd) {

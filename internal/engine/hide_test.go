@@ -63,6 +63,7 @@ func TestEveryTextOfAnEventIsHiddenOrAnIdentifier(t *testing.T) {
 		"RunStart.Selection.Secret", "RunStart.Selection.Environ", "RunStart.Selection.Names", "RunStart.Selection.Directory", "RunStart.Selection.Digest",
 		"HostConnected.Address", "HostConnected.User", "HostConnected.OS", "HostUnreachable.Phase", "HostLocked.Owner",
 		"PlanStep.Addr", "PlanStep.Kind", "PlanStep.Source.File", "PlanStep.Action", "PlanStep.Diff.Name", "PlanStep.After", "PlanStep.Events",
+		"Message.Addr", "Message.At", "Message.Source.File",
 		"BatchStart.Plays", "BatchStart.Hosts", "BatchEnd.Status",
 		"StepStart.Addr", "StepStart.Kind", "StepStart.Action", "StepStart.Source.File", "StepOutput.Addr", "StepOutput.Stream",
 		"StepEnd.Addr", "StepEnd.Kind", "StepEnd.Action", "StepEnd.Source.File", "StepEnd.Status", "StepEnd.Diff.Name",

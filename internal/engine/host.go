@@ -41,7 +41,9 @@ type hostRun struct {
 	began     time.Time
 	exchanges int
 
-	repeats      bool // a step has run that runs in every apply
+	repeats      bool            // a step has run that runs in every apply
+	said         map[string]bool // by address: the messages that were told
+	unsaid       []int           // the messages whose turn came before they were known
 	checksFailed int
 	counts       Counts
 	outcome      HostStatus
@@ -89,7 +91,7 @@ func (h *hostRun) unasked(from int) ([]Fragment, []string) {
 	}
 	for i := from; i < len(h.instances); i++ {
 		in := &h.instances[i]
-		if in.Step == nil || in.Skip {
+		if in.Step == nil || in.Skip || in.Message() {
 			continue
 		}
 		answered, yes := h.asked[in.Addr]

@@ -55,7 +55,7 @@ func (h *hostRun) awaited(addr string) bool {
 func results(f *steps.Facts, p *Planned, obs steps.Observation, r steps.Result, changed bool) cty.Value {
 	attrs := map[string]cty.Value{"changed": cty.BoolVal(changed)}
 	given := map[string]cty.Value{}
-	if o, ok := p.Step.(steps.Outputter); ok && !p.Skip {
+	if o, ok := p.Step.(steps.Outputter); ok && !p.Skip && !(p.Data() && p.Err != nil) {
 		given = o.Outputs(f, obs, r)
 	}
 	for _, out := range p.Kind.Outputs {

@@ -250,6 +250,20 @@ func (h *hostPlanner) disturbed(looks []steps.Thing) string {
 	return ""
 }
 
+// stirs returns the latest earlier step that may change what data looks at: that has, or may come to have, anything to do with it.
+func (h *hostPlanner) stirs(looks []steps.Thing) string {
+	for _, before := range slices.Backward(h.order) {
+		acts := before.Pending() && !before.Change.Quiet() || before.mayWake()
+		supply := before.supply
+		if acts && (supply.Anything() || supply.Silent() || slices.ContainsFunc(looks, func(t steps.Thing) bool {
+			return t.Kind == steps.OpaqueThing || supply.Touches(t, h.path)
+		})) {
+			return before.Addr
+		}
+	}
+	return ""
+}
+
 // turns returns the latest earlier step that may change what the probe of a step looks at: any at all where it runs sh of the playbook.
 func (h *hostPlanner) turns(p *Planned) string {
 	looks := append(h.required(p), h.looks(p)...)

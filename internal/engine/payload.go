@@ -34,6 +34,7 @@ func (p *HostRetry) attach(e *Event)       { e.Type, e.HostRetry = EventHostRetr
 func (p *HostLocked) attach(e *Event)      { e.Type, e.HostLocked = EventHostLocked, p }
 func (p *PlanStep) attach(e *Event)        { e.Type, e.PlanStep = EventPlanStep, p }
 func (p *HostPlanned) attach(e *Event)     { e.Type, e.HostPlanned = EventHostPlanned, p }
+func (p *Message) attach(e *Event)         { e.Type, e.Message = EventMessage, p }
 func (p *BatchStart) attach(e *Event)      { e.Type, e.BatchStart = EventBatchStart, p }
 func (p *BatchEnd) attach(e *Event)        { e.Type, e.BatchEnd = EventBatchEnd, p }
 func (p *StepStart) attach(e *Event)       { e.Type, e.StepStart = EventStepStart, p }

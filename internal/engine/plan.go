@@ -34,7 +34,9 @@ type Planned struct {
 }
 
 // Pending tells whether the step has something to do, or may have.
-func (p *Planned) Pending() bool { return !p.Check && p.Err == nil && p.Change.Action != steps.NoOp }
+func (p *Planned) Pending() bool {
+	return !p.Passive() && p.Err == nil && p.Change.Action != steps.NoOp
+}
 
 // HostState is what a host says beside the states of its steps.
 type HostState struct {
@@ -129,6 +131,9 @@ func planHost(f *steps.Facts, instances []steps.Instance, observations map[strin
 		}
 		p := &planned[i]
 		*p = h.plan(instances[i])
+		if p.Data() || p.Message() {
+			continue // no other step hears of it but by its outputs
+		}
 		if p.Pending() {
 			h.pending[p.Addr] = !p.Change.Quiet()
 			h.append(p)
@@ -167,6 +172,11 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 		p.Change.Action = steps.Unknown
 		p.After = in.Waits
 		h.overwritten(&p)
+		return p
+	}
+	if in.Data() || in.Message() {
+		h.observe(&p)
+		h.stirred(&p)
 		return p
 	}
 	for _, sources := range in.OnChange {
@@ -351,6 +361,23 @@ func (h *hostPlanner) shake(p *Planned) {
 		}
 	} else if by := h.disturbed(looks); by != "" {
 		p.After = []string{by}
+	}
+}
+
+// stirred lets what data found count for nothing if an earlier step may change what it looks at: it is looked at again after that.
+func (h *hostPlanner) stirred(p *Planned) {
+	if len(p.Change.Needs) > 0 && p.Err == nil {
+		return // the user whom it looks as is still to come
+	}
+	by := ""
+	if p.Data() && p.observed {
+		by = h.stirs(h.looks(p))
+	}
+	switch {
+	case by != "":
+		p.Change, p.After, p.Err = steps.Change{Action: steps.Unknown}, []string{by}, nil
+	case p.Err != nil:
+		p.Change = steps.Change{Action: steps.NoOp}
 	}
 }
 

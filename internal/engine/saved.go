@@ -135,7 +135,7 @@ func (r *Run) portable() (*Selection, error) {
 func (h *hostRun) share(saved []SavedStep, plan *SavedPlan, table map[string]int) error {
 	n := 0
 	for i := range h.planned {
-		if h.planned[i].Check || h.outcome != "" {
+		if h.planned[i].Check || h.planned[i].Message() || h.outcome != "" {
 			continue
 		}
 		told := h.told(&h.planned[i])
@@ -172,7 +172,7 @@ func (h *hostRun) sealed(s *Sealer) []SavedStep {
 	owed := h.subscriptions()
 	var list []SavedStep
 	for i := range h.planned {
-		if !h.planned[i].Check {
+		if !h.planned[i].Check && !h.planned[i].Message() {
 			list = append(list, h.sealedStep(s, i, owed))
 		}
 	}
@@ -183,6 +183,9 @@ func (h *hostRun) sealedStep(s *Sealer, i int, owed map[string][]string) SavedSt
 	p := &h.planned[i]
 	if p.Step == nil || p.Skip || p.Loan != nil || len(p.Waits) > 0 {
 		return SavedStep{}
+	}
+	if p.Data() {
+		return h.sealedData(s, p)
 	}
 	e := h.entry(i, owed[p.Addr])
 	e.adopts = nil        // what a host remembers is no part of the change
@@ -200,6 +203,16 @@ func (h *hostRun) sealedStep(s *Sealer, i int, owed map[string][]string) SavedSt
 	saved := SavedStep{Change: s.seal(change.String(), secret)}
 	if e.probe != "" {
 		saved.Probe = s.seal(e.runAs+"\n"+e.probe, false)
+		saved.State = s.seal(strconv.Itoa(p.obs.Exit)+"\n"+p.obs.State(), secret)
+	}
+	return saved
+}
+
+// sealedData holds to what data has found, unless that is known later.
+func (h *hostRun) sealedData(s *Sealer, p *Planned) SavedStep {
+	saved := SavedStep{Probe: s.seal(h.runAs(&p.Instance)+"\n"+p.Step.Probe(), false)}
+	if p.Err == nil && p.Change.Action == steps.NoOp {
+		secret := results(h.facts, p, p.obs, steps.Result{}, false).ContainsMarked()
 		saved.State = s.seal(strconv.Itoa(p.obs.Exit)+"\n"+p.obs.State(), secret)
 	}
 	return saved

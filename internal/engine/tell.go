@@ -14,10 +14,13 @@ import (
 func (h *hostRun) tellPlan(from int) {
 	for i := from; i < len(h.planned); i++ {
 		p := &h.planned[i]
-		if p.Check {
-			continue
+		switch {
+		case p.Check:
+		case p.Message() && p.Err == nil:
+			h.say(p, true)
+		default:
+			h.tellStep(p)
 		}
-		h.tellStep(p)
 	}
 }
 
@@ -32,7 +35,7 @@ func (h *hostRun) told(p *Planned) PlanStep { return hiddenPlan(p.told(), h.run.
 
 // told is what there is to tell of the step.
 func (p *Planned) told() PlanStep {
-	told := PlanStep{Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Skipped: p.Skip}
+	told := PlanStep{Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Skipped: p.Skip, Data: p.Data()}
 	if p.Err != nil {
 		told.Action, told.Error = steps.Unknown, planFailure(p.Err)
 		return told
@@ -78,6 +81,7 @@ func (h *hostRun) tellPlanned() {
 		case p.Check:
 		case p.Err != nil:
 			counts[CountError]++
+		case p.Passive():
 		default:
 			counts[string(p.Change.Action)]++
 		}

@@ -18,6 +18,9 @@ import (
 // added to waits.
 func (s *scope) build(it *item, inst *each, waits *[]string) (steps.Step, bool) {
 	step, args := it.kind.New()
+	if c, yes := step.(steps.Chooser); yes {
+		c.Choose(s.mod.wanted(it))
+	}
 	ok, complete := true, true
 	programs := map[string]string{} // by argument, the first word of its value
 	scripts := map[int]cty.Value{}
@@ -269,7 +272,7 @@ func (s *scope) parsedTemplate(it *item, a argument, name string) *expression {
 		if !diags.HasErrors() {
 			p.expr = newExpression(expr)
 			sub := &Playbook{}
-			sub.linkExpression(s.mod, p.expr, surroundings{roots: stepRoots, item: it, each: it.meta.forEach != nil})
+			sub.linkExpression(s.mod, p.expr, surroundings{roots: stepRoots, item: it, each: it.meta.forEach != nil, late: true})
 			p.diags = append(p.diags, sub.loading.diags...)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/steps"
 )
 
 // An expression is an HCL expression linked to its module: what it refers to is parsed and
@@ -56,8 +58,8 @@ func (e *expression) constant(m *module, pb *Playbook) (cty.Value, hcl.Diagnosti
 
 // names of the roots that an expression may use, by its surroundings.
 var (
-	stepRoots   = []string{"var", "local", "host", "fact", "step", "module", "each", "path"}
-	localRoots  = []string{"var", "local", "host", "fact", "step", "module", "path"}
+	stepRoots   = []string{"var", "local", "host", "fact", "step", "data", "module", "each", "path"}
+	localRoots  = []string{"var", "local", "host", "fact", "step", "data", "module", "path"}
 	playRoots   = []string{"var", "local", "host", "fact", "path"}
 	staticRoots = []string{"var", "local", "path"}
 	allRoots    = stepRoots
@@ -69,6 +71,7 @@ type surroundings struct {
 	item  *item  // the step or module block around; references must be to earlier ones
 	each  bool   // the block has a for_each
 	where string // "in a host block", for messages
+	late  bool   // the expression is linked while steps are evaluated, which must not change the module
 }
 
 // linkExpression parses and checks the references of an expression.
@@ -93,6 +96,9 @@ func (pb *Playbook) linkExpression(m *module, e *expression, in surroundings) {
 			continue
 		}
 		e.refs = append(e.refs, *ref)
+		if ref.root == "data" && !in.late {
+			m.target(ref).use(ref.rest)
+		}
 	}
 	e.bad = diags.HasErrors()
 	pb.loading.add(diags...)
@@ -127,6 +133,7 @@ func (pb *Playbook) linkItem(m *module, it *item) {
 	}
 	for _, a := range it.args {
 		pb.linkExpression(m, a.expr, in)
+		m.templates = m.templates || a.spec.Origin == steps.Template
 	}
 	for _, e := range it.inputs {
 		pb.linkExpression(m, e, in)

@@ -35,8 +35,6 @@ func splitName(name string) (kind, rest string) {
 	return kind, rest
 }
 
-func cutStep(group string) (kind string, ok bool) { return strings.CutPrefix(group, "step.") }
-
 // forEach evaluates the for_each of a block.
 func (s *scope) forEach(it *item) instances {
 	set, ok := s.sets[it]
@@ -154,7 +152,7 @@ func (s *scope) outputsOf(it *item, ref *reference) result {
 		return failure
 	}
 	if it.play != nil && !it.play.selects(s.run.host) {
-		s.run.found.error(ref.rng, "A step of another play", fmt.Sprintf("%s belongs to the play %q, which does not run on the host %q.", it.addr, it.play.name, s.run.host.Name))
+		s.run.found.error(ref.rng, "A "+it.word()+" of another play", fmt.Sprintf("%s belongs to the play %q, which does not run on the host %q.", it.addr, it.play.name, s.run.host.Name))
 		return failure
 	}
 	if it.meta.forEach == nil {
@@ -186,7 +184,7 @@ func (s *scope) instanceOutputs(it *item, inst *each) result {
 	got, ok := s.run.results[addr]
 	var state condition
 	_ = s.run.apart(func() { state = s.condition(it, inst) }) // the step itself tells
-	leftOut := s.run.leftOut[addr]
+	cause, leftOut := s.run.leftOut[addr]
 	if !ok && !leftOut && !state.skip {
 		return result{value: cty.UnknownVal(it.kind.outputType), waits: []string{addr}}
 	}
@@ -199,12 +197,18 @@ func (s *scope) instanceOutputs(it *item, inst *each) result {
 			}
 		}
 	}
-	if !object["changed"].IsMarked() && object["changed"].IsNull() {
+	if _, is := object["changed"]; is && !object["changed"].IsMarked() && object["changed"].IsNull() {
 		object["changed"] = cty.False
 	}
 	res := result{value: cty.ObjectVal(object)}
-	if leftOut || state.skip {
-		res.absent = []absence{{addr, leftOut}}
+	s.run.pb.secrets.note(res.value)
+	switch {
+	case leftOut:
+		res.absent = []absence{{addr: cause, leftOut: true}}
+	case state.skip:
+		res.absent = []absence{{addr: addr}}
+	case it.kind.Block == steps.DataBlock:
+		res.absent = []absence{{addr: addr, found: true}} // for those of its outputs that are null
 	}
 	return res
 }
@@ -316,7 +320,7 @@ func (s *scope) output(name string) result {
 		state := s.moduleState()
 		switch {
 		case state.skip:
-			return result{value: cty.NullVal(cty.DynamicPseudoType), absent: []absence{{strings.TrimSuffix(s.prefix, "."), false}}}
+			return result{value: cty.NullVal(cty.DynamicPseudoType), absent: []absence{{addr: strings.TrimSuffix(s.prefix, ".")}}}
 		case state.failed:
 			return failure
 		}

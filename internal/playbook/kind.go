@@ -17,6 +17,7 @@ import (
 
 	"provision/internal/shell"
 	"provision/internal/steps"
+	"provision/internal/steps/kinds"
 	"provision/internal/steps/scripted"
 	"provision/internal/suggest"
 )
@@ -376,7 +377,7 @@ type OwnKind struct {
 // in error is told and left out, as are modules that would have to be fetched.
 func OwnKinds(ctx context.Context, path string, shipped fs.FS) ([]OwnKind, map[string]*hcl.File, hcl.Diagnostics) {
 	pb := &Playbook{
-		ctx: ctx, whole: ctx, kinds: kindIndex(), shipped: shipped, near: true,
+		ctx: ctx, whole: ctx, kinds: kindIndex(kinds.All()), data: kindIndex(kinds.Data()), message: newKindInfo(kinds.Message), shipped: shipped, near: true,
 		local: newLocalFiles(), disk: steps.NewDisk(ctx), secrets: newSecrets(), files: map[string]*hcl.File{},
 	}
 	src, ok := pb.openRoot(path)

@@ -105,6 +105,9 @@ func (pb *Playbook) raisers(m *module, it *item, expr hcl.Expression) []raiser {
 		ref, diag := parseReference(traversal)
 		if diag == nil && ref.root != "step" && ref.root != "module" {
 			diag = problem(e.Range(), "Invalid on_change", fmt.Sprintf("%s is no step. Name steps such as step.file.motd, or modules such as module.python.", traversalText(traversal)))
+			if ref.root == "data" {
+				diag.Detail = fmt.Sprintf("%s is no step, and never changes anything. Use what it finds in the step's when.", traversalText(traversal))
+			}
 		}
 		if diag == nil {
 			diag = m.exists(ref)
@@ -136,9 +139,9 @@ func (pb *Playbook) raisers(m *module, it *item, expr hcl.Expression) []raiser {
 
 func laterDiagnostic(at hcl.Range, it, target *item, via string) *hcl.Diagnostic {
 	if it == target {
-		return problem(at, "A step that refers to itself", fmt.Sprintf("%s cannot use its own outputs.%s", it.addr, via))
+		return problem(at, "A "+it.word()+" that refers to itself", fmt.Sprintf("%s cannot use its own outputs.%s", it.addr, via))
 	}
-	return problem(at, "Reference to a later step", fmt.Sprintf("%s is at %s, line %d, and comes after %s.%s Steps run in the order in which they are written: move one of them.",
+	return problem(at, "Reference to a later "+target.word(), fmt.Sprintf("%s is at %s, line %d, and comes after %s.%s Steps run in the order in which they are written: move one of them.",
 		target.addr, target.rng.Filename, target.rng.Start.Line, it.addr, via))
 }
 

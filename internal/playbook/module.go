@@ -29,8 +29,11 @@ type module struct {
 	outputs   map[string]*output
 	items     []*item // steps and module blocks in order, of all plays
 	steps     map[string]*item
+	data      map[string]*item
+	messages  map[string]*item
 	calls     map[string]*item
 	kinds     map[string]*ownKind
+	templates bool // a step has a template, which may refer to whatever it likes
 	funcs     map[string]function.Function
 
 	root *rootBlocks // of the playbook itself
@@ -57,9 +60,9 @@ type output struct {
 	expr *expression
 }
 
-// An item is a step block or a module block.
+// An item is a block that has its place in the order: a step, data, a message, or a module block.
 type item struct {
-	addr  string // within the module: step.KIND.NAME, module.NAME
+	addr  string // within the module: step.KIND.NAME, data.KIND.NAME, message.NAME, module.NAME
 	name  string
 	order int
 	rng   hcl.Range
@@ -73,13 +76,40 @@ type item struct {
 	module *module // of a module block; nil if it could not be read
 	inputs map[string]*expression
 
+	uses  map[string]bool // of data: the outputs that expressions refer to
+	whole bool            // of data: some expression refers to all of them
+
 	source steps.Source
+}
+
+// word is the name of the block.
+func (it *item) word() string {
+	word, _, _ := strings.Cut(it.addr, ".")
+	return word
+}
+
+// use notes what an expression wants to know of data.
+func (it *item) use(rest hcl.Traversal) {
+	name, ok := stepName(first(rest))
+	if !ok {
+		it.whole = true
+		return
+	}
+	if it.uses == nil {
+		it.uses = map[string]bool{}
+	}
+	it.uses[name] = true
+}
+
+// wanted tells which outputs of data something may refer to. What a template refers to shows only when it is rendered.
+func (m *module) wanted(it *item) func(output string) bool {
+	return func(output string) bool { return m.templates || it.whole || it.uses[output] }
 }
 
 // usable is false for a step of an unknown kind and for a module that could not be read.
 func (it *item) usable() bool { return it.kind != nil || it.module != nil }
 
-// isStep is true for checks too.
+// isStep is true for all but modules.
 func (it *item) isStep() bool { return !strings.HasPrefix(it.addr, "module.") }
 
 type argument struct {
@@ -95,7 +125,7 @@ func (pb *Playbook) readModule(src *source, parent *module) *module {
 	m := &module{
 		place: src.place, parent: parent,
 		variables: map[string]*variable{}, locals: map[string]*local{}, outputs: map[string]*output{},
-		steps: map[string]*item{}, calls: map[string]*item{}, kinds: map[string]*ownKind{},
+		steps: map[string]*item{}, data: map[string]*item{}, messages: map[string]*item{}, calls: map[string]*item{}, kinds: map[string]*ownKind{},
 	}
 	m.funcs = pb.functions(m.place)
 	schema := moduleSchema
@@ -135,7 +165,7 @@ func (pb *Playbook) readBlock(m *module, b *hcl.Block) {
 		pb.readLocals(m, b)
 	case "output":
 		pb.readOutput(m, b)
-	case "step", "module":
+	case "step", "data", "message", "module":
 		var p *play
 		if m.root != nil {
 			p = pb.openPlay(m, b)
@@ -211,13 +241,8 @@ func (pb *Playbook) readItem(m *module, p *play, b *hcl.Block) {
 	if !pb.validName(b, len(b.Labels)-1) {
 		return
 	}
-	index := m.steps
-	if b.Type == "step" {
-		it.addr = "step." + b.Labels[0] + "." + it.name
-	} else {
-		it.addr = "module." + it.name
-		index = m.calls
-	}
+	it.addr = b.Type + "." + strings.Join(append(b.Labels[:len(b.Labels)-1:len(b.Labels)-1], it.name), ".")
+	index := map[string]map[string]*item{"step": m.steps, "data": m.data, "message": m.messages, "module": m.calls}[b.Type]
 	key := it.addr[strings.IndexByte(it.addr, '.')+1:]
 	if first := index[key]; first != nil {
 		pb.loading.error(b.DefRange, "Duplicate "+b.Type, fmt.Sprintf("%s is already at %s, line %d. Give this one another name.", it.addr, first.rng.Filename, first.rng.Start.Line))
@@ -225,28 +250,69 @@ func (pb *Playbook) readItem(m *module, p *play, b *hcl.Block) {
 	}
 	index[key] = it
 	m.items = append(m.items, it)
-	if b.Type == "step" {
-		pb.readStep(m, it, b)
-	} else {
+	if b.Type == "module" {
 		pb.readCall(m, it, b)
+	} else {
+		pb.readStep(m, it, b)
 	}
 }
 
-func (pb *Playbook) readStep(m *module, it *item, b *hcl.Block) {
-	var known bool
-	if it.kind, known = m.kind(pb, b.Labels[0]); !known {
-		names := append(keys(pb.kinds), keys(m.kinds)...)
-		pb.loading.error(b.LabelRanges[0], "Unknown kind of step", fmt.Sprintf("There is no kind %q.%s Run \"provision steps\" for the list.", b.Labels[0], cmp.Or(m.elsewhere(b.Labels[0]), suggest.DidYouMean(b.Labels[0], names))))
-		return
+// kindOf finds the kind that a block names, and reports one that is not there.
+func (pb *Playbook) kindOf(m *module, b *hcl.Block) *kindInfo {
+	switch b.Type {
+	case "message":
+		return pb.message
+	case "data":
+		kind := pb.data[b.Labels[0]]
+		if kind == nil {
+			hint := suggest.DidYouMean(b.Labels[0], keys(pb.data))
+			if _, is := m.kind(pb, b.Labels[0]); is && hint == "" {
+				hint = fmt.Sprintf(" That is a kind of step: write step %q.", b.Labels[0])
+			}
+			pb.loading.error(b.LabelRanges[0], "Unknown kind of data", fmt.Sprintf("There is no data %q.%s There are %s.", b.Labels[0], hint, listing(keys(pb.data), "and")))
+		}
+		return kind
 	}
-	if it.kind == nil {
+	kind, known := m.kind(pb, b.Labels[0])
+	if !known {
+		names := append(keys(pb.kinds), keys(m.kinds)...)
+		hint := cmp.Or(m.elsewhere(b.Labels[0]), suggest.DidYouMean(b.Labels[0], names))
+		if pb.data[b.Labels[0]] != nil {
+			hint = fmt.Sprintf(" It is a kind of data: write data %q.", b.Labels[0])
+		}
+		pb.loading.error(b.LabelRanges[0], "Unknown kind of step", fmt.Sprintf("There is no kind %q.%s Run \"provision steps\" for the list.", b.Labels[0], hint))
+	}
+	return kind
+}
+
+// unsupported adds to the report of an argument that the block does not have which ones it has.
+func (k *kindInfo) unsupported(d *hcl.Diagnostic) string {
+	if k.Block != steps.StepBlock {
+		for _, a := range metaSchema {
+			if strings.Contains(d.Detail, fmt.Sprintf("%q", a.Name)) {
+				return fmt.Sprintf(" A %s block changes nothing, so that %s has no meaning in it.", k.Block, a.Name)
+			}
+		}
+	}
+	return fmt.Sprintf(" The kind %s has %s; \"provision steps %s\" is its manual.", k.Name, listing(k.names, "and"), k.Title())
+}
+
+func (pb *Playbook) readStep(m *module, it *item, b *hcl.Block) {
+	if it.kind = pb.kindOf(m, b); it.kind == nil {
 		return
 	}
 	schema := hcl.BodySchema{}
 	for _, name := range it.kind.names {
 		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
 	}
-	for _, a := range metaSchema {
+	meta := metaSchema
+	switch it.kind.Block {
+	case steps.DataBlock:
+		meta = dataSchema
+	case steps.MessageBlock:
+		meta = messageSchema
+	}
+	for _, a := range meta {
 		if it.kind.args.Get(a.Name) == nil {
 			schema.Attributes = append(schema.Attributes, a)
 		}
@@ -254,7 +320,7 @@ func (pb *Playbook) readStep(m *module, it *item, b *hcl.Block) {
 	content, diags := b.Body.Content(&schema)
 	for _, d := range diags {
 		if d.Summary == "Unsupported argument" && !strings.Contains(d.Detail, "Did you mean") {
-			d.Detail += fmt.Sprintf(" The kind %s has %s; \"provision steps %s\" is its manual.", it.kind.Name, listing(it.kind.names, "and"), it.kind.Name)
+			d.Detail += it.kind.unsupported(d)
 		}
 	}
 	pb.loading.add(diags...)

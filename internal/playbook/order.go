@@ -10,15 +10,15 @@ import (
 
 // A closure is everything that a local value leads to, directly or through others.
 type closure struct {
-	roots []string // host, fact, step, module
-	items []*item  // steps and modules
+	roots []string // host, fact, step, data, module
+	items []*item  // steps, data and modules
 }
 
 // inOrder reports a reference that leads, perhaps through local values, to a later step, or to
 // what is not known in these surroundings.
 func (m *module) inOrder(ref *reference, in surroundings) *hcl.Diagnostic {
 	switch ref.root {
-	case "step", "module":
+	case "step", "data", "module":
 		if target := m.target(ref); in.item != nil && target.order >= in.item.order {
 			return laterDiagnostic(ref.rng, in.item, target, "")
 		}
@@ -76,7 +76,7 @@ func (pb *Playbook) findCycles(m *module) {
 				through := visit(m.locals[ref.name])
 				c.roots = append(c.roots, through.roots...)
 				c.items = append(c.items, through.items...)
-			case "step", "module":
+			case "step", "data", "module":
 				c.items = append(c.items, m.target(&ref))
 				c.roots = append(c.roots, ref.root)
 			case "host", "fact":

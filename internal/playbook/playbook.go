@@ -46,6 +46,8 @@ type Playbook struct {
 	given     map[string]given     // values of the root module's variables that come from outside of its files
 	vague     bool                 // something in the description of hosts is in error: what they have is not known
 	kinds     map[string]*kindInfo
+	data      map[string]*kindInfo
+	message   *kindInfo
 	environ   map[string]string
 	shipped   fs.FS
 	local     *localFiles
@@ -81,7 +83,9 @@ func Load(ctx context.Context, path string, o Options) (*Playbook, hcl.Diagnosti
 	pb := &Playbook{
 		ctx:     ctx,
 		whole:   ctx,
-		kinds:   kindIndex(),
+		kinds:   kindIndex(kinds.All()),
+		data:    kindIndex(kinds.Data()),
+		message: newKindInfo(kinds.Message),
 		environ: environMap(o.Environ),
 		shipped: o.Shipped,
 		local:   newLocalFiles(),
@@ -187,9 +191,9 @@ type kindInfo struct {
 	secret     []string // arguments whose every value is a secret
 }
 
-func kindIndex() map[string]*kindInfo {
+func kindIndex(list []*steps.Kind) map[string]*kindInfo {
 	index := map[string]*kindInfo{}
-	for _, k := range kinds.All() {
+	for _, k := range list {
 		index[k.Name] = newKindInfo(k)
 	}
 	return index
@@ -197,7 +201,10 @@ func kindIndex() map[string]*kindInfo {
 
 func newKindInfo(k *steps.Kind) *kindInfo {
 	step, args := k.New()
-	info := &kindInfo{Kind: k, args: args, outputs: map[string]cty.Type{"changed": cty.Bool}}
+	info := &kindInfo{Kind: k, args: args, outputs: map[string]cty.Type{}}
+	if k.Block == steps.StepBlock {
+		info.outputs["changed"] = cty.Bool
+	}
 	for _, a := range args {
 		info.names = append(info.names, a.Name)
 	}

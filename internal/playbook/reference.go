@@ -16,8 +16,8 @@ import (
 
 // A reference is a name that an expression uses.
 type reference struct {
-	root string        // var, local, step, module, host, fact, each or path
-	name string        // NAME of var, local and module; KIND.NAME of step; else ""
+	root string        // var, local, step, data, module, host, fact, each or path
+	name string        // NAME of var, local and module; KIND.NAME of step and data; else ""
 	key  *string       // of step.K.N["key"] and module.N["key"]
 	rest hcl.Traversal // what follows
 	rng  hcl.Range
@@ -47,6 +47,8 @@ func parseReference(t hcl.Traversal) (*reference, *hcl.Diagnostic) {
 		need, shape = 1, "module.NAME.OUTPUT"
 	case "step":
 		need, shape = 2, "step.KIND.NAME.OUTPUT"
+	case "data":
+		need, shape = 2, "data.KIND.NAME.OUTPUT"
 	case "host", "fact", "each", "path":
 	default:
 		return nil, unknownRoot(t)
@@ -63,7 +65,7 @@ func parseReference(t hcl.Traversal) (*reference, *hcl.Diagnostic) {
 		parts, rest = append(parts, name), rest[1:]
 	}
 	ref.name = strings.Join(parts, ".")
-	if ref.root == "step" || ref.root == "module" {
+	if ref.root == "step" || ref.root == "data" || ref.root == "module" {
 		if index, ok := first(rest).(hcl.TraverseIndex); ok {
 			if key, ok := indexKey(index.Key); ok {
 				ref.key, rest = &key, rest[1:]
@@ -150,6 +152,14 @@ func (m *module) exists(ref *reference) *hcl.Diagnostic {
 		if it.kind != nil {
 			return m.instancePart(ref, it, "output", keys(it.kind.outputs))
 		}
+	case "data":
+		it := m.data[ref.name]
+		if it == nil {
+			return problem(ref.rng, "Unknown data", fmt.Sprintf("There is no data.%s.%s", ref.name, known("data."+ref.name, "data block", prefixed("data.", keys(m.data)))))
+		}
+		if it.kind != nil {
+			return m.instancePart(ref, it, "output", keys(it.kind.outputs))
+		}
 	case "module":
 		it := m.calls[ref.name]
 		if it == nil {
@@ -218,8 +228,11 @@ func factPart(ref *reference) *hcl.Diagnostic {
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (m *module) target(ref *reference) *item {
-	if ref.root == "step" {
+	switch ref.root {
+	case "step":
 		return m.steps[ref.name]
+	case "data":
+		return m.data[ref.name]
 	}
 	return m.calls[ref.name]
 }

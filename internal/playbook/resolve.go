@@ -37,7 +37,7 @@ func (pb *Playbook) Chosen(host *inventory.Host, facts *steps.Facts, results map
 // resolve is Steps; thorough evaluates also what no step uses, and returns what is wrong with steps too.
 func (pb *Playbook) resolve(r *run, thorough bool) ([]steps.Instance, hcl.Diagnostics) {
 	host := r.host
-	r.pb, r.object, r.leftOut = pb, host.Value(), map[string]bool{}
+	r.pb, r.object, r.leftOut = pb, host.Value(), map[string]string{}
 	if pb.vague {
 		r.object = cty.DynamicVal
 	}
@@ -184,6 +184,12 @@ func (s *scope) instance(it *item, inst *each, around settings) steps.Instance {
 		s.run.found.add(around.found...)
 		out = s.resolved(it, inst, around)
 	})
+	if cause := leftOutBy(found); s.run.chosen != nil && out.Data() && cause != "" {
+		// It is looked at whatever was chosen, unless what it comes of was left out.
+		out.Skip, out.LeftOut, s.run.leftOut[out.Addr] = true, true, cause
+		out.Step, out.Waits = nil, nil
+		return out
+	}
 	s.run.every.add(found...)
 	if found.HasErrors() && !out.Skip {
 		out.Step, out.Waits, out.Unresolved = nil, nil, &StepError{Diagnostics: found}
@@ -198,8 +204,8 @@ func (s *scope) resolved(it *item, inst *each, around settings) steps.Instance {
 		Become: in.become, RunAs: in.runAs, Tags: in.tags, Skip: in.state.skip, Check: it.order == checkOrder,
 	}
 	out.OnChange = s.onChange(it)
-	if s.run.chosen != nil && !out.Check && !s.run.chosen(out.Tags) {
-		out.Skip, out.LeftOut, s.run.leftOut[out.Addr] = true, true, true
+	if s.run.chosen != nil && !out.Check && !out.Data() && !s.run.chosen(out.Tags) {
+		out.Skip, out.LeftOut, s.run.leftOut[out.Addr] = true, true, out.Addr
 	}
 	if out.Skip {
 		return out

@@ -29,6 +29,8 @@ var (
 	itemBlocks = []hcl.BlockHeaderSchema{
 		{Type: "step", LabelNames: []string{"kind", "name"}},
 		{Type: "module", LabelNames: []string{"name"}},
+		{Type: "data", LabelNames: []string{"type", "name"}},
+		{Type: "message", LabelNames: []string{"name"}},
 	}
 
 	playSchema = hcl.BodySchema{
@@ -48,6 +50,10 @@ var (
 		{Name: "continue_on_error"},
 		{Name: "once"},
 	}
+
+	// dataSchema and messageSchema are the meta-arguments of blocks that change nothing.
+	dataSchema    = []hcl.AttributeSchema{{Name: "when"}, {Name: "for_each"}, {Name: "become"}, {Name: "run_as"}, {Name: "continue_on_error"}}
+	messageSchema = []hcl.AttributeSchema{{Name: "when"}, {Name: "for_each"}, {Name: "tags"}}
 
 	callSchema = hcl.BodySchema{Attributes: []hcl.AttributeSchema{
 		{Name: "source", Required: true}, {Name: "when"}, {Name: "for_each"}, {Name: "become"}, {Name: "run_as"}, {Name: "tags"},

@@ -2,6 +2,7 @@ package playbook
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -19,7 +20,7 @@ type run struct {
 	found   collector
 	every   collector                // what was found in steps
 	chosen  func(tags []string) bool // of steps; nil: all
-	leftOut map[string]bool          // by address: steps that were not chosen
+	leftOut map[string]string        // by address: steps that were not chosen; of data that comes of such a one, the address of that
 }
 
 // apart evaluates something, and returns what was found wrong with it in place of telling it.
@@ -163,7 +164,7 @@ func unique(names []string) []string {
 func (s *scope) context(refs []reference, inst *each) (*hcl.EvalContext, []result, bool) {
 	values := make([]result, len(refs))
 	vars := make(map[string]cty.Value, 4)
-	var groups map[string]map[string]cty.Value // root, or step.KIND → name → value
+	var groups map[string]map[string]cty.Value // root, or step.KIND and data.KIND → name → value
 	group := func(name string) map[string]cty.Value {
 		if groups == nil {
 			groups = map[string]map[string]cty.Value{}
@@ -185,23 +186,27 @@ func (s *scope) context(refs []reference, inst *each) (*hcl.EvalContext, []resul
 		switch ref.root {
 		case "var", "local", "module":
 			group(ref.root)[ref.name] = res.value
-		case "step":
+		case "step", "data":
 			kind, name := splitName(ref.name)
-			group("step." + kind)[name] = res.value
+			group(ref.root + "." + kind)[name] = res.value
 		default:
 			vars[ref.root] = res.value
 		}
 	}
-	kinds := map[string]cty.Value{}
+	kinds := map[string]map[string]cty.Value{}
 	for name, g := range groups {
-		if kind, isStep := cutStep(name); isStep {
-			kinds[kind] = cty.ObjectVal(g)
-		} else {
+		root, kind, ofKind := strings.Cut(name, ".")
+		if !ofKind {
 			vars[name] = cty.ObjectVal(g)
+			continue
 		}
+		if kinds[root] == nil {
+			kinds[root] = map[string]cty.Value{}
+		}
+		kinds[root][kind] = cty.ObjectVal(g)
 	}
-	if len(kinds) > 0 {
-		vars["step"] = cty.ObjectVal(kinds)
+	for root, byKind := range kinds {
+		vars[root] = cty.ObjectVal(byKind)
 	}
 	return &hcl.EvalContext{Variables: vars, Functions: s.mod.funcs}, values, ok
 }
@@ -213,8 +218,8 @@ func (s *scope) lookup(ref *reference, inst *each) result {
 		return s.variable(ref.name)
 	case "local":
 		return s.local(ref.name)
-	case "step":
-		return s.stepValue(s.mod.steps[ref.name], ref)
+	case "step", "data":
+		return s.stepValue(s.mod.target(ref), ref)
 	case "module":
 		return s.moduleValue(s.mod.calls[ref.name], ref)
 	case "host":

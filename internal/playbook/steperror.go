@@ -38,6 +38,9 @@ func (e *StepError) Hint() (message, hint string) {
 	return e.Error(), "mend the playbook there, and look at what the values are on this host"
 }
 
+// chooseToo begins the remedy for what was left out.
+const chooseToo = "choose "
+
 // A remedy is what to do about a diagnostic, as its Extra.
 type remedy string
 
@@ -45,13 +48,14 @@ type remedy string
 type absence struct {
 	addr    string
 	leftOut bool // by what was chosen; else its condition is false
+	found   bool // it is data, and found nothing of the kind
 }
 
 // absentParts returns why parts of values that references use are null.
 func absentParts(refs []reference, values []result) []absence {
 	var list []absence
 	for i := range values {
-		if len(values[i].absent) == 0 || refs[i].root == "step" && !partNull(&refs[i], values[i]) {
+		if len(values[i].absent) == 0 || (refs[i].root == "step" || refs[i].root == "data") && !partNull(&refs[i], values[i]) {
 			continue
 		}
 		for _, a := range values[i].absent {
@@ -84,9 +88,14 @@ func withAbsent(diags hcl.Diagnostics, absent []absence) hcl.Diagnostics {
 	var why strings.Builder
 	fix := ""
 	for _, a := range absent {
-		if a.leftOut {
+		if a.found {
+			fmt.Fprintf(&why, " %s did not find that on this host, so that it is null.", a.addr)
+			if fix == "" {
+				fix = "let when ask before whether " + a.addr + " found it, or give a default for what is null, as in coalesce(VALUE, \"none\")"
+			}
+		} else if a.leftOut {
 			fmt.Fprintf(&why, " %s was left out by what was chosen (--tags, --skip-tags), so that its outputs are null.", a.addr)
-			fix = "choose " + a.addr + " too, or leave this step out"
+			fix = chooseToo + a.addr + " too, or leave this step out"
 		} else {
 			fmt.Fprintf(&why, " %s is skipped, since its condition is false, so that its outputs are null.", a.addr)
 		}
@@ -104,4 +113,20 @@ func withAbsent(diags hcl.Diagnostics, absent []absence) hcl.Diagnostics {
 		}
 	}
 	return list
+}
+
+// leftOutBy tells of errors that all of them come of outputs which are null since a step was left out, and which step that is.
+func leftOutBy(diags hcl.Diagnostics) (addr string) {
+	for _, d := range diags {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		fix, _ := d.Extra.(remedy)
+		rest, yes := strings.CutPrefix(string(fix), chooseToo)
+		if !yes {
+			return ""
+		}
+		addr, _, _ = strings.Cut(rest, " too, ")
+	}
+	return addr
 }

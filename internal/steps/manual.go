@@ -12,7 +12,7 @@ import (
 func (k *Kind) Manual() string {
 	var b strings.Builder
 	summary, rest, _ := strings.Cut(k.Doc, "\n")
-	fmt.Fprintf(&b, "# %s\n\n%s\n", k.Name, summary)
+	fmt.Fprintf(&b, "# %s\n\n%s\n", k.Title(), summary)
 	if rest = strings.TrimSpace(rest); rest != "" {
 		fmt.Fprintf(&b, "\n%s\n", rest)
 	}

@@ -14,9 +14,28 @@ type Kind struct {
 	Outputs []Output
 	Rules   []Rule  // what its arguments ask of each other
 	Checks  []Check // what of a check block it carries out
+	Block   Block   // where it stands
 
 	// New returns a step that holds the defaults, and the arguments bound to it.
 	New func() (Step, Args)
+}
+
+// A Block is the block of the language in which a kind stands.
+type Block string
+
+// The blocks.
+const (
+	StepBlock    Block = ""        // step "KIND" "NAME" { … }
+	DataBlock    Block = "data"    // data "KIND" "NAME" { … }: it looks, and never has operations
+	MessageBlock Block = "message" // message "NAME" { … }: it has neither a probe nor operations
+)
+
+// Title is how manuals and lists call the kind: "file", "data.path", "message".
+func (k *Kind) Title() string {
+	if k.Block == DataBlock {
+		return string(k.Block) + "." + k.Name
+	}
+	return k.Name
 }
 
 // A Check is an argument of the check block that a kind carries out, such as check "web" { http = "https://…" }.
@@ -105,6 +124,17 @@ type (
 	// Outputs left out are null.
 	Outputter interface {
 		Outputs(*Facts, Observation, Result) map[string]cty.Value
+	}
+
+	// A Chooser looks for no more than what the playbook refers to. Choose tells it before anything else is asked of it; without the call
+	// it looks for all of its outputs.
+	Chooser interface {
+		Choose(wanted func(output string) bool)
+	}
+
+	// A Teller is the step of a message block: what it tells a person, and whether in the plan or after the run.
+	Teller interface {
+		Tells() (text string, planning bool)
 	}
 
 	// A Settler lists states in which the step asks for nothing once its operations have succeeded. The program goes on from them by
@@ -341,6 +371,15 @@ type Instance struct {
 	// Check marks a check block: it runs at the end, and changes nothing.
 	Check bool
 }
+
+// Data tells of a data block: it only looks, and what it finds is for the steps after it.
+func (in *Instance) Data() bool { return in.Kind != nil && in.Kind.Block == DataBlock }
+
+// Message tells of a message block.
+func (in *Instance) Message() bool { return in.Kind != nil && in.Kind.Block == MessageBlock }
+
+// Passive tells that it never has anything to do on a host.
+func (in *Instance) Passive() bool { return in.Check || in.Data() || in.Message() }
 
 // A Source is the place of a step in a playbook.
 type Source struct {

@@ -42,6 +42,7 @@ type page struct {
 	Dangers               []named
 	Batches               []pageBatch
 	Warnings              []named
+	Messages              []named
 	Hosts                 []pageHost
 	Many                  bool
 	Steps                 []pageStep
@@ -122,6 +123,7 @@ func (r *reported) page() (*page, *pageData) {
 		}
 		p.Warnings = append(p.Warnings, named{Line(e.Warning.Message), strings.Join(on, " · ")})
 	}
+	p.Messages = r.messages.named(len(names) > 1)
 	if r.more > 0 {
 		p.Warnings = append(p.Warnings, named{count(r.more, "further warning"), "in the log of the run"})
 	}

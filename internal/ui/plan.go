@@ -20,6 +20,7 @@ type Plan struct {
 	mu       sync.Mutex
 	playbook string
 	hosts    map[string]*hostPlan
+	messages messages
 	duration time.Duration
 }
 
@@ -58,6 +59,8 @@ func (p *Plan) Event(e engine.Event) {
 	switch {
 	case e.PlanStep != nil:
 		h.add(e.PlanStep)
+	case e.Message != nil && e.Message.At == engine.AtPlan:
+		p.messages.add(e.Host, e.Message)
 	case e.HostPlanned != nil:
 		h.done, h.trouble, h.hint = true, "", ""
 		if d := time.Duration(e.HostPlanned.Duration); d > p.duration {
@@ -121,7 +124,18 @@ func (p *Plan) Changes() int {
 	defer p.mu.Unlock()
 	n := 0
 	for _, h := range p.hosts {
-		n += len(h.listed(false)) - len(h.unplanned())
+		n += h.toDo()
+	}
+	return n
+}
+
+// toDo counts the steps that would change something or cannot be known yet.
+func (h *hostPlan) toDo() int {
+	n := 0
+	for _, s := range h.listed(false) {
+		if s.Error == nil && !s.Data {
+			n++
+		}
 	}
 	return n
 }
@@ -315,6 +329,8 @@ func (p *Plan) counts() planCounts {
 			}
 			switch {
 			case s.Error != nil:
+			case s.Data:
+				continue
 			case s.Reason == engine.LeftOutReason:
 				c.unchosen++
 			case s.Action == steps.NoOp && len(s.Events) > 0:
@@ -322,21 +338,21 @@ func (p *Plan) counts() planCounts {
 			default:
 				c.byAction[s.Action]++
 			}
+			c.total++
 		}
 		c.planned = append(c.planned, name)
-		c.total += len(h.steps)
-		unplanned, listed := len(h.unplanned()), len(h.listed(false))
+		unplanned := len(h.unplanned())
 		c.unplanned += unplanned
-		if listed > unplanned {
+		if h.toDo() > 0 {
 			c.dirty++
 		}
 		switch {
 		case unplanned > 0:
 			c.faulty = append(c.faulty, name)
-		case h.trouble == "" && listed == 0:
+		case h.trouble == "" && h.toDo() == 0:
 			c.clean = append(c.clean, name)
 			for _, s := range h.steps {
-				if s.Reason != engine.LeftOutReason {
+				if s.Reason != engine.LeftOutReason && !s.Data {
 					c.cleanSum++
 				}
 			}

@@ -108,6 +108,9 @@ func (s Style) word(p *engine.PlanStep) string {
 		word += " " + list(after)
 	case p.Action == steps.NoOp:
 		word = "unchanged"
+		if p.Data {
+			word = "looked at"
+		}
 		if len(p.After) > 0 {
 			word = "unchanged so far; looked at again after " + Line(p.After[0])
 		}

@@ -40,6 +40,7 @@ func (p *Plan) Markdown(w io.Writer, limit int) error {
 		}
 		head.WriteString("\n")
 	}
+	head.WriteString(p.messages.markdown(s))
 	wrong := p.wrong(s)
 	for i, text := range wrong {
 		if i == markdownWrong {

@@ -167,6 +167,9 @@ func (p *Plan) footer(w io.Writer, s Style) {
 	if len(troubled) > 0 {
 		fmt.Fprintln(w)
 	}
+	if lines := p.messages.lines(s, len(p.hosts) > 1); len(lines) > 0 {
+		fmt.Fprintln(w, strings.Join(lines, "\n")+"\n")
+	}
 	if texts, hosts := p.dangers(); len(texts) > 0 {
 		fmt.Fprintln(w, s.paint(bad, "Take care:"))
 		for _, text := range texts {

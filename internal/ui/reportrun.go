@@ -25,6 +25,7 @@ type reported struct {
 	proving  bool // the events are those of the plan that follows an apply to prove that nothing is left to do
 	hosts    map[string]*reportedHost
 	warnings []engine.Event
+	messages messages
 	more     int // warnings that are not kept
 	batches  []*engine.BatchEnd
 	plans    map[[sha256.Size]byte]*engine.PlanStep // what hosts have in common is kept once
@@ -86,8 +87,15 @@ func (r *reported) event(e engine.Event) {
 		h = &reportedHost{name: e.Host, began: e.Time, places: map[string]int{}}
 		r.hosts[e.Host] = h
 	}
+	if e.PlanStep != nil && e.PlanStep.Data && e.PlanStep.Error == nil {
+		return // it is no step: nothing is done for it
+	}
 	if r.proving {
 		h.prove(e)
+		return
+	}
+	if e.Message != nil {
+		r.messages.add(e.Host, e.Message)
 		return
 	}
 	if e.PlanStep != nil {

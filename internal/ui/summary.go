@@ -30,6 +30,7 @@ type Summary struct {
 	hints    map[string]string           // by host that cannot be reached
 	planned  map[string]bool             // hosts that the plan has told of, with the reason
 	checks   int
+	messages messages
 	err      error
 }
 
@@ -64,6 +65,8 @@ func (s *Summary) Event(e engine.Event) {
 		s.checks++
 	case e.CheckEnd != nil:
 		s.add(e.Host, "check."+e.CheckEnd.Name, checkFailed(e.CheckEnd))
+	case e.Message != nil && e.Message.At == engine.AtApply:
+		s.messages.add(e.Host, e.Message)
 	case e.HostUnreachable != nil:
 		s.hints[e.Host] = Line(e.HostUnreachable.Hint)
 	case e.HostEnd != nil:
@@ -169,6 +172,9 @@ func (s *Summary) lines(end *engine.RunEnd) []string {
 	}
 	if len(groups) > 0 {
 		lines = append(lines, "")
+	}
+	if told := s.messages.lines(s.style, len(s.ends) > 1); len(told) > 0 {
+		lines = append(append(lines, told...), "")
 	}
 	return append(lines, s.verdict(end)...)
 }

@@ -55,7 +55,17 @@ func All() []*steps.Kind {
 	}
 }
 
-// Find returns the kind with a name, or nil.
+// Named returns the kind that manuals call so, one of Asides among them ("data.path", "message"), or nil.
+func Named(title string) *steps.Kind {
+	for _, k := range append(All(), Asides()...) {
+		if k.Title() == title {
+			return k
+		}
+	}
+	return nil
+}
+
+// Find returns the kind of step with a name, or nil.
 func Find(name string) *steps.Kind {
 	for _, k := range All() {
 		if k.Name == name {

@@ -71,7 +71,7 @@ func TestKindsAreDescribed(t *testing.T) {
 	}
 	for _, e := range entries {
 		// fuzz and rapid are where what a random test found is kept.
-		if e.Name() != "fuzz" && e.Name() != "rapid" && Find(e.Name()) == nil {
+		if e.Name() != "fuzz" && e.Name() != "rapid" && Named(e.Name()) == nil {
 			t.Errorf("testdata/%s belongs to no kind", e.Name())
 		}
 	}
