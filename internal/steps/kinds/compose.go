@@ -54,6 +54,15 @@ waits until every service is healthy, or without a health check has run steadily
 step, with the last lines of its log. With rollback, the files and images from before are then put back and brought up; it is
 a failure all the same. Volumes are never touched, unless volumes is set when state is absent.
 
+Services are updated stop-first: the old containers go before the new ones start. With update_order = "start-first", or where the
+files say deploy.update_config.order: start-first, the new containers start beside the old ones. When they have been healthy for the time
+of monitor, or have run where there is no health check, the old ones are stopped, as slowly as stop_grace_period allows, and
+removed. If they are not, the new ones are removed, the old ones serve on, and the step fails. A service whose containers cannot stand
+beside each other stays stop-first: it publishes a port of the host, has a container_name, a fixed address or an anonymous volume, runs to its
+end, or shares what is another service's. So does one that may write to a volume or a directory of the host, unless its files say
+start-first. The plan tells the order and the reason. What stands before the service must find the new containers by itself:
+they have other addresses.
+
 What breaks off is noted on the host: the next plan says what is owed, until it has succeeded.
 
 A service that has ended with status 0 has done its work if it has restart: "no", if others wait for its end
@@ -80,7 +89,7 @@ step "compose" "demo" {
 }
 `,
 	New: func() (steps.Step, steps.Args) {
-		c := &compose{State: "up", Build: true, Wait: 120, tree: remoteTree{}}
+		c := &compose{State: "up", Build: true, Wait: 120, Monitor: 15, tree: remoteTree{}}
 		args := steps.Args{
 			kit.PathArg("dir", &c.Dir, "The project directory on the host.").Must(),
 			kit.DirArg("source", &c.Source, "A local project directory, which is copied to dir."),
@@ -93,6 +102,8 @@ step "compose" "demo" {
 			kit.StringsArg("profiles", &c.Profiles, "Profiles to enable."),
 			kit.EnumArg("state", &c.State, "up: running and healthy; stopped: containers stay, and do not run; absent: no containers and networks.", "up", "stopped", "absent"),
 			kit.SecondsArg("wait", &c.Wait, "How long to wait until everything is healthy."),
+			kit.EnumArg("update_order", &c.UpdateOrder, "Whether new containers start before the old ones stop: start-first where it can be, stop-first everywhere.", startFirst, stopFirst).With("what the files say in deploy.update_config.order"),
+			kit.SecondsArg("monitor", &c.Monitor, "How long new containers must be healthy before the old ones stop, in an update start-first."),
 			kit.BoolArg("rollback", &c.Rollback, "Bring the previous files and images back if the new ones fail."),
 			kit.BoolArg("remove_orphans", &c.RemoveOrphans, "Remove containers of services that the files no longer name."),
 			kit.BoolArg("volumes", &c.Volumes, "Remove the volumes too when state is absent: their data is lost."),
@@ -103,10 +114,11 @@ step "compose" "demo" {
 
 type compose struct {
 	Dir, Source, Project, EnvFile, State          string
+	UpdateOrder                                   string
 	Files, Profiles                               []string
 	BuildArgs                                     map[string]string
 	Build, Pull, Rollback, RemoveOrphans, Volumes bool
-	Wait                                          int
+	Wait, Monitor                                 int
 	tree                                          remoteTree
 	project                                       *composeProject
 	ignore                                        *composeIgnore
@@ -222,8 +234,8 @@ func (c *compose) head() string {
 	for _, p := range c.Profiles {
 		options = append(options, "--profile", p)
 	}
-	return composeScript + fmt.Sprintf("project=%s dir=%s wait=%d\nfiles=%s\noptions=%s\n",
-		shell.Quote(c.title()), shell.Quote(c.Dir), c.Wait, shell.Quote(shell.Words(files...)), shell.Quote(shell.Words(options...)))
+	return composeScript + fmt.Sprintf("project=%s dir=%s wait=%d\nupdate_order=%s monitor=%d\nfiles=%s\noptions=%s\n",
+		shell.Quote(c.title()), shell.Quote(c.Dir), c.Wait, shell.Quote(c.UpdateOrder), c.Monitor, shell.Quote(shell.Words(files...)), shell.Quote(shell.Words(options...)))
 }
 
 func (c *compose) Probe() string {
@@ -250,6 +262,11 @@ func (c *compose) Probe() string {
 	}
 	if wanted := c.outside(); wanted != "" {
 		b.WriteString("compose_wanted=" + shell.Quote(wanted) + "\ncompose_all=$(compose_containers) || fail 'the containers could not be listed'\nprintf '%s\\n' \"$compose_wanted\" | compose_outside\n")
+	}
+	if c.State != "up" {
+		b.WriteString("update_order=stop-first\n")
+	} else if c.asksForOrder() {
+		b.WriteString("compose_asks=yes\n")
 	}
 	b.WriteString("[ -d \"$dir\" ] || { say project absent" + c.needsDirectory() + "; exit 0; }\n")
 	b.WriteString("compose_look\n")

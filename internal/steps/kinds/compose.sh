@@ -1,5 +1,5 @@
 # Probe and operations of the kind compose. Set before it: project, dir, files (a list of options -f, words of sh), options (more
-# of them: --env-file, --profile), keep_logs. Runs after dockerProbe.
+# of them: --env-file, --profile), update_order (start-first, stop-first or nothing), monitor (seconds), wait. Runs after dockerProbe.
 
 # compose_find: which compose there is, in $compose_how. It is looked for once in a shell.
 compose_find() {
@@ -143,7 +143,8 @@ compose_states() {
 # the same: two spaces for each level. MODE facts prints what the states hang on: "services NAME", "scale NAME NUMBER", "job NAME" (it
 # says so, or others wait for its end), "serves NAME" (it publishes ports), "checked NAME" (it has a health check), "shares NAME OTHER",
 # "file NAME WHAT PATH" and "variable NAME WHAT VARIABLE" (where its secrets, configurations and mounts come from); mounts that may be
-# written to are "written NAME WHAT PATH". MODE sums prints "sum NAME SUM INSIDE", MODE parts "part NAME WHAT SUM".
+# written to are "written NAME WHAT PATH"; "order NAME WORD" (what its files say), "inplace NAME RANK WHY" (why its containers cannot be
+# two; from 50 on that may be overruled), "depends NAME OTHER", "follows NAME OTHER". MODE sums prints "sum NAME SUM INSIDE", MODE parts "part NAME WHAT SUM".
 compose_parse() {
 	awk -v mode="$1" -v parts="${2:-}" -v loud=" ${compose_loud:-} " '
 		function plain(s) {
@@ -165,8 +166,11 @@ compose_parse() {
 		}
 		function item() { # a volume in the long form has ended
 			if (bind != "") mounted(bind, readonly)
-			bind = ""; readonly = 0
+			if (type == "volume" && volume == "") inplace(name, 18, "keeps an anonymous volume")
+			else if (type !~ /^(|tmpfs|image)$/ && !readonly) inplace(name, 50, "may write to " target)
+			bind = ""; readonly = 0; type = ""; volume = ""; target = ""
 		}
+		function inplace(n, rank, text) { hinders[++hindered] = n " " rank " " text }
 		$0 == "//config" { part = "config"; next }
 		$0 == "//variables" { item(); part = "variables"; next }
 		$0 == "//files" { part = "files"; next }
@@ -205,15 +209,28 @@ compose_parse() {
 			}
 			if (field == "healthcheck") { checked[name] = 1; if (/disable: true/) off[name] = 1 }
 			else if (field == "deploy" && /^      replicas: /) scale[name] = value($0)
-			else if (field == "depends_on" && /condition: service_completed_successfully/) job[key] = 1
+			else if (field == "deploy" && key == "update_config" && /^        order: /) declared[name] = value($0)
+			else if (field == "depends_on" && /^        condition: /) { depends[name, ++needs[name]] = key; if (/: service_completed_successfully/) job[key] = 1 }
+			else if (field == "depends_on" && /^        restart: true/) follows[name, ++followed[name]] = key
 			else if (field == "network_mode" || field == "ipc" || field == "pid") { if (value($0) ~ /^service:/) shares[name, ++shared[name]] = substr(value($0), 9) }
+			else if (field == "links" && /^ *- /) { v = plain($0); sub(/:.*/, "", v); inplace(v, 17, name " links to it") }
+			else if (field == "networks" && /^        (ipv[46]_address|mac_address|link_local_ips):/) inplace(name, 14, "has a fixed address")
+			else if (field == "devices" && /^ *- /) inplace(name, 51, "uses devices")
 			else if (field == "volumes_from" && /^ *- / && !/- container:/) { v = plain($0); sub(/:.*/, "", v); shares[name, ++shared[name]] = v }
-			else if (field == "volumes" && /^ *- type: /) { item(); isbind = /bind/ }
-			else if (field == "volumes" && /^ +source: / && isbind) bind = value($0)
-			else if (field == "volumes" && /^ +read_only: true/) readonly = 1
+			else if (field == "volumes" && /^ *- type: /) { item(); type = value($0); isbind = type == "bind" }
+			else if (field == "volumes" && /^        source: /) { volume = value($0); if (isbind) bind = volume }
+			else if (field == "volumes" && /^        target: /) target = value($0)
+			else if (field == "volumes" && /^        read_only: true/) readonly = 1
 			else if (field == "volumes" && /^ *- \//) { v = plain($0); readonly = v ~ /:([a-zA-Z]+,)*ro(,[a-zA-Z]+)*$/; sub(/:.*/, "", v); mounted(v, readonly); readonly = 0 }
 			else if ((field == "secrets" || field == "configs") && /^ *- source: /) uses[name, ++used[name]] = field " " value($0)
 		}
+		/^    [^ -]/ {
+			if (field == "container_name") inplace(name, 11, "has a container_name")
+			else if (field == "network_mode" && value($0) ~ /^(host$|service:|container:)/) inplace(name, 13, "has network_mode " value($0))
+			else if (field == "mac_address") inplace(name, 14, "has a fixed address")
+			else if (field == "pre_stop") inplace(name, 19, "has pre_stop, which compose alone runs")
+		}
+		field == "ports" && /^        published: / { v = value($0); if (v != "" && v != "0") inplace(name, 12, "publishes port " v) }
 		# What up does not make containers anew for. Some versions do for two of them.
 		field ~ /^(build|pull_policy|scale)$/ || (field ~ /^(depends_on|profiles)$/ && index(loud, " " field " ") == 0) || (field == "deploy" && /^      replicas: /) { next }
 		{
@@ -252,7 +269,15 @@ compose_parse() {
 					if (serves[n]) print "serves", n
 					if (scale[n] != "0") for (i = 1; i <= ports[n]; i++) print "port", published[n, i]
 					if (checked[n] && !off[n]) print "checked", n
-					for (i = 1; i <= shared[n]; i++) print "shares", n, shares[n, i]
+					for (i = 1; i <= shared[n]; i++) {
+						print "shares", n, shares[n, i]
+						inplace(n, 15, "uses what is of " shares[n, i])
+						inplace(shares[n, i], 16, n " uses what is of it")
+					}
+					if (n in declared) print "order", n, declared[n]
+					for (i = 1; i <= needs[n]; i++) print "depends", n, depends[n, i]
+					for (i = 1; i <= followed[n]; i++) print "follows", n, follows[n, i]
+					if (job[n]) inplace(n, 10, "runs to its end")
 					for (i = 1; i <= used[n]; i++) {
 						split(uses[n, i], u, " ")
 						if (u[1] == "mount") continue
@@ -274,6 +299,7 @@ compose_parse() {
 					}
 				}
 			}
+			if (mode == "facts") for (i = 1; i <= hindered; i++) print "inplace", hinders[i]
 		}' | awk '
 			# A sum follows on a line of its own, or two do.
 			/^(sum|part) / { if (line != "") print line; line = $0; next }
@@ -408,15 +434,23 @@ compose_stale() {
 # compose_bring OPTIONS…: up with these options; services named in compose_again, and those whose contents changed, get new containers
 # even where compose sees no reason.
 compose_bring() {
+	compose_mend || return 1
 	compose_text=$(compose config 2>/dev/null) || return 1
 	compose_facts=$(compose_document | compose_parse facts)
 	compose_again="${compose_again:-} $(compose_stale)" || return 1
 	# What is noted of the project is of what runs; while that is neither the old one nor the new one, nothing is.
 	[ -z "${compose_saved:-}" ] || [ ! -e "$sent.project" ] || mv -f -- "$sent.project" "$compose_saved/project" || return 1
 	rm -f -- "$sent.project"
-	compose_unnet || return 1
+	compose_rest=all
+	# The networks of compose_networks cannot be there twice.
+	if [ -n "${compose_networks:-}" ]; then compose_unnet || return 1; else compose_beside "$@" || return 1; fi
 	compose_before_up=$(compose_containers | awk '{ print $1, $2 }') || return 1
-	compose up -d "$@" || return 1
+	case $compose_rest in
+	'') ;;
+	all) compose up -d "$@" || return 1 ;;
+	# shellcheck disable=SC2086
+	*) compose up -d "$@" $compose_rest || return 1 ;;
+	esac
 	compose_again=$({
 		printf '%s\n' "$compose_before_up"
 		echo //now
@@ -434,6 +468,243 @@ compose_bring() {
 	fi
 	compose_again=
 	compose_record
+}
+
+# compose_beside OPTIONS…: replaces the containers of services that are to be updated start-first, and brings up what they depend on. Those
+# that come are steady for a while before the old ones go; if they are not, they go, and the old ones stay. Sets compose_rest to what up
+# has still to bring up: all, nothing, or operands.
+compose_beside() {
+	compose_rest=all
+	[ "${compose_candidates-all}" != "" ] || return 0
+	compose_find
+	compose_told=
+	compose_kept=
+	compose_all=$(compose_containers) || return 1
+	compose_ordered=$(compose_orders | awk -v names=" ${compose_candidates-all} " '$1 == "order" && $3 == "start-first" && (names == " all " || index(names, " " $2 " ")) { print "first", $2 }')
+	[ -n "$compose_ordered" ] || return 0
+	compose_judge || return 1
+	compose_sequence=$(printf '%s\n%s\n%s\n//containers\n%s\n' "$compose_facts" "$compose_ordered" "$compose_found" "$compose_all" | compose_sequence "$compose_again" "$*")
+	[ -n "$compose_sequence" ] || return 0
+	(umask 077 && printf '%s\n' "$compose_sequence" | sed -n '/^old /p' >"$sent.beside.new" && mv -f -- "$sent.beside.new" "$sent.beside") || return 1
+	if ! compose_start "$@"; then
+		compose_new=$(compose_added)
+		compose_logs
+		compose_told=yes
+		compose_again=
+		# shellcheck disable=SC2086
+		compose_drop $compose_new && rm -f -- "$sent.beside" || return 1
+		compose_kept=", and what ran before serves on"
+		return 1
+	fi
+	echo over >>"$sent.beside" || return 1
+	# shellcheck disable=SC2046
+	compose_drop $(compose_in_sequence old | awk '{ print $2 }') || return 1
+	rm -f -- "$sent.beside"
+	compose_again=$(compose_in_sequence again)
+	compose_rest=$(compose_in_sequence rest)
+	[ -n "$compose_rest" ] || return 0
+	# Jobs would run twice. But the hash of some versions has what a service depends on, so all of it must be named.
+	[ -z "$(compose_in_sequence jobs)" ] || compose_hear
+	case "$(compose_in_sequence jobs):$compose_loud" in :* | *depends_on*) compose_rest=all ;; *) compose_rest="--no-deps $compose_rest" ;; esac
+}
+
+# compose_in_sequence WORD: the rest of the lines of compose_sequence that begin with it.
+compose_in_sequence() { printf '%s\n' "$compose_sequence" | sed -n "s/^$1 //p"; }
+
+# compose_sequence AGAIN OPTIONS: what is to be done so that containers are replaced start-first: "old SERVICE ID", "up SERVICE…" (what they
+# depend on, and is replaced or started itself), "force SERVICE…" (the same, where compose sees no reason), "jobs SERVICE…" and "anew SERVICE…" (those of them that get new containers), "first
+# SERVICE=NUMBER…" (and those that are to stay while what they depend on is replaced), "again SERVICE…" and "rest SERVICE…" (if there is something to do). Nothing if none are. Reads the facts, "first
+# SERVICE" and the states of services, and their containers.
+compose_sequence() {
+	awk -v again=" $(printf '%s ' $1)" -v orphans="$(case $2 in *--remove-orphans*) echo yes ;; esac)" '
+		$0 == "//containers" { part = 1; next }
+		part { if (NF) { old[++olds] = $2 " " $1; have[$2]++ } next }
+		$1 == "services" { names[++count] = $2; known[$2] = 1 }
+		$1 == "scale" { scale[$2] = $3 + 0 }
+		$1 == "job" { job[$2] = 1 }
+		$1 == "first" { may[$2] = 1 }
+		$1 == "service" { state[$2] = $3 }
+		$1 == "count" { rescaled[$2] = 1 }
+		$1 == "orphan" { orphan = 1 }
+		$1 == "depends" { edge[++edges] = $2 " " $3 }
+		$1 == "follows" { follower[++followers] = $2 " " $3 }
+		function renewed(s) { return state[s] ~ /^(changed|image|inside)$/ || index(again, " " s " ") }
+		function forced(s) { return state[s] == "inside" || index(again, " " s " ") }
+		function troubled(s) { return state[s] ~ /^(paused|stopped|unhealthy|restarting|failed)$/ }
+		function below(set, i, e, more) { # with all that these services depend on
+			for (more = 1; more;) {
+				more = 0
+				for (i = 1; i <= edges; i++) {
+					split(edge[i], e, " ")
+					if ((e[1] in set) && (e[2] in known) && !(e[2] in set)) set[e[2]] = more = 1
+				}
+			}
+		}
+		function list(word, set, i, line) {
+			line = word
+			for (i = 1; i <= count; i++) if (names[i] in set) line = line " " names[i]
+			if (line != word) print line
+		}
+		function disturbed(s, i) { # compose 2.26 replaces what depends on something that it replaces
+			if (!(s in may) || !have[s] || scale[s] == 0 || (s in first)) return 0
+			split("", under)
+			under[s] = 1
+			below(under)
+			for (i in under) if (i != s && have[i] && (renewed(i) || troubled(i))) return 1
+			return 0
+		}
+		function find(i, s, f, more) { # those that are replaced start-first, what they need, and what of that is replaced too
+			split("", first); split("", needed); split("", before); split("", anew); split("", kept)
+			for (i = 1; i <= count; i++) {
+				s = names[i]
+				if ((s in may) && have[s] && scale[s] > 0 && renewed(s)) first[s] = 1
+			}
+			for (more = 1; more;) {
+				for (i = 1; i <= count; i++) if (disturbed(names[i])) kept[names[i]] = needed[names[i]] = 1; else delete kept[names[i]]
+				for (s in first) needed[s] = 1
+				below(needed)
+				for (s in needed) if (!(s in first) && !(s in kept) && !(s in job) && have[s] && (renewed(s) || troubled(s))) before[s] = 1
+				more = 0
+				for (i = 1; i <= followers; i++) {
+					split(follower[i], f, " ")
+					if (!(f[2] in first) && !(f[2] in before) && !(f[2] in anew) || !have[f[1]] || (f[1] in first) || (f[1] in before) || (f[1] in anew)) continue
+					if ((f[1] in may) && scale[f[1]] > 0) first[f[1]] = 1
+					else anew[f[1]] = 1
+					more = 1
+				}
+			}
+			split("", under)
+			for (s in before) under[s] = 1
+			below(under)
+			more = 0
+			for (s in under) if (s in first) { delete may[s]; more = 1 }
+			return more
+		}
+		END {
+			while (find()) continue
+			for (s in first) any = 1
+			for (s in kept) any = 1
+			if (!any) exit
+			for (i = 1; i <= olds; i++) { split(old[i], o, " "); if (o[1] in first) print "old", old[i] }
+			split("", anyhow); split("", usual); split("", jobs); split("", remade); split("", rest)
+			for (s in before) if (forced(s)) anyhow[s] = 1; else usual[s] = 1
+			list("up", usual)
+			list("force", anyhow)
+			for (s in needed) if (s in job) { jobs[s] = 1; if (renewed(s) || troubled(s)) remade[s] = 1 }
+			list("jobs", jobs)
+			list("anew", remade)
+			line = "first"
+			for (i = 1; i <= count; i++) if (names[i] in first) line = line " " names[i] "=" (scale[names[i]] + have[names[i]])
+			else if (names[i] in kept) line = line " " names[i] "=" scale[names[i]]
+			print line
+			for (i = 1; i <= count; i++) {
+				s = names[i]
+				if (index(again, " " s " ") && !(s in first) && !(s in before) && !(s in jobs)) anew[s] = 1
+				if ((s in first) || (s in before) || (s in needed)) continue
+				rest[s] = 1
+				if (state[s] !~ /^(up|none)$/ || (s in rescaled)) todo = 1
+			}
+			list("again", anew)
+			if (todo || orphan && orphans != "") list("rest", rest)
+		}'
+}
+
+# compose_start OPTIONS…: goes through compose_sequence until the new containers have been steady for a while.
+compose_start() {
+	compose_options=
+	for compose_option in "$@"; do
+		[ "$compose_option" = --remove-orphans ] || compose_options="$compose_options $compose_option"
+	done
+	compose_names=$(compose_in_sequence up)
+	# shellcheck disable=SC2086
+	[ -z "$compose_names" ] || compose up -d $compose_options $compose_names || return 1
+	compose_names=$(compose_in_sequence force)
+	# shellcheck disable=SC2086
+	[ -z "$compose_names" ] || compose up -d --force-recreate $compose_options $compose_names || return 1
+	for compose_name in $(compose_in_sequence anew); do
+		# shellcheck disable=SC2046
+		set -- $(printf '%s\n' "$compose_all" | awk -v s="$compose_name" '$2 == s && $4 != "running" { print $1 }')
+		[ $# -eq 0 ] || docker rm "$@" >/dev/null || return 1
+	done
+	compose_names=
+	for compose_name in $(compose_in_sequence first); do
+		compose_names="--scale $compose_name $compose_names ${compose_name%=*}"
+	done
+	# shellcheck disable=SC2086
+	compose up -d --no-recreate $compose_options $compose_names || return 1
+	compose_new=$(compose_added)
+	[ -s "$sent.beside" ] || return 0
+	[ -n "$compose_new" ] || return 1
+	# shellcheck disable=SC2086
+	compose_watch "$wait" $compose_new
+}
+
+# compose_added: the containers that stand beside those of the note.
+compose_added() {
+	compose_all=$(compose_containers) || return 1
+	{ cat -- "$sent.beside" && echo //now && printf '%s\n' "$compose_all"; } | awk '
+		$0 == "//now" { now = 1; next }
+		!now { if ($1 == "old") { old[$3] = 1; of[$2] = 1 } next }
+		($2 in of) && !($1 in old) { print $1 }'
+}
+
+# compose_drop ID…: stops containers as long as their services allow, and removes them.
+compose_drop() {
+	[ $# -gt 0 ] || return 0
+	docker stop "$@" >/dev/null 2>&1
+	docker rm -f "$@" >/dev/null 2>&1
+	for compose_id in "$@"; do
+		! docker inspect --type container "$compose_id" >/dev/null 2>&1 || {
+			echo "the container $compose_id could not be removed" >&2
+			return 1
+		}
+	done
+}
+
+# compose_watch SECONDS ID…: until these containers are healthy, or run, for $monitor seconds without a break.
+compose_watch() {
+	compose_limit=$(($1 + monitor))
+	shift
+	compose_steady=0
+	compose_waited=0
+	compose_seen=0
+	while :; do
+		compose_now=$(docker inspect --type container --format '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.RestartCount}}' "$@" 2>/dev/null) || return 1
+		case $compose_now in *exited* | *dead* | *unhealthy*) return 1 ;; esac
+		compose_restarts=$(printf '%s\n' "$compose_now" | awk '{ n += $3 } END { print n + 0 }')
+		[ "$compose_restarts" -lt 3 ] || return 1
+		if [ "$compose_restarts" -gt "$compose_seen" ]; then compose_steady=0; fi
+		compose_seen=$compose_restarts
+		case $compose_now in
+		*restarting* | *starting* | *created* | *paused*) compose_steady=0 ;;
+		*) compose_steady=$((compose_steady + 1)) ;;
+		esac
+		[ "$compose_steady" -le "$monitor" ] || return 0
+		[ "$compose_waited" -lt "$compose_limit" ] || return 1
+		sleep 1
+		compose_waited=$((compose_waited + 1))
+	done
+}
+
+# compose_mend: ends what an earlier program began and did not get done: if the new containers had been found good, the old ones go. If not,
+# the new ones go, as long as an old one runs.
+compose_mend() {
+	[ -e "$sent.beside" ] || return 0
+	if grep -qx over "$sent.beside"; then
+		# shellcheck disable=SC2046
+		compose_drop $(awk '$1 == "old" { print $3 }' "$sent.beside") || return 1
+	else
+		compose_all=$(compose_containers) || return 1
+		# shellcheck disable=SC2046
+		compose_drop $({ cat -- "$sent.beside" && echo //now && printf '%s\n' "$compose_all"; } | awk '
+			$0 == "//now" { now = 1; next }
+			!now { if ($1 == "old") { old[$3] = 1; of[$2] = 1 } next }
+			!($2 in of) { next }
+			($1 in old) { if ($4 == "running") serves[$2] = 1; next }
+			{ new[++lines] = $1; service[lines] = $2 }
+			END { for (i = 1; i <= lines; i++) if (service[i] in serves) print new[i] }') || return 1
+	fi
+	rm -f -- "$sent.beside"
 }
 
 # compose_unnet: removes the networks in compose_networks, which are to be made with other settings; not every version does (2.26 does not).
@@ -569,6 +840,62 @@ compose_hashes() {
 	fi | awk 'NF == 2 && $2 ~ /^[0-9a-f]+$/ && length($2) == 64' # warnings about variables are mixed in
 }
 
+# compose_judge: sets compose_found to the state of every service, from compose_text, compose_facts and compose_all.
+compose_judge() {
+	compose_noted=
+	compose_now=
+	compose_loud=
+	if [ -e "$sent.up" ]; then
+		compose_noted=$(cat -- "$sent.up") || return 1
+		compose_salt=$(printf '%s\n' "$compose_noted" | awk '$1 == "salt" { print $2; exit }')
+		compose_loud=$(printf '%s\n' "$compose_noted" | awk '$1 == "loud" { printf "%s ", $2 }')
+		compose_contents
+		compose_now=$(compose_sums sums | sed 's/^sum/now/')
+	fi
+	compose_found=$(compose_states "$(compose_hashes)" "$compose_all" "$(printf '%s\n' "$compose_all" | awk NF | compose_images)" "$compose_facts$NL$compose_noted$NL$compose_now")
+}
+
+# compose_hinders: "inplace NAME RANK WHY" for services whose containers here cannot be replaced by others beside them.
+compose_hinders() {
+	case $compose_version in 1.* | v1.*) printf '%s\n' "$compose_facts" | awk '$1 == "services" { print "inplace", $2, 1, "docker-compose 1 is there" }' ;; esac
+	printf '%s\n' "$compose_all" | awk 'NF && $4 != "running" { print "inplace", $2, 20, "not all of its containers run" }' | sort -u
+	# shellcheck disable=SC2046
+	set -- $(printf '%s\n' "$compose_all" | awk '{ print $1 }')
+	[ $# -eq 0 ] || docker inspect --type container --format '{{index .Config.Labels "com.docker.compose.service"}}{{range .Mounts}}{{if eq .Type "volume"}} {{.Name}}{{end}}{{end}}' "$@" 2>/dev/null |
+		awk '{ for (i = 2; i <= NF; i++) if (length($i) == 64 && $i ~ /^[0-9a-f]+$/) { print "inplace", $1, 18, "keeps an anonymous volume"; next } }' | sort -u
+}
+
+# compose_orders: "order NAME start-first" or "order NAME stop-first WHY" for the services whose order somebody has set. What hangs on the
+# containers that are there is told as hinders too: the files may be about to change.
+compose_orders() {
+	[ "$update_order" != stop-first ] || return 0
+	[ -n "$update_order${compose_asks:-}" ] || printf '%s\n' "$compose_facts" | grep -q '^order .* start-first$' || return 0
+	compose_hindered=$(compose_hinders)
+	printf '%s\n%s\n' "$compose_facts" "$compose_hindered" | awk -v order="$update_order" '
+		$1 == "services" { names[++count] = $2 }
+		$1 == "order" { declared[$2] = $3 }
+		$1 == "inplace" { hinders[++lines] = $0 }
+		END {
+			for (i = 1; i <= lines; i++) {
+				split(hinders[i], w, " ")
+				s = w[2]
+				if (w[3] >= 50 && declared[s] == "start-first") continue
+				if ((s in rank) && rank[s] <= w[3] + 0) continue
+				rank[s] = w[3] + 0
+				why[s] = hinders[i]
+				sub(/^[^ ]+ [^ ]+ [^ ]+ /, "", why[s])
+			}
+			for (i = 1; i <= count; i++) {
+				s = names[i]
+				if (declared[s] == "stop-first") print "order", s, "stop-first its files say so"
+				else if (order != "start-first" && declared[s] != "start-first") continue
+				else if (s in rank) print "order", s, "stop-first", why[s]
+				else print "order", s, "start-first"
+			}
+		}'
+	[ -z "$compose_hindered" ] || printf '%s\n' "$compose_hindered" | sed 's/^inplace/hinders/'
+}
+
 # compose_look: the state of every service.
 compose_look() {
 	compose_all=$(compose_containers) || fail "the containers of $project could not be listed"
@@ -596,18 +923,10 @@ compose_look() {
 	fi
 	compose_facts=$(compose_document | compose_parse facts)
 	[ -n "$compose_facts" ] || fail "compose names no service of $project: it needs docker compose 2.7 or docker-compose 1.25"
-	compose_noted=
-	compose_now=
-	if [ -e "$sent.up" ]; then
-		compose_noted=$(cat -- "$sent.up") || fail "$sent.up could not be read"
-		compose_salt=$(printf '%s\n' "$compose_noted" | awk '$1 == "salt" { print $2; exit }')
-		compose_loud=$(printf '%s\n' "$compose_noted" | awk '$1 == "loud" { printf "%s ", $2 }')
-		for compose_field in $compose_loud; do say loud "$compose_field"; done
-		compose_contents
-		compose_now=$(compose_sums sums | sed 's/^sum/now/')
-	fi
-	compose_found=$(compose_states "$(compose_hashes)" "$compose_all" "$(printf '%s\n' "$compose_all" | awk NF | compose_images)" "$compose_facts$NL$compose_noted$NL$compose_now")
+	compose_judge || fail "$sent.up could not be read"
+	for compose_field in $compose_loud; do say loud "$compose_field"; done
 	printf '%s\n' "$compose_found"
+	compose_orders
 	[ -n "${compose_wanted:-}" ] || printf '%s\n' "$compose_facts" | awk '$1 == "port" || $1 == "network" || $1 == "volume"' | compose_outside
 	compose_changed=$(printf '%s\n' "$compose_found" | awk '$1 == "service" && ($3 == "changed" || $3 == "inside") { print $2 }')
 	# shellcheck disable=SC2086
@@ -648,8 +967,10 @@ $compose_now
 
 # compose_logs: the last lines of every service that is not as it should be.
 compose_logs() {
+	[ -z "${compose_told:-}" ] || return 0
 	compose_all=$(compose_containers)
-	printf '%s\n' "$compose_all" | awk 'NF && !($4 == "running" && ($5 == "-" || $5 == "healthy") && $8 == 0) && !($4 == "exited" && $6 == 0)' |
+	printf '%s\n' "$compose_all" | awk -v new=" $(printf '%s ' ${compose_new:-})" '
+		NF && !($4 == "running" && ($5 == "-" || $5 == "healthy") && $8 == 0) && !($4 == "exited" && $6 == 0 && !index(new, " " $1 " ")) && !($4 == "created" && index(new, " " $1 " "))' |
 		while IFS=' ' read -r compose_id compose_service compose_hash compose_status compose_health compose_exit compose_rest; do
 			printf -- '-- %s is %s' "$compose_service" "$compose_status"
 			[ "$compose_health" = - ] || printf ', %s' "$compose_health"

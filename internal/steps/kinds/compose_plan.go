@@ -108,6 +108,7 @@ func (c *compose) services(change *steps.Change, obs steps.Observation, d differ
 		}
 	}
 	services.spread()
+	c.order(services, obs, files, len(remove) > 0)
 	running, changes := obs.Yes("containers"), false
 	var unchanged []string
 	for _, s := range services {
@@ -120,7 +121,7 @@ func (c *compose) services(change *steps.Change, obs steps.Observation, d differ
 			continue
 		}
 		changes = true
-		change.Diff = append(change.Diff, steps.Attr{Name: "service " + s.name, Before: before, BeforeMissing: before == "", After: after})
+		change.Diff = append(change.Diff, steps.Attr{Name: "service " + s.name, Before: before, BeforeMissing: before == "", After: s.ordered(after)})
 		change.Diff = append(change.Diff, fieldAttrs(s.fields)...)
 		if after == "recreated" && (s.renewed || s.state != "changed" && s.state != "image") {
 			again = append(again, s.name)
@@ -242,7 +243,7 @@ func (c *compose) planAbsent(obs steps.Observation) steps.Change {
 	return steps.Change{
 		Action: steps.Delete, Diff: diff, Dangers: dangers,
 		Ops: []steps.Op{steps.Run{Script: c.head() + "[ -d \"$dir\" ] || fail \"$dir is not there, and with it the files that say what belongs to the project; remove the containers by a command step\"\n" +
-			c.place() + shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\ncompose_paid\nrm -f -- \"$sent.up\" \"$sent.project\"\n"}},
+			c.place() + shell.Words(words...) + " || fail 'compose down failed; the lines above say why'\ncompose_paid\nrm -f -- \"$sent.up\" \"$sent.project\" \"$sent.beside\"\n"}},
 	}
 }
 
@@ -306,6 +307,9 @@ func (c *compose) op(f *steps.Facts, d differences, files bool, again, networks 
 	if len(again) > 0 {
 		b.WriteString("compose_again=" + shell.Quote(strings.Join(again, " ")) + "\n")
 	}
+	if c.asksForOrder() && c.UpdateOrder != stopFirst {
+		b.WriteString("compose_candidates=" + shell.Quote(strings.Join(c.startFirst(), " ")) + "\n")
+	}
 	b.WriteString("compose_deploy && exit 0\ncompose_logs\n")
 	if c.Rollback {
 		back := "compose_rollback"
@@ -315,7 +319,7 @@ func (c *compose) op(f *steps.Facts, d differences, files bool, again, networks 
 		b.WriteString("if " + back + "; then fail \"$project did not come up, and was rolled back to what ran before\"; fi\n" +
 			"fail \"$project did not come up, and could not be rolled back\"\n")
 	} else {
-		b.WriteString("fail \"$project did not come up; the lines above say why\"\n")
+		b.WriteString("fail \"$project did not come up${compose_kept:-}; the lines above say why\"\n")
 	}
 	run.Script = b.String()
 	return run

@@ -19,6 +19,7 @@ type composeService struct {
 	perhaps string        // what becomes of it if another's image comes out as another one
 	renewed bool          // it needs new containers even if compose sees no reason
 	built   []string      // files and fields of its image that are others
+	order   string        // "start-first", "stop-first: WHY", or "" where nobody asks for an order
 }
 
 type composeServices []*composeService
@@ -183,6 +184,9 @@ func (l composeServices) dangers(state string) []string {
 	var list, names, fewer, maybe, following []string
 	for _, s := range l {
 		before, after := s.change(state)
+		if s.order == startFirst && s.replaced(after) && s.have == "" {
+			continue
+		}
 		if len(s.built) > 0 && after != "recreated" && state == "up" && s.state != "absent" && s.state != "none" {
 			maybe = append(maybe, s.name)
 		}
