@@ -128,7 +128,7 @@ func (o *options) checkRerun(pb *playbook.Playbook, hosts []*inventory.Host) err
 		instances, _ := pb.Steps(h, nil, nil)
 		for i := range instances {
 			in := &instances[i]
-			if in.Check {
+			if in.Passive() {
 				continue
 			}
 			known[in.Addr] = true

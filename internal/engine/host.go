@@ -127,6 +127,10 @@ func (h *hostRun) plan(ctx context.Context) error {
 	if h.run.Command != CommandPlan {
 		fragments[1].Text += "\n" + sweepText + "LOGIN=" + shell.Quote(h.User) + "\nsweep >/dev/null 2>&1"
 	}
+	real, paths := h.realPaths()
+	if len(paths) > 0 {
+		fragments = append(fragments, real)
+	}
 	probes, addrs := h.unasked(0)
 	answers, err := h.ask(ctx, append(fragments, probes...))
 	h.keep(addrs, answers, len(fragments))
@@ -140,6 +144,9 @@ func (h *hostRun) plan(ctx context.Context) error {
 	h.facts.Salt = h.run.Salt
 	h.state = h.tookState(answers[1].Stdout)
 	h.boot = h.state.boot()
+	if len(paths) > 0 {
+		h.keepReal(paths, answers[2])
+	}
 	h.emit(&HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName})
 	if err := h.settle(ctx, 0); err != nil {
 		return err

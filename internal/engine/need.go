@@ -283,7 +283,7 @@ func (h *hostPlanner) turns(p *Planned) string {
 // bring, and those that earlier steps bring. The host is asked for them only then.
 func (h *hostRun) unresolved(planned []Planned) []string {
 	var paths []string
-	lacking := false
+	lacking, pending := false, false
 	add := func(list ...string) {
 		for _, p := range list {
 			if _, known := h.real[p]; !known && strings.HasPrefix(p, "/") && !slices.Contains(paths, p) {
@@ -301,6 +301,11 @@ func (h *hostRun) unresolved(planned []Planned) []string {
 		}
 		if p.Pending() {
 			add(p.supply().Paths()...)
+			pending = true
+		} else if p.Data() && p.Err == nil && p.Change.Action == steps.NoOp && pending {
+			seen := p.seen(h.facts)
+			lacking = lacking || len(seen) > 0
+			add(seen...)
 		}
 	}
 	if !lacking {
@@ -309,21 +314,67 @@ func (h *hostRun) unresolved(planned []Planned) []string {
 	return paths
 }
 
+// seen are the paths that data look at.
+func (p *Planned) seen(f *steps.Facts) []string {
+	a, ok := p.Step.(steps.Asker)
+	if !ok || p.Skip {
+		return nil
+	}
+	var paths []string
+	for _, t := range a.Asks(f) {
+		if t.Kind == steps.PathThing {
+			paths = append(paths, t.Name)
+		}
+	}
+	return paths
+}
+
+// realPaths asks with the first probes where links lead, if there are data that look at paths: steps may write there by other names.
+func (h *hostRun) realPaths() (fragment Fragment, paths []string) {
+	for i := range h.instances {
+		p := &Planned{Instance: h.instances[i], Change: steps.Change{Action: steps.Unknown}}
+		if p.Data() && p.Step != nil {
+			paths = append(paths, p.seen(nil)...)
+		}
+	}
+	if len(paths) == 0 {
+		return Fragment{}, nil
+	}
+	for i := range h.instances {
+		p := &Planned{Instance: h.instances[i], Change: steps.Change{Action: steps.Unknown}}
+		if p.Step != nil && !p.Skip && !p.Passive() {
+			for _, path := range p.supply().Paths() {
+				if strings.HasPrefix(path, "/") {
+					paths = append(paths, path)
+				}
+			}
+		}
+	}
+	slices.Sort(paths)
+	paths = slices.Compact(paths)
+	return Fragment{Text: "real_paths " + shell.Words(paths...)}, paths
+}
+
 // resolve asks the host where paths lead.
 func (h *hostRun) resolve(ctx context.Context, paths []string) error {
 	answers, err := h.ask(ctx, []Fragment{{Text: "real_paths " + shell.Words(paths...)}})
 	if err != nil {
 		return err
 	}
+	h.keepReal(paths, answers[0])
+	return nil
+}
+
+// keepReal stores the answer of real_paths.
+func (h *hostRun) keepReal(paths []string, answer steps.Observation) {
 	if h.real == nil {
 		h.real = map[string]string{}
 	}
-	found := strings.Split(answers[0].Stdout, "\n")
+	found := strings.Split(answer.Stdout, "\n")
 	for i, p := range paths {
 		h.real[p] = p
 		if i < len(found) && found[i] != "" {
 			h.real[p] = found[i]
 		}
 	}
-	return nil
 }

@@ -371,7 +371,11 @@ func (h *hostPlanner) stirred(p *Planned) {
 	}
 	by := ""
 	if p.Data() && p.observed {
-		by = h.stirs(h.looks(p))
+		looks := h.looks(p)
+		if f, led := p.Step.(steps.Finder); led {
+			looks = append(looks, f.Found(p.obs)...)
+		}
+		by = h.stirs(looks)
 	}
 	switch {
 	case by != "":

@@ -120,6 +120,11 @@ type (
 		Asks(*Facts) []Thing
 	}
 
+	// A Finder names what its probe was led to by what the host said, such as the target of a link, beside what it Asks for.
+	Finder interface {
+		Found(Observation) []Thing
+	}
+
 	// An Outputter gives the values of the kind's outputs once the step is in its state.
 	// Outputs left out are null.
 	Outputter interface {

@@ -76,6 +76,7 @@ type pathLook struct {
 var (
 	_ steps.Chooser   = (*pathLook)(nil)
 	_ steps.Asker     = (*pathLook)(nil)
+	_ steps.Finder    = (*pathLook)(nil)
 	_ steps.Batcher   = (*pathLook)(nil)
 	_ steps.Outputter = (*pathLook)(nil)
 )
@@ -90,6 +91,14 @@ func (p *pathLook) Validate() []steps.Problem {
 // Asks implements steps.Asker.
 func (p *pathLook) Asks(*steps.Facts) []steps.Thing {
 	return []steps.Thing{{Kind: steps.PathThing, Name: p.Path}}
+}
+
+// Found implements steps.Finder.
+func (p *pathLook) Found(obs steps.Observation) []steps.Thing {
+	if real, led := obs.Get("real"); led {
+		return []steps.Thing{{Kind: steps.PathThing, Name: real}}
+	}
+	return nil
 }
 
 // Batch implements steps.Batcher.
@@ -123,6 +132,7 @@ func (p *pathLook) Probe() string {
 		fmt.Fprintf(&b, `if [ -h "$p" ]; then
 %s	[ -e "$p" ] || { say type absent; exit 0; }
 	p=$(readlink -f -- "$p") || exit 1
+	say real "$p"
 fi
 `, target)
 	}
