@@ -5,5 +5,5 @@ import "embed"
 
 // FS holds a directory for each example.
 //
-//go:embed all:quickstart all:django-centos7 all:fleet
+//go:embed all:quickstart all:django-centos7 all:fleet all:takeover
 var FS embed.FS

@@ -26,9 +26,10 @@ func TestKinds(t *testing.T) {
 	admin := make(chan *testhost.Host, 1)
 	admin <- testhost.Fresh(t, testhost.AsAdmin(), testhost.Edit(updateLists))
 	t.Run("group", func(t *testing.T) {
-		for _, kind := range kinds.All() {
-			d := disturbanceOf(t, kind.Name)
-			t.Run(kind.Name, func(t *testing.T) {
+		// Of the blocks that change nothing, one that looks for itself and one that asks a program.
+		for _, kind := range append(kinds.All(), kinds.Named("data.path"), kinds.Named("data.command")) {
+			d := disturbanceOf(t, kind.Title())
+			t.Run(kind.Title(), func(t *testing.T) {
 				t.Parallel()
 				if d.alone {
 					converges(t, testhost.Fresh(t, testhost.Edit(updateLists)), kind, d)

@@ -22,13 +22,13 @@ Of a name that is not there exists is false, and all else is null.`,
   user = "root"
 }
 
-data "account" "wheel" {
-  group = "wheel"
+data "account" "sys" {
+  group = "sys"
 }
 
 step "file" "note" {
   path    = "/var/tmp/demo-data-account"
-  content = "${data.account.root.home}, wheel: ${data.account.wheel.exists}\n"
+  content = "${data.account.root.home}, sys: ${data.account.sys.exists}\n"
 }
 `,
 	Rules: []steps.Rule{steps.OneOf("A block is about one of them.", "user", "group")},

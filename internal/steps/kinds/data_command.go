@@ -30,15 +30,15 @@ while planning.`,
   run = ["uname", "-r"]
 }
 
-data "command" "listening" {
-  script   = "ss -ltn | grep -q ':80 '"
+data "command" "running" {
+  script   = "pgrep -x demo-daemon"
   may_fail = true
 }
 
 step "file" "note" {
   path    = "/var/tmp/demo-data-command"
   content = "kernel ${data.command.kernel.stdout}\n"
-  when    = data.command.listening.exit != 0
+  when    = data.command.running.exit != 0
 }
 `,
 	Rules: []steps.Rule{steps.OneOf("run = [\"words\", …] starts a program; script = \"text\" is run by sh.", "run", "script")},
