@@ -35,7 +35,7 @@ func Confirm(ctx context.Context, in io.Reader, out io.Writer, question string) 
 }
 
 // Password asks for a password on a terminal without showing what is typed. It gives the
-// terminal its echo back, also when ctx ends first. Without a terminal it returns ErrNoTerminal.
+// terminal its echo back, also when ctx ends first. Without a terminal it returns ErrNoTerminal, and io.EOF at Ctrl-D.
 func Password(ctx context.Context, in *os.File, out io.Writer, question string) (string, error) {
 	fd := int(in.Fd())
 	if !term.IsTerminal(fd) {
@@ -51,10 +51,7 @@ func Password(ctx context.Context, in *os.File, out io.Writer, question string) 
 		return "", err
 	}
 	stop := quietAgain(fd, func() { fmt.Fprint(out, Line(question)+" ") })
-	password, err := wait(ctx, func() (string, error) {
-		b, err := term.ReadPassword(fd)
-		return string(b), err
-	})
+	password, err := wait(ctx, func() (string, error) { return readPassword(fd) })
 	stop()
 	_ = term.Restore(fd, before)
 	fmt.Fprintln(out) // the Enter that nobody saw

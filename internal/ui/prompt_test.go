@@ -89,6 +89,28 @@ func TestPassword(t *testing.T) {
 	}
 	waitForEcho(t, tty, true)
 
+	// Ctrl-D: no answer on an empty line, and the end of one that is not.
+	for typed, want := range map[string]answer{"\x04": {"", io.EOF}, "half\x04\x04": {"half", nil}} {
+		go func() {
+			text, err := Password(t.Context(), tty, io.Discard, "Password:")
+			got <- answer{text, err}
+		}()
+		waitForEcho(t, tty, false)
+		time.Sleep(100 * time.Millisecond) // until it is in the mode in which Ctrl-D means something
+		if _, err := master.WriteString(typed); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case a := <-got:
+			if !errors.Is(a.err, want.err) || a.text != want.text {
+				t.Errorf("%q: %+v, want %+v", typed, a, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%q: it is asked on", typed)
+		}
+		waitForEcho(t, tty, true)
+	}
+
 	// Ctrl-C elsewhere: the terminal gets its echo back.
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {

@@ -12,7 +12,7 @@ import (
 )
 
 // quietAgain takes the echo from a terminal again, and asks again, whenever the program was stopped and goes on: the shell has given the
-// terminal its own settings meanwhile. The settings are those that ReadPassword makes, which is to begin now. It does so until stop is called.
+// terminal its own settings meanwhile. The settings are those that readPassword makes, which is to begin now. It does so until stop is called.
 func quietAgain(fd int, ask func()) (stop func()) {
 	continued, ended := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(continued, syscall.SIGCONT)
