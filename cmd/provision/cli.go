@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/internal/engine"
+	"provision/internal/ssh"
 	"provision/internal/ui"
 )
 
@@ -176,7 +178,10 @@ func (c *cli) password(ctx context.Context, question string) (string, error) {
 	var answer string
 	var err error
 	screen.While(func() { answer, err = ui.Password(ctx, c.stdin, c.stderr, question) })
-	if errors.Is(err, ui.ErrNoTerminal) {
+	switch {
+	case errors.Is(err, io.EOF): // Ctrl-D
+		return "", fmt.Errorf("%s: %w", strings.TrimRight(question, ": "), ssh.ErrNoAnswer)
+	case errors.Is(err, ui.ErrNoTerminal):
 		return "", fmt.Errorf("%s: %w", question, err)
 	}
 	return answer, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,22 +18,20 @@ import (
 const defaultAskpass = "/usr/bin/ssh-askpass"
 
 // askpass is the program that asks what ssh would ask; "" where the terminal is to be asked. It is chosen as ssh does (ssh(1), SSH_ASKPASS_REQUIRE).
+// One that the environment names is tried even if it is not there: as with ssh, nothing else asks in its place.
 func (c *cli) askpass() string {
 	display := c.getenv("DISPLAY") != "" || c.getenv("WAYLAND_DISPLAY") != ""
-	use, may := !c.onTerminal(), display
+	use, may, named := !c.onTerminal(), display, c.getenv("SSH_ASKPASS") != ""
 	switch strings.ToLower(c.getenv("SSH_ASKPASS_REQUIRE")) {
 	case "force":
-		use, may = true, true
+		use, may, named = true, true, true
 	case "prefer":
 		use = use || display
 	case "never":
 		may = false
 	}
-	program := c.getenv("SSH_ASKPASS")
-	if program == "" {
-		program = defaultAskpass
-	}
-	if _, err := exec.LookPath(program); !use || !may || err != nil {
+	program := cmp.Or(c.getenv("SSH_ASKPASS"), defaultAskpass)
+	if _, err := exec.LookPath(program); !use || !may || err != nil && !named {
 		return ""
 	}
 	return program
@@ -52,8 +51,15 @@ func (c *cli) askForSSH(ctx context.Context, question string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, question)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s: there is no answer: %s: %w", strings.TrimSpace(question), program, err)
+	var ended *exec.ExitError
+	question = strings.TrimRight(question, ": ")
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case errors.As(err, &ended): // such as by a press on Cancel
+		return "", fmt.Errorf("%s: %w: %s: %w", question, ssh.ErrNoAnswer, program, err)
+	case err != nil:
+		return "", fmt.Errorf("%s: %w, since the program of SSH_ASKPASS cannot be run: %w", question, ssh.ErrNoAnswer, err)
 	}
 	answer, _, _ := strings.Cut(string(out), "\n")
 	return strings.TrimSuffix(answer, "\r"), nil

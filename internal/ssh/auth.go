@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -23,12 +24,16 @@ type login struct {
 	partial []string // what it has accepted, and wants more
 	notes   []string
 	loaded  bool
-	asked   bool   // the interactive method was tried
-	given   int    // how often the password was
-	typed   int    // how often a person gave one
+	rounds  int    // how often the interactive method was tried
+	byHand  bool   // a person answered a question of the last round
+	given   int    // how often a password was
 	refusal error  // why a question was not answered
+	over    bool   // it ends the login
 	said    string // banners and instructions
 	agent   net.Conn
+
+	typed  map[string]int  // by method: how often a person was asked for a password
+	gaveUp map[string]bool // by method: the person wants to answer no more
 
 	unreadable bool // a key file is there and is not used
 	leftOut    bool // ssh_config keeps a key from being offered
@@ -45,7 +50,10 @@ const (
 // next is the library's AuthCallback: called after the opening "none" request and after each method that did not suffice.
 func (l *login) next(c *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	if len(c.PartialSuccessMethods) > len(l.partial) { // what follows may be asked for once more
-		l.given, l.typed, l.asked = 0, 0, false
+		l.given, l.rounds, l.typed = 0, 0, nil
+	}
+	if l.over {
+		return nil, l.refusal
 	}
 	l.methods, l.partial = c.AllowedMethods, c.PartialSuccessMethods
 	order := []string{methodKey, methodAsk, methodPassword} // as ssh_config(5), PreferredAuthentications
@@ -87,17 +95,18 @@ func (l *login) method(name string, last bool) ssh.AuthMethod {
 		if l.hasPassword() {
 			return ssh.PasswordCallback(l.givePassword)
 		}
-		if l.asksPerson() {
+		if l.asksPerson(methodPassword) {
 			return ssh.PasswordCallback(func() (string, error) {
-				return l.askPassword(Prompt{Kind: PromptPassword, Host: l.target.Name, User: l.target.User, Text: "password:"})
+				return l.askPassword(methodPassword, Prompt{Kind: PromptPassword, Host: l.target.Name, User: l.target.User, Text: "password:"})
 			})
 		}
 	case methodAsk:
 		// Where a key may still be what is missing, nobody is asked questions that only a password would answer.
-		// A person may be asked again after a wrong password.
-		again := !l.asked || l.typed > 0 && l.asksPerson()
-		if again && (l.hasPassword() || l.asksPerson() || len(l.partial) > 0 || !slices.Contains(l.methods, methodKey)) {
-			l.asked = true
+		// A person may be asked again after a wrong answer, as often as by ssh.
+		again := l.rounds == 0 || l.byHand && l.rounds < l.target.PasswordPrompts && l.asksPerson(methodAsk)
+		if again && (l.hasPassword() || l.asksPerson(methodAsk) || len(l.partial) > 0 || !slices.Contains(l.methods, methodKey)) {
+			l.rounds++
+			l.byHand = false
 			return ssh.KeyboardInteractive(l.answer)
 		}
 	}
@@ -108,17 +117,43 @@ func (l *login) method(name string, last bool) ssh.AuthMethod {
 // mostly end at the same account, and failures are counted (pam_faillock).
 func (l *login) hasPassword() bool { return l.target.Password != nil && l.given == 0 }
 
-// asksPerson tells whether a person may be asked for a password.
-func (l *login) asksPerson() bool {
-	return l.target.Password == nil && l.target.Answer != nil && l.typed < l.target.PasswordPrompts
+// asksPerson tells whether a person may be asked for a password by a method.
+func (l *login) asksPerson(method string) bool {
+	return l.target.Password == nil && l.target.Answer != nil && l.typed[method] < l.target.PasswordPrompts && !l.gaveUp[method]
 }
 
-func (l *login) askPassword(p Prompt) (string, error) {
-	l.typed++
-	p.Attempt = l.typed
-	defer l.watch.pause()()
-	return l.target.Answer(l.ctx, p)
+func (l *login) askPassword(method string, p Prompt) (string, error) {
+	if l.typed == nil {
+		l.typed = map[string]int{}
+	}
+	l.typed[method]++
+	p.Attempt = l.given + 1
+	text, err := l.ask(method, p)
+	if err == nil {
+		l.given++
+	}
+	return text, err
 }
+
+// ask asks a person, who may give the method up.
+func (l *login) ask(method string, p Prompt) (string, error) {
+	defer l.watch.pause()()
+	text, err := l.target.Answer(l.ctx, p)
+	switch {
+	case err == nil && errors.Is(l.refusal, ErrNoAnswer):
+		l.refusal = nil // of another method
+	case errors.Is(err, ErrNoAnswer):
+		if l.gaveUp == nil {
+			l.gaveUp = map[string]bool{}
+		}
+		l.gaveUp[method] = true
+		l.refusal = err
+	}
+	return text, err
+}
+
+// ErrNoAnswer is within the error of an [Answer] where the person wants to give none: the method is given up, or the key file.
+var ErrNoAnswer = errors.New("no answer was given")
 
 func (l *login) givePassword() (string, error) {
 	l.given++

@@ -8,9 +8,10 @@ import (
 
 // failure says what was tried, once authentication has failed with err, and what to do.
 func (l *login) failure(err error) (*AuthError, string) {
-	e := &AuthError{User: l.target.User, Methods: l.methods, Partial: l.partial, Said: l.said, Notes: l.notes, Err: err}
+	e := &AuthError{User: l.target.User, Methods: l.methods, Partial: l.partial, Said: l.said, Notes: slices.Clone(l.notes), Err: err}
 	for _, id := range l.offered {
 		e.Offered = append(e.Offered, id.describe())
+		e.Notes = append(e.Notes, id.doubts()...)
 	}
 	text := err.Error()
 	switch {
@@ -25,22 +26,29 @@ func (l *login) failure(err error) (*AuthError, string) {
 
 func (l *login) hint(err error) string {
 	key := slices.Contains(l.methods, methodKey)
+	password := slices.Contains(l.methods, methodPassword) || slices.Contains(l.methods, methodAsk)
 	switch {
 	case l.refusal != nil:
 		return ""
+	case strings.Contains(err.Error(), "Too many authentication failures") && l.given > 0:
+		return "is the password right?"
+	case strings.Contains(err.Error(), "Too many authentication failures") && l.target.IdentitiesOnly:
+		return "the host takes no more keys than these (MaxAuthTries): name the right one alone with identity_file, or by IdentityFile in ssh_config"
 	case strings.Contains(err.Error(), "Too many authentication failures"):
 		return "name the right key with identity_file and let IdentitiesOnly be yes"
 	case cut(err) && l.said != "":
 		return "the host hung up with these words: see to what they name"
 	case cut(err):
 		return "the host hung up during the login: its own log has the reason"
-	case len(l.partial) > 0 && l.given+l.typed > 0:
+	case len(l.partial) > 0 && l.given > 0:
 		return "is the password right?"
-	case len(l.partial) > 0 && (slices.Contains(l.methods, methodPassword) || slices.Contains(l.methods, methodAsk)) && l.target.Password == nil:
+	case password && (len(l.partial) > 0 || !key) && l.excluded(methodPassword) && l.excluded(methodAsk):
+		return "ssh_config keeps a password from being given: see to PasswordAuthentication, KbdInteractiveAuthentication and PreferredAuthentications"
+	case len(l.partial) > 0 && password && l.target.Password == nil:
 		return "the host wants a password besides: give one with password"
 	case len(l.partial) > 0:
 		return "the host wants all of these methods, one after the other (AuthenticationMethods)"
-	case l.given+l.typed > 0 && (len(l.offered) == 0 || !key):
+	case l.given > 0 && (len(l.offered) == 0 || !key):
 		return "is the password right?"
 	case len(l.methods) > 0 && !key && l.target.Password == nil:
 		return "the host takes no keys: give a password"
@@ -62,6 +70,13 @@ func (l *login) hint(err error) string {
 		return "make a key with ssh-keygen and put it on the host with ssh-copy-id, or name one with identity_file"
 	}
 	return "is the user right, and is one of these keys in its authorized_keys?"
+}
+
+// excluded reports whether the host takes a method that ssh_config keeps from being tried, or does not take it.
+func (l *login) excluded(method string) bool {
+	preferred := l.target.PreferredAuthentications
+	return !slices.Contains(l.methods, method) || slices.Contains(l.target.WithoutMethods, method) ||
+		preferred != "" && !slices.Contains(strings.Split(preferred, ","), method)
 }
 
 // definite reports whether err is a refusal that another attempt meets again: of a host key, or of everything there is to log

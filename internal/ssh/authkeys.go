@@ -55,7 +55,7 @@ func (l *login) load() {
 	for _, k := range held {
 		same := func(id *identity) bool { return sameKey(id.public, k.public) }
 		if i := slices.IndexFunc(ofFiles, same); i >= 0 {
-			ofFiles[i].source, ofFiles[i].private = ofFiles[i].source+", agent", k.sign
+			ofFiles[i].source, ofFiles[i].private, ofFiles[i].other = ofFiles[i].source+", agent", k.sign, nil
 			first = append(first, ofFiles[i])
 			ofFiles = slices.Delete(ofFiles, i, i+1)
 		} else if l.target.IdentitiesOnly {
@@ -121,6 +121,11 @@ func (l *login) fromFile(f *identityFile, word passphrase) []*identity {
 	}
 	if f.certificate != nil && len(l.target.CertificateFiles) == 0 {
 		ids = append(ids, l.identity(f.certificate, f.path, f.sign(word)))
+	}
+	for _, id := range ids {
+		if f.owner != nil && !sameKey(plainKey(id.public), f.owner) {
+			id.other = f.owner
+		}
 	}
 	return ids
 }

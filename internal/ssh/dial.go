@@ -277,6 +277,9 @@ func (t Target) negotiationHint(err error) string {
 			}
 		}
 	}
+	if mismatch != nil && t.Legacy {
+		return "what the host offers is not known to provision: let ssh connect (transport = \"openssh\")"
+	}
 	return handshakeHint(err)
 }
 

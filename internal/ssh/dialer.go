@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -100,7 +101,7 @@ func (d *Dialer) reach(ctx context.Context, t Target, path []Target, shake func(
 			}
 			return err
 		}
-		if err == nil || !again || attempt == maxAttempts || ctx.Err() != nil {
+		if err == nil || !again || attempt == maxAttempts || attempt >= aloneAttempts && hungUp(err) && !gate.crowded() && !overloaded(err) || ctx.Err() != nil {
 			return err
 		}
 		if err := sleep(ctx, pauseBefore(attempt+1)); err != nil {
@@ -131,6 +132,9 @@ func hungUp(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Phase == PhaseHandshake && cut(err)
 }
+
+// overloaded reports whether sshd says that it has too many connections.
+func overloaded(err error) bool { return strings.Contains(err.Error(), "Exceeded MaxStartups") }
 
 // cut reports whether err is that of a connection which the other side has ended. Through a jump host it may come before the
 // connection to that host is known to be lost.

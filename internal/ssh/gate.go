@@ -14,7 +14,9 @@ const (
 	maxHandshakes = 8
 	// maxAttempts is how often a host is tried that hangs up before it has said anything: the pauses between come to
 	// some five seconds.
-	maxAttempts   = 7
+	maxAttempts = 7
+	// aloneAttempts is how often it is tried where it has no other connection of ours, and gives no reason.
+	aloneAttempts = 3
 	firstPause    = 100 * time.Millisecond
 	longestPause  = 2 * time.Second
 	jitterPercent = 50
@@ -27,6 +29,7 @@ type gate struct {
 	limit   float64
 	inside  int
 	waiting []chan struct{} // each closed when its turn has come
+	shared  bool            // several were on their way at a time, or one has come to its end
 
 	closed  time.Time // until when nobody enters
 	penalty int       // how often it was closed
@@ -41,6 +44,7 @@ func (g *gate) enter(ctx context.Context) error {
 		return err
 	}
 	g.mu.Lock()
+	g.shared = g.shared || g.inside > 0
 	if g.inside < int(g.limit) && len(g.waiting) == 0 {
 		g.inside++
 		g.mu.Unlock()
@@ -76,12 +80,20 @@ func (g *gate) leave(turnedAway bool) {
 		g.limit = max(1, g.limit/2)
 	} else {
 		g.limit = min(maxHandshakes, g.limit+1/g.limit)
+		g.shared = true
 	}
 	for len(g.waiting) > 0 && g.inside < int(g.limit) {
 		g.inside++
 		close(g.waiting[0])
 		g.waiting = g.waiting[1:]
 	}
+}
+
+// crowded reports whether the server may hang up because of connections of ours.
+func (g *gate) crowded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shared
 }
 
 // penaltyPauses are how long nobody comes back to a server that has banned this address. sshd enforces penalties from 15

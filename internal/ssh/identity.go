@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -24,6 +27,8 @@ type identity struct {
 	source     string // where it is from, for messages
 	algorithms []string
 	private    func() (ssh.AlgorithmSigner, error) // nil: nobody has it
+	other      ssh.PublicKey                       // of the private key in the file, where public is not its own; nil: none
+	accepted   bool                                // by the host, which asked for a signature
 }
 
 // PublicKey is what the library calls right before it asks the host about the key.
@@ -41,6 +46,7 @@ func (i *identity) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 
 // SignWithAlgorithm ends this key's turn where it cannot sign: the next one is offered then, and a note says why.
 func (i *identity) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	i.accepted = true
 	signature, err := i.sign(rand, data, algorithm)
 	i.login.signed = i.login.signed || err == nil
 	if err != nil {
@@ -68,6 +74,29 @@ func (i *identity) sign(rand io.Reader, data []byte, algorithm string) (*ssh.Sig
 	return s.SignWithAlgorithm(rand, data, algorithm)
 }
 
+// doubts says what may be why the host has not accepted the key, which it does not tell.
+func (i *identity) doubts() (notes []string) {
+	if i.accepted {
+		return nil
+	}
+	if i.other != nil {
+		notes = append(notes, fmt.Sprintf("key %s: what was offered is the public key or certificate beside it, and the private key there is another, %s", i.source, ssh.FingerprintSHA256(i.other)))
+	}
+	c, ok := i.public.(*ssh.Certificate)
+	if !ok {
+		return notes
+	}
+	if now := uint64(time.Now().Unix()); now < c.ValidAfter {
+		notes = append(notes, fmt.Sprintf("the certificate of %s is valid only from %s", i.source, certTime(c.ValidAfter)))
+	} else if now >= c.ValidBefore {
+		notes = append(notes, fmt.Sprintf("the certificate of %s has expired at %s", i.source, certTime(c.ValidBefore)))
+	}
+	if len(c.ValidPrincipals) > 0 && !slices.Contains(c.ValidPrincipals, i.login.target.User) {
+		notes = append(notes, fmt.Sprintf("the certificate of %s is for %s", i.source, strings.Join(c.ValidPrincipals, ", ")))
+	}
+	return notes
+}
+
 // describe names the key as ssh-add -l does.
 func (i *identity) describe() string {
 	kind := i.public.Type()
@@ -88,6 +117,7 @@ func sameKey(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marsha
 type keyFile struct {
 	mu   sync.Mutex // held while it is read, or its passphrase asked for
 	file *identityFile
+	err  error // for good: nobody knows its passphrase
 }
 
 // identity is readIdentity, once for all hosts.
@@ -103,12 +133,15 @@ func (d *Dialer) identity(path string, word passphrase) (*identityFile, error) {
 	}
 	d.mu.Unlock()
 	defer word.wait(&k.mu)()
-	if k.file != nil {
-		return k.file, nil
+	if k.file != nil || k.err != nil {
+		return k.file, k.err
 	}
 	f, err := readIdentity(path, word)
-	if err == nil {
+	switch {
+	case err == nil:
 		f.shared, k.file = &k.mu, f
+	case errors.Is(err, ErrNoAnswer), errors.Is(err, x509.IncorrectPasswordError):
+		k.err = err
 	}
 	return f, err
 }
@@ -119,6 +152,7 @@ type identityFile struct {
 	path        string
 	public      ssh.PublicKey    // a certificate where path is one
 	certificate *ssh.Certificate // from path-cert.pub; nil: none
+	owner       ssh.PublicKey    // of the private key, where it is known without a passphrase
 	signer      ssh.AlgorithmSigner
 	encrypted   []byte // the private key, still encrypted; nil where signer is there or there is no private key
 	unusable    error  // why there is no private key although there is a file
@@ -165,8 +199,9 @@ func (f *identityFile) parsePrivate(text []byte, word passphrase) error {
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case err == nil:
+		f.owner = signer.PublicKey()
 		if f.public == nil {
-			f.public = signer.PublicKey()
+			f.public = f.owner
 		}
 		if err := protected(f.path); err != nil {
 			return err
@@ -175,8 +210,8 @@ func (f *identityFile) parsePrivate(text []byte, word passphrase) error {
 	case !errors.As(err, &locked):
 		return err
 	}
-	if f.public == nil {
-		f.public = locked.PublicKey
+	if f.owner = locked.PublicKey; f.public == nil {
+		f.public = f.owner
 	}
 	if err := protected(f.path); err != nil {
 		return err
@@ -221,11 +256,14 @@ func readableBySSH(text []byte) error {
 func (f *identityFile) unlock(word passphrase) error {
 	for attempt := 1; ; attempt++ {
 		text, err := word.ask(f.path, attempt)
+		if err == nil && len(text) == 0 {
+			err = fmt.Errorf("its passphrase: %w", ErrNoAnswer)
+		}
+		if errors.Is(err, ErrNoAnswer) {
+			f.unusable = err
+		}
 		if err != nil {
 			return err
-		}
-		if len(text) == 0 {
-			return errors.New("no passphrase was given")
 		}
 		resume := word.watch.pause() // it takes long on purpose, and the host has no part in it
 		signer, err := ssh.ParsePrivateKeyWithPassphrase(f.encrypted, text)

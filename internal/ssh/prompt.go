@@ -75,22 +75,24 @@ func (l *login) answer(name, instruction string, questions []string, echos []boo
 func (l *login) answerOne(p Prompt) (string, error) {
 	switch {
 	case p.Kind == PromptNewPassword, p.Kind == PromptConfirm:
+		l.over = true // the next attempt would end here, too
 		return "", p.expired()
 	case p.Kind == PromptPassword && l.hasPassword():
 		return l.givePassword()
-	case p.Kind == PromptPassword && l.given > 0:
+	case p.Kind == PromptPassword && l.asksPerson(methodAsk):
+		l.byHand = true
+		return l.askPassword(methodAsk, p)
+	case p.Kind == PromptPassword && l.given > 0 && l.target.Password != nil:
 		return "", fmt.Errorf("the host asks %q once more: the password is wrong", p.Text)
-	case p.Kind == PromptPassword && l.asksPerson():
-		return l.askPassword(p)
-	case p.Kind == PromptPassword && l.typed > 0:
+	case p.Kind == PromptPassword && l.typed[methodAsk] > 0:
 		return "", fmt.Errorf("the host asks %q once more: no password was right", p.Text)
 	case p.Kind == PromptPassword:
 		return "", fmt.Errorf("the host asks %q: give a password", p.Text)
 	case l.target.Answer == nil:
 		return "", fmt.Errorf("the host asks %q, and nobody is there to answer", p.Text)
 	}
-	defer l.watch.pause()()
-	return l.target.Answer(l.ctx, p)
+	l.byHand = true
+	return l.ask(methodAsk, p)
 }
 
 // expired is why a question for a new password is not answered.

@@ -1,11 +1,13 @@
 package ssh_test
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	xssh "golang.org/x/crypto/ssh"
@@ -54,6 +56,23 @@ func TestRefusalNamesItsCause(t *testing.T) {
 	}
 	stale := write("stale", string(text), 0o600)
 	writePublic(t, stale+".pub", other)
+	_, strange, _ := sshtest.NewKey(t)
+	refused := filepath.Join(t.TempDir(), "refused")
+	sshtest.WriteKey(t, refused, strange)
+	writePublic(t, refused+".pub", func() xssh.PublicKey { k, _, _ := sshtest.NewKey(t); return k }())
+	_, _, authority := sshtest.NewKey(t)
+	certified := func(change func(*xssh.Certificate)) func(*ssh.Target) {
+		cert := &xssh.Certificate{Key: mine, CertType: xssh.UserCert, ValidPrincipals: []string{server.User}, ValidBefore: xssh.CertTimeInfinity}
+		change(cert)
+		signCert(t, cert, authority)
+		file := filepath.Join(t.TempDir(), "certified")
+		sshtest.WriteKey(t, file, private)
+		writePublic(t, file+"-cert.pub", cert)
+		return func(target *ssh.Target) {
+			// The plain key is accepted by the server; it is not offered here.
+			target.CertificateFiles, target.IdentityFiles = []string{file + "-cert.pub"}, []string{"/nowhere"}
+		}
+	}
 	alone := write("alone.pub", string(xssh.MarshalAuthorizedKey(signer.PublicKey())), 0o644)
 	for name, c := range map[string]struct {
 		change          func(*ssh.Target)
@@ -103,6 +122,27 @@ func TestRefusalNamesItsCause(t *testing.T) {
 			[]string{xssh.FingerprintSHA256(other)},
 			nil,
 		},
+		"another .pub, which is refused": {
+			func(t *ssh.Target) { t.IdentityFiles = []string{refused} },
+			[]string{"the private key there is another"},
+			nil,
+		},
+		"an expired certificate": {
+			certified(func(c *xssh.Certificate) { c.ValidBefore = 1600000000 }),
+			[]string{"has expired at 2020-09-13 12:26:40 UTC"},
+			[]string{"valid only from", "is for"},
+		},
+		"a certificate of later": {
+			certified(func(c *xssh.Certificate) { c.ValidAfter = 4000000000 }),
+			[]string{"is valid only from 2096-10-02"},
+			[]string{"has expired"},
+		},
+		"a certificate for others": {
+			certified(func(c *xssh.Certificate) { c.ValidPrincipals = []string{"deploy", "nobody"} }),
+			[]string{"-cert.pub is for deploy, nobody"},
+			[]string{"has expired"},
+		},
+		"a good certificate": {certified(func(*xssh.Certificate) {}), nil, []string{"the certificate of"}},
 		"no private half": {
 			func(t *ssh.Target) { t.IdentityFiles = []string{alone} },
 			[]string{"the host accepts it", "see to its private half"},
@@ -273,4 +313,42 @@ func TestWhatNoTransportDoesIsTold(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A host that resets each connection is not called on more often than one that lets us in and hangs up.
+func TestHostThatHangsUpIsLeftAlone(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	var calls atomic.Int32
+	go func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			calls.Add(1)
+			_ = nc.(*net.TCPConn).SetLinger(0)
+			nc.Close()
+		}
+	}()
+	_, err = ssh.Dial(t.Context(), ssh.Target{Name: "h", Address: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "u", KnownHostsFiles: []string{"/nowhere"}})
+	says(t, err, []string{"hung up before the key exchange"}, nil)
+	if n := calls.Load(); n != 3 {
+		t.Errorf("called on %d times", n)
+	}
+}
+
+// Neither legacy, where it is set, nor a password that ssh_config keeps back would help.
+func TestAdviceThatIsFollowedAlreadyIsNotGiven(t *testing.T) {
+	old := openSSH(t, "Ciphers aes256-cbc")
+	old.Legacy = true
+	_, err := ssh.Dial(t.Context(), old)
+	says(t, err, []string{`transport = "openssh"`}, []string{"legacy = true"})
+	server := sshtest.NewServer(t, func(c *sshd.Config) { c.PublicKey, c.Password = nil, func(string, string) error { return errors.New("no") } }).Target()
+	server.IdentityFiles, server.WithoutMethods = []string{"/nowhere"}, []string{"password", "keyboard-interactive"}
+	_, err = ssh.Dial(t.Context(), server)
+	says(t, err, []string{"PasswordAuthentication"}, []string{"give a password"})
 }
