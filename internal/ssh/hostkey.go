@@ -244,6 +244,9 @@ func (h hostKeys) checkPlain(key ssh.PublicKey) error {
 		if find(r.keys, key) != nil {
 			return nil
 		}
+		if len(r.keys) == 0 && i == 0 && h.known.foreignKey(name) {
+			break // to ssh 10.6 the host has changed
+		}
 		if len(r.keys) == 0 || i > 0 {
 			continue
 		}

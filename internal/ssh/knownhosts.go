@@ -189,6 +189,11 @@ func (k *knownHosts) foreignTo(names []string) []string {
 	return all
 }
 
+// foreignKey reports whether a key of such a type is on record under a name.
+func (k *knownHosts) foreignKey(name string) bool {
+	return slices.ContainsFunc(k.foreign, func(l knownLine) bool { return l.marker == markerNone && l.matches(name) })
+}
+
 // cutMarker takes the marker off a line. As in ssh, it ends at the first blank, or at the first tab where the line has no
 // blanks. A revocation is heeded however it is set off.
 func cutMarker(line string) (marker, rest string, err error) {

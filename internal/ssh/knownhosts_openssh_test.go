@@ -189,6 +189,7 @@ func compareVerdicts(t *testing.T, binary string) {
 		t.Fatal(err)
 	}
 	patterns := regexp.MustCompile(`OpenSSH_[1-9]\d`).Match(version)
+	newer := regexp.MustCompile(`OpenSSH_(10\.([6-9]|\d\d)|1[1-9])`).Match(version)
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		host, port := drawHost(t)
@@ -203,6 +204,11 @@ func compareVerdicts(t *testing.T, binary string) {
 			one := ""
 			for range rapid.IntRange(0, 5).Draw(t, "lines") {
 				one += drawLine(t, about, port)
+			}
+			if newer && rapid.IntRange(0, 2).Draw(t, "a key of a newer type") == 0 {
+				name := rapid.SampledFrom([]string{about, fmt.Sprintf("[%s]:%d", about, port), "*", hashName(strings.ToLower(fmt.Sprintf("[%s]:%d", about, port)))}).Draw(t, "name")
+				marker := rapid.SampledFrom([]string{"", "", "@cert-authority ", "@revoked "}).Draw(t, "marker of it")
+				one += marker + name + " ssh-mldsa44-ed25519 " + base64.StdEncoding.EncodeToString(keyOf("ssh-mldsa44-ed25519")) + "\n"
 			}
 			files = append(files, filepath.Join(dir, fmt.Sprint("known", i)))
 			if err := os.WriteFile(files[i], []byte(one), 0o600); err != nil {

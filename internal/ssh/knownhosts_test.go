@@ -90,6 +90,18 @@ func TestKeysOfNewerTypesAreNoMistake(t *testing.T) {
 	}
 }
 
+// As to ssh 10.6, a key with the port keeps what is on record without it from counting, of whichever type it is.
+func TestKeyOfANewerTypeWithThePort(t *testing.T) {
+	line := " ssh-mldsa44-ed25519 " + base64.StdEncoding.EncodeToString(keyOf("ssh-mldsa44-ed25519"))
+	for text, known := range map[string]bool{"[web1]:2222" + line: false, "web1" + line: true, "@cert-authority [web1]:2222" + line: true, "[web2]:2222" + line: true} {
+		target := Target{Address: "web1", Port: 2222, KnownHostsFiles: []string{writeKnown(t, text, "web1 KEY")}}
+		err := new(Dialer).loadHostKeys(target).check(t.Context(), testKeys()["host ed25519"].PublicKey())
+		if (err == nil) != known {
+			t.Errorf("%.30s: %v", text, err)
+		}
+	}
+}
+
 // The command that is advised for a changed key can be pasted, and takes away what it has to.
 func TestAdviceForAChangedKeyCanBePasted(t *testing.T) {
 	keygen := opensshTools(t, "ssh-keygen")[0]

@@ -330,6 +330,7 @@ func TestHostThatHangsUpIsLeftAlone(t *testing.T) {
 				return
 			}
 			calls.Add(1)
+			_, _ = nc.Read(make([]byte, 1)) // a reset before it has connected is another error
 			_ = nc.(*net.TCPConn).SetLinger(0)
 			nc.Close()
 		}
@@ -347,7 +348,9 @@ func TestAdviceThatIsFollowedAlreadyIsNotGiven(t *testing.T) {
 	old.Legacy = true
 	_, err := ssh.Dial(t.Context(), old)
 	says(t, err, []string{`transport = "openssh"`}, []string{"legacy = true"})
-	server := sshtest.NewServer(t, func(c *sshd.Config) { c.PublicKey, c.Password = nil, func(string, string) error { return errors.New("no") } }).Target()
+	server := sshtest.NewServer(t, func(c *sshd.Config) {
+		c.PublicKey, c.Password = nil, func(string, string) error { return errors.New("no") }
+	}).Target()
 	server.IdentityFiles, server.WithoutMethods = []string{"/nowhere"}, []string{"password", "keyboard-interactive"}
 	_, err = ssh.Dial(t.Context(), server)
 	says(t, err, []string{"PasswordAuthentication"}, []string{"give a password"})
