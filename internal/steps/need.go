@@ -75,6 +75,8 @@ func (t Thing) Lacking() string {
 	switch t.Kind {
 	case DirectoryThing, FileThing:
 		return fmt.Sprintf("the %s %s does not exist", t.Kind, t.Name)
+	case PathThing:
+		return t.Name + " does not exist"
 	case RunningThing:
 		return fmt.Sprintf("no %s answers", t.Name)
 	case SettingThing:
@@ -105,6 +107,8 @@ func (t Thing) Fix() string {
 	switch t.Kind {
 	case UserThing, GroupThing, DirectoryThing:
 		return fmt.Sprintf("add a step %q before this one, or correct the name", t.Kind)
+	case PathThing:
+		return `add a step that makes it before this one ("file", "directory", "package"), or correct the path`
 	case FileThing:
 		return `add a step that makes it before this one ("file", "download", "package"), or correct the path`
 	case CommandThing:
@@ -119,7 +123,7 @@ func (t Thing) Fix() string {
 		link, target := t.link()
 		return fmt.Sprintf("add a step \"directory\" for %s before this one, or remove %s", target, link)
 	case KeyThing:
-		return `load the module that has it with a step "command" before this one, or correct the name; with ignore = true only the file is written`
+		return `load the module that has it with a step "kernel_module" before this one, or correct the name; with ignore = true only the file is written`
 	case FreeThing:
 		if strings.HasPrefix(t.Name, "primary group ") {
 			return `let a step "user" before this one remove whose group it is, or give that user another group`
@@ -272,6 +276,9 @@ func (s *Supply) AddDirectory(p string) {
 // Brings tells whether a thing may be there after the step. real gives the paths without symbolic links, as far as the host told.
 func (s Supply) Brings(t Thing, real func(string) string) bool {
 	if slices.Contains(s.May, t.Kind) {
+		return true
+	}
+	if t.Kind == PathThing && (s.Brings(Thing{FileThing, t.Name}, real) || s.Brings(Thing{DirectoryThing, t.Name}, real)) {
 		return true
 	}
 	if t.Kind == LinkThing { // its target comes, or the link itself goes

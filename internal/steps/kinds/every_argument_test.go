@@ -54,6 +54,13 @@ func everyArgument() map[string]applied {
 	const key2 = `"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ/CaQ0/qxG/1uv/8eTPGOUH46HD+c8A59rhnvcCT+Wb b"`
 	const gone = `"absent"`
 	return map[string]applied{
+		"acl": {
+			setup: "mkdir d e",
+			args:  map[string]string{"path": `"$WORK/d"`, "entries": `["user:daemon:rwx"]`},
+			then: map[string]another{
+				"path": {value: `"$WORK/e"`}, "entries": {value: `["user:daemon:r-x"]`}, "default": {value: `["group:mail:r-x"]`}, "state": {value: gone},
+			},
+		},
 		"archive": {
 			setup: "mkdir -p in/sub; echo one >in/sub/f; tar -cf a.tar -C in sub; echo two >in/sub/f; tar -cf b.tar -C in sub",
 			args:  map[string]string{"file": `"$WORK/a.tar"`, "dest": `"$WORK/d"`, "owner": `"bin"`},

@@ -9,6 +9,7 @@ import (
 // All returns every kind of step, sorted by name.
 func All() []*steps.Kind {
 	return []*steps.Kind{
+		aclKind,
 		alternativesKind,
 		archiveKind,
 		assertKind,
@@ -32,6 +33,7 @@ func All() []*steps.Kind {
 		hostsEntryKind,
 		httpCheckKind,
 		iniKind,
+		kernelModuleKind,
 		limitsKind,
 		lineKind,
 		mountKind,
@@ -45,6 +47,7 @@ func All() []*steps.Kind {
 		serviceKind,
 		sourceBuildKind,
 		supervisorProgramKind,
+		swapKind,
 		symlinkKind,
 		syncKind,
 		sysctlKind,

@@ -117,7 +117,7 @@ func (s *mount) Validate() []steps.Problem {
 	case !mountType.MatchString(s.Type):
 		add("type", fmt.Sprintf("%q is no type of a file system", s.Type), "Write one such as ext4, xfs, nfs or tmpfs.")
 	case s.Type == "swap":
-		add("type", "swap is not mounted", "Write its line with a step \"line\", and switch it on with a step \"command\".")
+		add("type", "swap is not mounted", "It is a step \"swap\".")
 	case s.Type == "none" && !s.bind():
 		add("type", "the type none is for what is bound", "Add the option bind, or give the type.")
 	case s.bind() && !strings.HasPrefix(s.Source, "/"):
