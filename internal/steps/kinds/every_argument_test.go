@@ -88,6 +88,15 @@ func everyArgument() map[string]applied {
 				"create": {value: "true", why: onlyMaking}, "state": {value: gone},
 			}),
 		},
+		"certificate": {
+			args: map[string]string{"path": `"$WORK/c.pem"`, "key": `"$WORK/c.key"`, "common_name": `"a"`},
+			then: map[string]another{
+				"path": {value: `"$WORK/d.pem"`}, "key": {value: `"$WORK/d.key"`}, "common_name": {value: `"b"`}, "organization": {value: `"x"`},
+				"names": {value: `["a"]`}, "request": {value: "true", fails: "is no request"}, "key_type": {value: `"rsa2048"`, why: onlyMaking},
+				"days": {value: "99", why: onlyMaking}, "renew_days": {value: "364", why: "it is not so old yet"}, "owner": {value: `"daemon"`},
+				"group": {value: `"mail"`}, "mode": {value: `"0640"`}, "state": {value: gone, with: map[string]string{"common_name": ""}},
+			},
+		},
 		"cron": {
 			setup: "mkdir -p /etc/cron.d",
 			args:  map[string]string{"name": `"one"`, "schedule": `"@daily"`, "command": `"a"`},

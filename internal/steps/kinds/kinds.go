@@ -15,6 +15,7 @@ func All() []*steps.Kind {
 		assertKind,
 		authorizedKeyKind,
 		blockKind,
+		certificateKind,
 		commandKind,
 		composeKind,
 		cronKind,
