@@ -8,7 +8,7 @@ import (
 // composeSuite names the Debian suite whose Docker and Compose [Compose] hosts have. It tests other versions than those of Debian 13.
 const composeSuite = "PROVISION_TEST_COMPOSE_SUITE"
 
-// Compose makes hosts of Debian 13 with Docker 26, Compose 2.26 and buildx as Debian packs them, for [Debian], [Fresh] and [Fleet]. Their
+// Compose makes hosts of Debian 13 with Docker 26, Compose 2.26, buildx and HAProxy as Debian packs them, for [Debian], [Fresh] and [Fleet]. Their
 // engine has an image [ComposeBusybox], since no registry is reached. With PROVISION_TEST_COMPOSE_SUITE=sid Docker, Compose and buildx are
 // those of sid: 28 and 2.40 in the autumn of 2026.
 func Compose() Option { return func(s *setup) { s.recipe = composeHost } }
@@ -20,13 +20,14 @@ func composeHost() recipe {
 	r := debian()
 	r.name, r.suite = "compose", "trixie"
 	engine := []string{"docker.io", "docker-cli", "docker-compose", "docker-buildx"}
-	r.packages = append(r.packages, "iptables")
+	r.packages = append(r.packages, "iptables", "haproxy")
 	suite := os.Getenv(composeSuite)
 	if suite == "" {
 		r.packages = append(r.packages, engine...)
 	}
 	// An engine that would start while the image is made finds no system to run on.
 	r.setup = strings.ReplaceAll(r.setup, "dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service", "dpkg-db-backup.timer") + `
+systemctl --quiet disable haproxy
 mkdir -p /etc/systemd/system/docker.service.d
 printf '[Service]\nEnvironment=DOCKER_ALLOW_IPV6_ON_IPV4_INTERFACE=1\n' >/etc/systemd/system/docker.service.d/test.conf`
 	if suite != "" {
