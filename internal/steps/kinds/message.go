@@ -41,7 +41,7 @@ step "file" "note" {
 				if strings.TrimSpace(s) == "" {
 					return "", errors.New("the text is empty")
 				}
-				return strings.TrimRight(s, "\n"), kit.NoControl(strings.NewReplacer("\n", "", "\t", "").Replace(s))
+				return strings.TrimRight(s, "\n"), nil // what a host printed is cleaned where it is shown
 			}).Must(),
 			kit.EnumArg("at", &m.At, "When to tell it: in the plan, or after the run.", "plan", "apply"),
 		}
