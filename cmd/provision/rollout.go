@@ -286,11 +286,15 @@ func (r *rollout) close(ctx context.Context) error {
 	return nil
 }
 
-// playbookTitle is what hosts know a playbook by, whose steps may have the addresses of another's: its name and that of the directory it is in.
+// playbookTitle is what hosts know a playbook by, whose steps may have the addresses of another's: its name and that of the directory it is
+// in. A directory with one file is that file, whichever of the two is given.
 func playbookTitle(path string) string {
 	whole, err := filepath.Abs(path)
 	if err != nil {
 		whole = path
+	}
+	if files := playbook.FilesIn(whole); len(files) == 1 {
+		whole = filepath.Join(whole, files[0])
 	}
 	return filepath.Base(filepath.Dir(whole)) + "/" + filepath.Base(whole)
 }

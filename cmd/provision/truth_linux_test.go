@@ -127,7 +127,7 @@ func playTruth(t *testing.T, dir string) {
 }
 
 // inProcess runs command lines in this process.
-func inProcess(t *rapid.T, dir string) truth.Command {
+func inProcess(t interface{ Fatal(args ...any) }, dir string) truth.Command {
 	return func(dialer engine.Dialer, args ...string) (int, string, string) {
 		var files []*os.File
 		for _, name := range []string{"stdout", "stderr"} {

@@ -184,6 +184,7 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 	}
 	h.observe(&p)
 	h.foresee(&p)
+	h.succeed(&p)
 	h.shake(&p)
 	if p.Change.Action == steps.Unknown {
 		h.overwritten(&p)
@@ -299,25 +300,29 @@ func (h *hostPlanner) overtaken(p *Planned) string {
 	case p.Change.Action == steps.Unknown || p.Change.Action == steps.Execute:
 		return ""
 	}
-	own := p.own()
+	own := h.own(p)
 	if len(p.Change.Needs) > 0 {
 		return h.uncovered(own)
 	}
 	if p.Change.Action == steps.Update {
 		own = append(own, p.accounts()...)
+		own = append(own, p.about())
 	}
 	return h.altered(own)
 }
 
 // own are the places that a step makes, changes or removes.
-func (p *Planned) own() []steps.Thing {
+func (h *hostPlanner) own(p *Planned) []steps.Thing {
 	supply := p.supply()
 	var own []steps.Thing
 	for _, t := range supply.Things {
 		switch t.Kind {
-		case steps.FileThing, steps.PathThing, steps.DirectoryThing:
+		case steps.FileThing, steps.PathThing, steps.DirectoryThing, steps.OwnThing:
 			own = append(own, t)
 		}
+	}
+	if a, ok := p.Step.(steps.Asker); ok {
+		own = append(own, slices.DeleteFunc(a.Asks(h.facts), func(t steps.Thing) bool { return t.Kind != steps.OwnThing })...)
 	}
 	for _, path := range slices.Concat(supply.Trees, supply.Gone) {
 		own = append(own, steps.Thing{Kind: steps.FileThing, Name: path})
@@ -396,6 +401,8 @@ func (h *hostPlanner) gate(p *Planned) {
 	by := h.raised(sources)
 	switch {
 	case (p.owedGate || by != "") && (p.Err != nil || p.Change.Action == steps.Unknown):
+	case p.owedGate && h.state.Lock != "":
+		p.Change.Reason = "owed: a run that is still going on (" + h.state.Lock + ") changed what it watches, and has not come to this step yet"
 	case p.owedGate:
 		p.Change.Reason = "owed: an earlier run changed what it watches, and did not come to this step"
 	case by == "":
@@ -426,6 +433,9 @@ func (h *hostPlanner) events(p *Planned) {
 		}
 		p.Events = append(p.Events, event)
 		why := event + ": owed by an earlier run"
+		if h.state.Lock != "" {
+			why = event + ": owed by a run that is still going on (" + h.state.Lock + ")"
+		}
 		unsure := !owed && h.unknown[by]
 		switch {
 		case unsure:

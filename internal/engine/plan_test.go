@@ -75,6 +75,10 @@ func TestOnChangeGate(t *testing.T) {
 	if p := planHost(debian, list, quiet, owed, nil, nil)[1]; p.Change.Action != steps.Execute || !strings.Contains(p.Change.Reason, "owed") {
 		t.Errorf("owed by an earlier run: %+v", p.Change)
 	}
+	owed.Lock = "ann@desk, since 10:00"
+	if p := planHost(debian, list, quiet, owed, nil, nil)[1]; p.Change.Action != steps.Execute || !strings.Contains(p.Change.Reason, "still going on (ann@desk") {
+		t.Errorf("owed by a run that goes on: %+v", p.Change)
+	}
 }
 
 // The same addresses in two plays are owed different things.
@@ -189,5 +193,57 @@ func TestPlanOfASecondStepOnOneFile(t *testing.T) {
 				break
 			}
 		})
+	}
+}
+
+// What an earlier step makes, a later one removes: the plan says so, with the danger. What an earlier step makes is no longer made by a later one.
+func TestPlanOfWhatEarlierStepsMake(t *testing.T) {
+	with := func(kind, name string, args ...string) steps.Instance {
+		values := map[string]cty.Value{}
+		for i := 0; i < len(args); i += 2 {
+			values[args[i]] = str(args[i+1])
+		}
+		return step(t, kind, name, values)
+	}
+	directory, gone := with("directory", "a", "path", "/srv/a", "mode", "0755"), with("directory", "gone", "path", "/srv/a", "state", "absent")
+	below := with("directory", "b", "path", "/srv/a/b")
+	private := with("directory", "private", "path", "/srv/a", "mode", "0700")
+	again := with("directory", "again", "path", "/srv/a")
+	line := step(t, "line", "l", map[string]cty.Value{"path": str("/srv/f"), "line": str("x"), "create": cty.True})
+	noFile := with("file", "gone", "path", "/srv/f", "state", "absent")
+	group, noGroup := with("group", "g", "name", "web"), with("group", "gone", "name", "web", "state", "absent")
+	user, noUser := with("user", "u", "name", "web"), with("user", "gone", "name", "web", "state", "absent")
+	checkout := with("git", "g", "repo", "/srv/repo", "dest", "/srv/a")
+	inside, noInside := with("file", "f", "path", "/srv/a/f"), with("file", "nof", "path", "/srv/a/f", "state", "absent")
+	const no, missing = "exists no", "type absent\nmissing directory /srv/a"
+	for name, c := range map[string]struct {
+		first, then steps.Instance
+		was, is     string
+		want        steps.Action
+		danger      string
+	}{
+		"directory":         {directory, gone, "type absent", "type absent", steps.Delete, "removes /srv/a and everything in it"},
+		"directory is":      {directory, gone, "type directory\nmode 755", "type directory", steps.Delete, "removes /srv/a and everything in it"},
+		"below":             {below, gone, "type absent", "type absent", steps.Delete, "removes /srv/a and everything in it"},
+		"file":              {line, noFile, "type absent", "type absent", steps.Delete, "removes /srv/f"},
+		"group":             {group, noGroup, no, no, steps.Delete, "deletes group web"},
+		"user":              {user, noUser, no, no, steps.Delete, "deletes user web"},
+		"own group":         {user, noGroup, no, no, steps.Unknown, "if it is there by then, deletes group web"},
+		"in a checkout":     {checkout, noInside, "dest absent", "type absent", steps.Unknown, "if it is there by then, removes /srv/a/f"},
+		"twice":             {directory, again, "type absent", "type absent", steps.NoOp, ""},
+		"twice, other mode": {directory, private, "type absent", "type absent", steps.Update, ""},
+		"other mode is":     {private, directory, "type directory\nmode 755", "type directory\nmode 755", steps.Update, ""},
+		"made on the way":   {below, again, "type absent", "type absent", steps.Unknown, ""},
+		"file in checkout":  {checkout, inside, "dest absent", missing, steps.Unknown, ""},
+		"link in its place": {checkout, with("symlink", "s", "path", "/srv/a/f", "target", "x"), "dest empty", "type absent", steps.Unknown, ""},
+		"account of a name": {user, group, no, no, steps.Unknown, ""},
+	} {
+		planned := planHost(debian, []steps.Instance{c.first, c.then}, map[string]steps.Observation{
+			c.first.Addr: {Stdout: c.was + "\n"}, c.then.Addr: {Stdout: c.is + "\n"},
+		}, HostState{}, nil, nil)
+		p := planned[1]
+		if p.Err != nil || p.Change.Action != c.want || strings.Join(p.Change.Dangers, "; ") != c.danger {
+			t.Errorf("%s: %s %q, %v; want %s %q", name, p.Change.Action, p.Change.Dangers, p.Err, c.want, c.danger)
+		}
 	}
 }

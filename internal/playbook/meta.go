@@ -31,6 +31,7 @@ type raiser struct {
 	item *item
 	key  string // of for_each
 	keys bool   // a key is given
+	rng  hcl.Range
 }
 
 func (pb *Playbook) readMeta(attrs hcl.Attributes) meta {
@@ -128,7 +129,7 @@ func (pb *Playbook) raisers(m *module, it *item, expr hcl.Expression) []raiser {
 			pb.loading.add(diag)
 			continue
 		}
-		r := raiser{item: target}
+		r := raiser{item: target, rng: e.Range()}
 		if ref.key != nil {
 			r.key, r.keys = *ref.key, true
 		}

@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -277,12 +278,14 @@ func (s *scope) raisers(list []string, it *item, r raiser) []string {
 			return append(list, s.address(it, nil))
 		}
 		set := s.forEach(it)
+		s.hasInstance(it, r)
 		for i := range set.list {
 			if inst := &set.list[i]; !r.keys || inst.open || inst.key == r.key {
 				list = append(list, s.address(it, inst))
 			}
 		}
 	} else {
+		s.hasInstance(it, r)
 		for _, child := range s.modules(it) {
 			if r.keys && child.each != nil && !child.each.open && child.each.key != r.key {
 				continue
@@ -293,4 +296,15 @@ func (s *scope) raisers(list []string, it *item, r raiser) []string {
 		}
 	}
 	return list
+}
+
+// hasInstance reports that the instance which on_change names is none of the step or module.
+func (s *scope) hasInstance(it *item, r raiser) {
+	if !r.keys || it.meta.forEach == nil {
+		return
+	}
+	set := s.forEach(it)
+	if keys := set.keys(); !set.failed && !set.open() && !slices.Contains(keys, r.key) {
+		s.run.found.error(r.rng, "No such instance", fmt.Sprintf("%s has no instance %q, so this step would never run for it.%s", it.addr, r.key, known(r.key, "instance", keys)))
+	}
 }

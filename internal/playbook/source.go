@@ -85,6 +85,9 @@ func isVarFile(base string) bool {
 	return strings.HasSuffix(base, ".vars.hcl") || strings.HasSuffix(base, ".vars.hcl.json")
 }
 
+// FilesIn lists the files of the playbook that a directory is; none if it is no directory.
+func FilesIn(dir string) []string { return playbookFiles(os.DirFS(dir)) }
+
 func playbookFiles(fsys fs.FS) []string {
 	entries, _ := fs.ReadDir(fsys, ".")
 	var names []string

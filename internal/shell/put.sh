@@ -71,7 +71,7 @@ put_copy() {
 	# Writing clears setuid and setgid, and capabilities.
 	case $put_mode in ????) chmod "$put_mode" "$put_temp" || return 1 ;; esac
 	[ -z "$put_old" ] || [ "$F_UID" != 0 ] || cp --attributes-only --preserve=xattr -- "$1" "$put_temp" 2>/dev/null
-	if [ -n "$6" ]; then put_validate "$1" "$6" || return 1; fi
+	if [ -n "$6" ]; then put_validate "$1" "$6" "$put_mode" || return 1; fi
 	if [ -n "$7" ] && [ -f "$1" ]; then put_backup "$1" || return 1; fi
 	if [ -n "$put_mounted" ]; then
 		put_in_place "$@"
@@ -92,8 +92,8 @@ put_attributes() {
 	case $3 in ????) chmod "${3#?}" "$4" ;; *) chmod "$3" "$4" ;; esac
 }
 
-# put_validate PATH COMMAND: %s in the command becomes the temporary file; where its directory has a name that the
-# command might not take as one word, a relative name.
+# put_validate PATH COMMAND MODE: %s in the command becomes the temporary file; where its directory has a name that the
+# command might not take as one word, a relative name. What it prints of a file that only its owner may read is not shown.
 put_validate() {
 	case $put_temp in
 	*[!A-Za-z0-9/._+,:@-]*) put_name=./${put_temp##*/} ;;
@@ -105,15 +105,24 @@ put_validate() {
 		put_check=$put_check${put_rest%%"%s"*}$put_name
 		put_rest=${put_rest#*"%s"}
 	done
-	(
-		[ "$put_name" = "$put_temp" ] || cd -- "${put_temp%/*}/" || exit 1
-		login_environment
-		eval "$put_check$put_rest"
-	) </dev/null || {
-		printf 'the new content of %s did not pass: %s\n' "$1" "$2" >&2
+	put_note=
+	case $3 in
+	*00 | 0)
+		put_note='; what it printed is not shown, since only its owner may read the file'
+		put_judge </dev/null >/dev/null 2>&1
+		;;
+	*) put_judge </dev/null ;;
+	esac || {
+		printf 'the new content of %s did not pass: %s%s\n' "$1" "$2" "$put_note" >&2
 		return 1
 	}
 }
+
+put_judge() (
+	[ "$put_name" = "$put_temp" ] || cd -- "${put_temp%/*}/" || exit 1
+	login_environment
+	eval "$put_check$put_rest"
+)
 
 put_backup() {
 	put_name=$1.~$(date +%Y-%m-%dT%H:%M:%S)~

@@ -41,6 +41,10 @@ const (
 
 	PathThing = "path" // brought by what may be a file or a directory
 
+	PackageThing = "package" // of the kinds that install and remove it
+	// OwnThing is what steps of one kind alone make and remove, by the kind and what tells which one it is.
+	OwnThing = "thing"
+
 	// OpaqueThing is what a probe looks at that only the user knows: it runs sh of the playbook.
 	OpaqueThing = "opaque"
 )
@@ -63,6 +67,8 @@ func (t Thing) String() string {
 		return "the Python module " + t.Name
 	case UnmountedThing:
 		return t.Name + " unmounted"
+	case OwnThing:
+		return t.Name
 	case LinkThing:
 		link, target := t.link()
 		return fmt.Sprintf("directory %s, to which %s leads", target, link)
@@ -257,6 +263,7 @@ type Supply struct {
 	Other  []Thing  // things that were there and are others afterwards, such as a user with another number
 
 	Replaced []Replaced // paths below which something else is afterwards, or of somebody else
+	Filled   []string   // of Trees, those into which the step puts what nobody knows before
 }
 
 // A Replaced is a path below which something else is after a step: a link that leads elsewhere, what is mounted, a tree whose owner changes.
@@ -375,7 +382,10 @@ func (s Supply) leadsTo(b Thing) bool {
 // Alters tells whether the step surely changes a thing that is there: it writes that very file, removes what it is in, or puts something
 // else there.
 func (s Supply) Alters(t Thing, real func(string) string) bool {
-	if slices.Contains(s.Lost, t) || slices.Contains(s.Other, t) {
+	if slices.Contains(s.Lost, t) || slices.Contains(s.Other, t) || t.Kind == OwnThing && slices.Contains(s.Things, t) {
+		return true
+	}
+	if t.Kind != DirectoryThing && s.Fills(t, real) {
 		return true
 	}
 	if !isPath(t.Kind) && t.Kind != PathThing || !definite(t.Name) {
@@ -390,6 +400,35 @@ func (s Supply) Alters(t Thing, real func(string) string) bool {
 	return t.Kind != DirectoryThing && slices.ContainsFunc(s.Things, func(b Thing) bool {
 		return (b.Kind == FileThing || b.Kind == PathThing) && definite(b.Name) && samePath(b.Name, t.Name, real)
 	})
+}
+
+// Leaves tells whether a thing is surely there after the step. Of a path it tells what is there then, if that is known: a FileThing or a
+// DirectoryThing.
+func (s Supply) Leaves(t Thing, real func(string) string) (as string, sure bool) {
+	if !isPath(t.Kind) && t.Kind != PathThing {
+		return t.Kind, slices.Contains(s.Things, t)
+	}
+	if !definite(t.Name) {
+		return "", false
+	}
+	for _, b := range s.Things {
+		switch {
+		case !isPath(b.Kind) && b.Kind != PathThing, !definite(b.Name):
+		case samePath(b.Name, t.Name, real):
+			return b.Kind, true
+		case within(b.Name, t.Name, real):
+			return DirectoryThing, true
+		}
+	}
+	return "", false
+}
+
+// Fills tells whether nobody knows before if a path will be there after the step.
+func (s Supply) Fills(t Thing, real func(string) string) bool {
+	return (isPath(t.Kind) || t.Kind == PathThing) && definite(t.Name) &&
+		slices.ContainsFunc(s.Filled, func(tree string) bool {
+			return definite(tree) && within(t.Name, tree, real) && !samePath(tree, t.Name, real)
+		})
 }
 
 // definite tells of the name of a path that it stands for this path alone.

@@ -112,7 +112,7 @@ func (a *archive) stamp() string { return path.Join(a.Dest, ".provision-archive"
 
 // Brings implements steps.Bringer.
 func (a *archive) Brings(steps.Change) steps.Supply {
-	s := steps.Supply{Trees: []string{a.Dest}}
+	s := steps.Supply{Trees: []string{a.Dest}, Filled: []string{a.Dest}}
 	s.AddDirectory(a.Dest)
 	if a.Creates != "" {
 		s.Things = append(s.Things, steps.Thing{Kind: steps.PathThing, Name: a.Creates})

@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"provision/internal/shell"
@@ -55,6 +56,7 @@ type authorizedKey struct {
 var (
 	_ steps.Settler  = (*authorizedKey)(nil)
 	_ steps.Bringer  = (*authorizedKey)(nil)
+	_ steps.Asker    = (*authorizedKey)(nil)
 	_ steps.Requirer = (*authorizedKey)(nil)
 )
 
@@ -145,8 +147,39 @@ func (a *authorizedKey) mode() string {
 }
 
 // Brings implements steps.Bringer.
-func (a *authorizedKey) Brings(steps.Change) steps.Supply {
-	return steps.Supply{Things: []steps.Thing{{Kind: steps.DirectoryThing, Name: "*/.ssh"}, {Kind: steps.FileThing, Name: "*/.ssh/authorized_keys"}}}
+func (a *authorizedKey) Brings(change steps.Change) steps.Supply {
+	s := steps.Supply{
+		Things: []steps.Thing{{Kind: steps.DirectoryThing, Name: "*/.ssh"}, {Kind: steps.FileThing, Name: "*/.ssh/authorized_keys"}},
+		Other:  []steps.Thing{a.thing("any key")},
+	}
+	if a.Exclusive {
+		s.Other = append(s.Other, a.thing("every key"))
+	}
+	var keys []steps.Thing
+	for _, k := range a.given() {
+		keys = append(keys, a.thing("key "+k.Type+" "+k.Print))
+	}
+	if a.State == "absent" {
+		if change.Action == steps.Delete || change.Action == steps.Update {
+			s.Lost = keys
+		}
+		return s
+	}
+	s.Things = append(s.Things, keys...)
+	return s
+}
+
+// thing is what steps about the keys of one user share.
+func (a *authorizedKey) thing(what string) steps.Thing {
+	return steps.Thing{Kind: steps.OwnThing, Name: what + " of " + a.User}
+}
+
+// Asks implements steps.Asker: one step may remove what another adds.
+func (a *authorizedKey) Asks(*steps.Facts) []steps.Thing {
+	if a.Exclusive {
+		return []steps.Thing{a.thing("any key")}
+	}
+	return []steps.Thing{a.thing("every key")}
 }
 
 // Requires implements steps.Requirer.
@@ -266,6 +299,10 @@ func (a *authorizedKey) Plan(f *steps.Facts, obs steps.Observation) (steps.Chang
 			is = "the one of " + a.User
 		}
 		change.Compare("group of authorized_keys", was, is)
+	}
+	// The keys are what the step is about: the file may be made by another step.
+	if adds := func(d steps.Attr) bool { return d.BeforeMissing }; change.Action == steps.Update && len(change.Diff) > 0 && !slices.ContainsFunc(change.Diff, func(d steps.Attr) bool { return !adds(d) }) {
+		change.Action = steps.Create
 	}
 	change.Ops = []steps.Op{steps.Run{Script: a.write(), Stdin: &steps.Content{Text: steps.Plain(after)}}}
 	change.AddNeeds(obs)

@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"provision/internal/shell"
@@ -72,6 +73,9 @@ func (d *directory) Brings(change steps.Change) steps.Supply {
 	}
 	var s steps.Supply
 	s.AddDirectory(d.Path)
+	if slices.ContainsFunc(change.Diff, func(a steps.Attr) bool { return a.Name == "owner" || a.Name == "group" }) {
+		s.Other = []steps.Thing{{Kind: steps.DirectoryThing, Name: d.Path}}
+	}
 	if len(change.Dangers) > 0 { // owners below
 		s.Replaced = []steps.Replaced{{Path: d.Path}}
 	}

@@ -79,6 +79,7 @@ type dockerImage struct {
 
 var (
 	_ steps.Asker     = (*dockerImage)(nil)
+	_ steps.Bringer   = (*dockerImage)(nil)
 	_ steps.Loader    = (*dockerImage)(nil)
 	_ steps.Outputter = (*dockerImage)(nil)
 )
@@ -180,6 +181,15 @@ esac
 // dockerAsks is what an answer of the Docker engine hangs on.
 func dockerAsks(f *steps.Facts) []steps.Thing {
 	return []steps.Thing{{Kind: steps.RunningThing, Name: "Docker engine"}, {Kind: steps.UserThing, Name: f.User}, {Kind: steps.GroupThing, Name: "docker"}}
+}
+
+// Brings implements steps.Bringer.
+func (s *dockerImage) Brings(change steps.Change) steps.Supply {
+	var names []string
+	for _, title := range s.titles() {
+		names = append(names, "image "+title)
+	}
+	return dockerSupply(steps.OwnThing, s.State, change, names...)
 }
 
 // Asks implements steps.Asker.

@@ -58,7 +58,10 @@ type dockerNetwork struct {
 	Options, Labels      map[string]string
 }
 
-var _ steps.Asker = (*dockerNetwork)(nil)
+var (
+	_ steps.Asker   = (*dockerNetwork)(nil)
+	_ steps.Bringer = (*dockerNetwork)(nil)
+)
 
 func parseSubnet(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
@@ -96,6 +99,11 @@ func (s *dockerNetwork) Validate() []steps.Problem {
 		}
 	}
 	return problems
+}
+
+// Brings implements steps.Bringer.
+func (s *dockerNetwork) Brings(change steps.Change) steps.Supply {
+	return dockerSupply(steps.NetworkThing, s.State, change, s.Name)
 }
 
 // Asks implements steps.Asker.

@@ -87,3 +87,18 @@ func dockerDifferences(diff []steps.Attr) string {
 func dockerDown(obs steps.Observation) bool {
 	return slices.ContainsFunc(obs.Needs(), func(t steps.Thing) bool { return t.Kind == steps.RunningThing })
 }
+
+// dockerSupply is that of a step about things of Docker.
+func dockerSupply(kind, state string, change steps.Change, names ...string) steps.Supply {
+	var things []steps.Thing
+	for _, name := range names {
+		things = append(things, steps.Thing{Kind: kind, Name: name})
+	}
+	switch {
+	case state != "absent":
+		return steps.Supply{Things: things}
+	case change.Action == steps.Delete:
+		return steps.Supply{Lost: things}
+	}
+	return steps.Supply{}
+}

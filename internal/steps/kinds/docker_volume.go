@@ -47,9 +47,17 @@ type dockerVolume struct {
 	Options, Labels     map[string]string
 }
 
-var _ steps.Asker = (*dockerVolume)(nil)
+var (
+	_ steps.Asker   = (*dockerVolume)(nil)
+	_ steps.Bringer = (*dockerVolume)(nil)
+)
 
 func (s *dockerVolume) Validate() []steps.Problem { return nil }
+
+// Brings implements steps.Bringer.
+func (s *dockerVolume) Brings(change steps.Change) steps.Supply {
+	return dockerSupply(steps.VolumeThing, s.State, change, s.Name)
+}
 
 // Asks implements steps.Asker.
 func (s *dockerVolume) Asks(f *steps.Facts) []steps.Thing { return dockerAsks(f) }

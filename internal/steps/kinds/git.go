@@ -139,7 +139,7 @@ func (g *git) Validate() []steps.Problem {
 
 // Brings implements steps.Bringer.
 func (g *git) Brings(steps.Change) steps.Supply {
-	s := steps.Supply{Trees: []string{g.Dest}}
+	s := steps.Supply{Trees: []string{g.Dest}, Filled: []string{g.Dest}}
 	s.AddDirectory(g.Dest)
 	return s
 }

@@ -68,7 +68,7 @@ func (g *group) Brings(change steps.Change) steps.Supply {
 	thing := []steps.Thing{{Kind: steps.GroupThing, Name: g.Name}}
 	free := steps.Thing{Kind: steps.FreeThing, Name: "(" + g.Name + " has it)"} // the number that it has now
 	switch {
-	case change.Action == steps.Delete:
+	case g.State == "absent" && change.Action == steps.Delete:
 		return steps.Supply{Lost: thing, Things: []steps.Thing{free}}
 	case g.State == "present" && g.GID != nil && change.Action != steps.NoOp:
 		s := steps.Supply{Things: append(slices.Clone(thing), steps.Thing{Kind: steps.GroupThing, Name: strconv.Itoa(*g.GID)}, free)}

@@ -107,7 +107,7 @@ mount_reload() {
 # mount_now SOURCE TYPE OPTIONS PATH: before the line is written, so that what cannot be mounted does not hold up the next boot.
 mount_now() {
 	mount_live "$4"
-	[ -n "$LIVE_TYPE" ] || mount -t "$2" -o "$3" -- "$1" "$4" || fail "$4 could not be mounted; the line above says why. Nothing was formatted, and the file was not changed"
+	[ -n "$LIVE_TYPE" ] || mount -t "$2" -o "$3" -- "$1" "$4" || fail "$4 could not be mounted: mount ended with status $?. Nothing was formatted, and the file was not changed"
 	mount_live "$4"
 	# Old releases of mount leave out the flags of what they bind.
 	[ -z "$(mount_flags "$3")" ] || mount_again "$1" "$3" "$4"

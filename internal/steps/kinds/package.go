@@ -250,11 +250,21 @@ func (p *packages) run(names []string) steps.Run {
 }
 
 // Brings implements steps.Bringer.
-func (p *packages) Brings(steps.Change) steps.Supply {
-	if p.State == "absent" {
-		return steps.Supply{May: []string{steps.PortThing}} // of what ran
+func (p *packages) Brings(change steps.Change) steps.Supply {
+	var things []steps.Thing
+	for _, name := range p.all() {
+		things = append(things, steps.Thing{Kind: steps.PackageThing, Name: name})
 	}
-	return steps.Anything()
+	if p.State == "absent" {
+		s := steps.Supply{May: []string{steps.PortThing}} // of what ran
+		if change.Action == steps.Delete {
+			s.Lost = things
+		}
+		return s
+	}
+	s := steps.Anything()
+	s.Things = things
+	return s
 }
 
 // Asks implements steps.Asker: what a package manager can tell hangs on its configuration.

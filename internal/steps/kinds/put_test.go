@@ -165,3 +165,38 @@ mount -t tmpfs none sealed && : >sealed/resolv.conf && mount --bind outside-reso
 }
 
 var regexpPath = regexp.MustCompile(`path = "([^"]*)"`)
+
+// What a check prints of a file that only its owner may read is shown to nobody.
+func TestPutShowsNothingOfAPrivateFile(t *testing.T) {
+	for mode, shown := range map[string]bool{"600": false, "0400": false, "644": true, "640": true} {
+		for _, given := range []string{"", mode} {
+			for _, sh := range availableShells(t, "") {
+				h := &host{shell: sh, work: t.TempDir()}
+				h.script(t, "echo old >f; chmod "+mode+" f", nil)
+				r := h.put(t, steps.Put{Path: h.work + "/f", Mode: given, Validate: "cat %s; cat %s >&2; false", Content: steps.Content{Text: steps.Plain("pass=hunter2\n")}})
+				if said := r.stdout + r.stderr; r.exit == 0 || strings.Contains(said, "hunter2") != shown || !strings.Contains(said, "did not pass") {
+					t.Errorf("%v, mode %s, given %q: %+v", sh, mode, given, r)
+				}
+			}
+		}
+	}
+}
+
+// A plan tells nothing of the text of a file that only its owner may read, and no sum of it either, whether the step gives the mode or not.
+func TestFilePlanOfAPrivateFile(t *testing.T) {
+	for mode, shown := range map[string]bool{"600": false, "644": true} {
+		for _, sh := range availableShells(t, "") {
+			h := &host{shell: sh, work: t.TempDir()}
+			h.script(t, "echo pass=hunter2 >f; chmod "+mode+" f", nil)
+			s := &file{}
+			s.Path = h.work + "/f"
+			text := steps.Plain("new\n")
+			s.Text = &text
+			r := h.script(t, shell.Prelude+"DETAIL=1\n"+s.Probe(), nil)
+			change, err := s.Plan(&steps.Facts{}, steps.Observation{Stdout: r.stdout, Stderr: r.stderr, Exit: r.exit})
+			if err != nil || len(change.Diff) != 1 || change.Diff[0].Sensitive == shown || !shown && change.Diff[0].Before+change.Diff[0].After != "" {
+				t.Errorf("%v, mode %s: %+v %v\n%s", sh, mode, change.Diff, err, r.stdout)
+			}
+		}
+	}
+}

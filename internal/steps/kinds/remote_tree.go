@@ -109,7 +109,7 @@ func (t *remoteTree) supply(dest string) steps.Supply {
 	var s steps.Supply
 	s.AddDirectory(dest)
 	if t.Tree == nil {
-		s.Trees = []string{dest}
+		s.Trees, s.Filled = []string{dest}, []string{dest}
 		return s
 	}
 	for _, f := range t.Files {

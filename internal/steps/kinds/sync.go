@@ -2,6 +2,7 @@ package kinds
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher/ignorefile"
@@ -100,7 +101,13 @@ func (s *syncTree) Validate() []steps.Problem {
 }
 
 // Brings implements steps.Bringer.
-func (s *syncTree) Brings(steps.Change) steps.Supply { return s.tree.supply(s.Dest) }
+func (s *syncTree) Brings(change steps.Change) steps.Supply {
+	supply := s.tree.supply(s.Dest)
+	if slices.ContainsFunc(change.Diff, func(a steps.Attr) bool { return a.Name == "owner" }) {
+		supply.Other = []steps.Thing{{Kind: steps.DirectoryThing, Name: s.Dest}}
+	}
+	return supply
+}
 
 // Requires implements steps.Requirer.
 func (s *syncTree) Requires() []steps.Thing { return s.tree.owner.Accounts() }

@@ -55,9 +55,10 @@ func (u *user) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 func (u *user) Brings(change steps.Change) steps.Supply {
 	var s steps.Supply
 	switch {
-	case change.Action == steps.Delete:
+	case u.State == "absent" && change.Action == steps.Delete:
 		s.Lost = []steps.Thing{{Kind: steps.UserThing, Name: u.Name}}
 		s.Things = append(u.frees(), u.freesGroup()...)
+		s.Other = []steps.Thing{{Kind: steps.GroupThing, Name: u.Name}} // userdel removes it where nobody else is in it
 	case u.State == "present" && change.Action == steps.Update:
 		changes := func(name string) bool {
 			return slices.ContainsFunc(change.Diff, func(a steps.Attr) bool { return a.Name == name })

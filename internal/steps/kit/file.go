@@ -43,7 +43,7 @@ func (c *File) Probe() string {
 	b.WriteString("sum_of \"$p\" || exit 1; s=$SUM\nsay sum \"$s\"\n")
 	b.WriteString("[ \"$s\" != " + c.Content.Sum(nil) + " ] || exit 0\n" + ProbeMounted)
 	if !c.private() {
-		b.WriteString(ProbeDetail)
+		b.WriteString(ProbePrivate + ProbeDetail)
 	}
 	return b.String()
 }
@@ -126,7 +126,7 @@ func (c *File) wanted() (string, bool) {
 // contentAttr is the attribute for a content that differs.
 func (c *File) contentAttr(f *steps.Facts, obs steps.Observation, exists bool) steps.Attr {
 	a := steps.Attr{Name: "content", BeforeMissing: !exists}
-	if c.secret() || c.private() {
+	if c.secret() || c.private() || obs.Yes("private") {
 		a.Sensitive = true
 		return a
 	}

@@ -1,6 +1,7 @@
 package scripted
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -81,8 +82,17 @@ func (s *step) want() ([]wanted, error) {
 	return readWant(v)
 }
 
-// Brings implements steps.Bringer: nobody knows what the scripts do.
-func (s *step) Brings(steps.Change) steps.Supply { return steps.Anything() }
+// Brings implements steps.Bringer: nobody knows what else the scripts do.
+func (s *step) Brings(change steps.Change) steps.Supply {
+	supply := steps.Anything()
+	switch own := []steps.Thing{{Kind: steps.OwnThing, Name: s.identity()}}; {
+	case s.state != "absent":
+		supply.Things = own
+	case change.Action == steps.Delete:
+		supply.Lost = own
+	}
+	return supply
+}
 
 // Asks implements steps.Asker.
 func (s *step) Asks(*steps.Facts) []steps.Thing { return []steps.Thing{{Kind: steps.OpaqueThing}} }
@@ -284,6 +294,18 @@ func (w *wanted) attr(before string, there bool) steps.Attr {
 func (s *step) run(script string) []steps.Op {
 	env := s.variables(true)
 	return []steps.Op{steps.Run{Script: environment(env) + program(script, ""), Shown: strings.TrimSpace(script), Env: env}}
+}
+
+// identity is the title with a sum of all arguments that tell which thing it is, those that are not shown among them.
+func (s *step) identity() string {
+	sum := sha256.New()
+	for _, a := range s.kind.Args {
+		if v := s.values[a.Name]; !a.PresentOnly && !v.IsNull() {
+			text, err := variable(v)
+			fmt.Fprintf(sum, "%q %q %v\n", a.Name, text, err)
+		}
+	}
+	return fmt.Sprintf("%s #%x", s.title(), sum.Sum(nil)[:8])
 }
 
 // title names the thing by the arguments that tell which one it is.
