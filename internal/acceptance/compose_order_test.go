@@ -185,6 +185,9 @@ tar -C "$d" -c . | docker import --change 'ENV PATH=/usr/sbin' - test/haproxy; r
 		}
 		t.Run(bad.release, func(t *testing.T) {
 			if bad.release == "dies after 10s" {
+				// What a rollback goes back to are the files from before: they are to be good.
+				p.files("release", good, "compose.yaml", compose(good))
+				p.applied()
 				p.args("update_order = \"start-first\"\nrollback = true\nwait = \"20s\"")
 			}
 			before, start := apps(), time.Now()
