@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 
 	"provision/internal/shell"
 	"provision/internal/steps"
@@ -250,18 +251,50 @@ func (h *hostPlanner) disturbed(looks []steps.Thing) string {
 	return ""
 }
 
-// stirs returns the latest earlier step that may change what data looks at: that has, or may come to have, anything to do with it.
+// stirs returns the latest earlier step that may change what data looks at: that has, or may come to have, anything to do with it. A
+// command that never counts as a change changes things all the same, and so does a step that another host runs: it may be one machine.
 func (h *hostPlanner) stirs(looks []steps.Thing) string {
-	for _, before := range slices.Backward(h.order) {
-		acts := before.Pending() && !before.Change.Quiet() || before.mayWake()
-		supply := before.supply
-		if acts && (supply.Anything() || supply.Silent() || slices.ContainsFunc(looks, func(t steps.Thing) bool {
-			return t.Kind == steps.OpaqueThing || supply.Touches(t, h.path)
-		})) {
-			return before.Addr
+	for _, before := range slices.Backward(h.stirring) {
+		if slices.ContainsFunc(looks, func(t steps.Thing) bool { return before.reach().Stirs(t, h.path) }) {
+			return before.addr
 		}
 	}
 	return ""
+}
+
+// A stirring step is an earlier one that has, or may come to have, something to do.
+type stirring struct {
+	addr  string
+	reach func() steps.Supply
+}
+
+// stir notes a step that may change what later data look at.
+func (h *hostPlanner) stir(p *Planned) {
+	acts := p.Pending() || p.mayWake() && len(h.stirring) > 0
+	if p.Loan != nil {
+		acts = p.Loan.coming()
+	}
+	if acts {
+		h.stirring = append(h.stirring, stirring{p.Addr, sync.OnceValue(p.reach)})
+	}
+}
+
+// reach is all that the step may touch, whatever it finds when its turn comes.
+func (p *Planned) reach() steps.Supply {
+	if p.Step == nil {
+		return steps.Anything()
+	}
+	var all steps.Supply
+	if b, ok := p.Step.(steps.Bringer); ok {
+		all = b.Brings(p.Change)
+		for _, action := range []steps.Action{steps.Unknown, steps.Create, steps.Update, steps.Delete} {
+			all = all.Join(b.Brings(steps.Change{Action: action}))
+		}
+	}
+	if t, ok := p.Step.(steps.Toucher); ok {
+		all = all.Join(t.Touches(p.obs))
+	}
+	return all
 }
 
 // turns returns the latest earlier step that may change what the probe of a step looks at: any at all where it runs sh of the playbook.
@@ -303,9 +336,15 @@ func (h *hostRun) unresolved(planned []Planned) []string {
 			add(p.supply().Paths()...)
 			pending = true
 		} else if p.Data() && p.Err == nil && p.Change.Action == steps.NoOp && pending {
-			seen := p.seen(h.facts)
-			lacking = lacking || len(seen) > 0
-			add(seen...)
+			if seen := p.seen(h.facts); len(seen) > 0 {
+				lacking = true
+				add(seen...)
+				for j := range planned[:i] {
+					if planned[j].Pending() {
+						add(planned[j].reach().Paths()...)
+					}
+				}
+			}
 		}
 	}
 	if !lacking {
@@ -343,7 +382,7 @@ func (h *hostRun) realPaths() (fragment Fragment, paths []string) {
 	for i := range h.instances {
 		p := &Planned{Instance: h.instances[i], Change: steps.Change{Action: steps.Unknown}}
 		if p.Step != nil && !p.Skip && !p.Passive() {
-			for _, path := range p.supply().Paths() {
+			for _, path := range p.reach().Paths() {
 				if strings.HasPrefix(path, "/") {
 					paths = append(paths, path)
 				}

@@ -17,6 +17,7 @@ type loan struct {
 	addr    string
 	host    *hostRun  // who runs it
 	pending bool      // it has something to do, or may have
+	wakes   bool      // it has nothing to do now, and may wake
 	early   cty.Value // its outputs if it is not pending
 
 	done    chan struct{} // closed when the following are final
@@ -59,7 +60,7 @@ func (r *Run) planShared(ctx context.Context) {
 				h.borrowed[p.Addr] = l
 				continue
 			}
-			l := &loan{addr: p.Addr, host: h, pending: p.Pending(), done: make(chan struct{})}
+			l := &loan{addr: p.Addr, host: h, pending: p.Pending(), wakes: p.mayWake() && h.pending() > 0, done: make(chan struct{})}
 			if !l.pending {
 				l.early = h.results[p.Addr]
 			}
@@ -170,6 +171,16 @@ func (l *loan) changes() bool {
 		return l.changed
 	default:
 		return l.pending
+	}
+}
+
+// coming tells whether the step may still change something on the host that runs it.
+func (l *loan) coming() bool {
+	select {
+	case <-l.done:
+		return false
+	default:
+		return l.pending || l.wakes
 	}
 }
 

@@ -127,6 +127,8 @@ func planHost(f *steps.Facts, instances []steps.Instance, observations map[strin
 		if l := borrowed[instances[i].Addr]; l != nil && !instances[i].Skip {
 			planned[i] = Planned{Instance: instances[i], Loan: l, Change: steps.Change{Action: steps.NoOp, Reason: "runs once, on " + l.host.Name}}
 			h.pending[instances[i].Addr] = l.changes()
+			planned[i].obs = observations[instances[i].Addr]
+			h.stir(&planned[i])
 			continue
 		}
 		p := &planned[i]
@@ -134,6 +136,7 @@ func planHost(f *steps.Facts, instances []steps.Instance, observations map[strin
 		if p.Data() || p.Message() {
 			continue // no other step hears of it but by its outputs
 		}
+		h.stir(p)
 		if p.Pending() {
 			h.pending[p.Addr] = !p.Change.Quiet()
 			h.append(p)
@@ -152,6 +155,7 @@ type hostPlanner struct {
 	pending      map[string]bool   // addresses of earlier steps that will or may change something
 	waking       map[string]bool   // addresses of earlier steps that have nothing to do now and may wake
 	order        []earlier         // the pending ones, in order, with those that may wake and those that would if they could be planned
+	stirring     []stirring        // the steps, in order, that may change what data look at
 	unknown      map[string]bool   // addresses of those whose change is not known yet
 	written      map[string]string // by path: the content that earlier steps give a file
 	real         map[string]string

@@ -345,6 +345,51 @@ func (s Supply) Touches(t Thing, real func(string) string) bool {
 	return false
 }
 
+// Stirs tells whether the step may change anything that can be seen of a thing. In doubt it may.
+func (s Supply) Stirs(t Thing, real func(string) string) bool {
+	// What runs the programs of others may write anywhere.
+	if t.Kind == OpaqueThing || len(s.May) > 0 || s.Silent() || s.Touches(t, real) || s.Alters(t, real) {
+		return true
+	}
+	if t.Kind == UserThing || t.Kind == GroupThing {
+		for _, b := range slices.Concat(s.Things, s.Lost, s.Other) {
+			if b.Kind == t.Kind && (b.Name == t.Name || b.Name == "" || t.Name == "") {
+				return true
+			}
+		}
+	}
+	paths := slices.Concat(s.Trees, s.Gone)
+	for _, r := range s.Replaced {
+		if t.Kind != UserThing && t.Kind != GroupThing {
+			paths = append(paths, r.Path)
+		}
+	}
+	for _, b := range s.Things {
+		if strings.HasPrefix(b.Name, "*/") {
+			paths = append(paths, b.Name)
+		}
+	}
+	return slices.ContainsFunc(t.places(), func(place string) bool {
+		return slices.ContainsFunc(paths, func(p string) bool {
+			if !strings.HasPrefix(p, "*/") {
+				return within(place, p, real) || within(p, place, real)
+			}
+			return within(place, p, real) || slices.ContainsFunc([]string{"/home", "/root"}, func(homes string) bool {
+				return within(place, homes, real) || within(homes, place, real)
+			})
+		})
+	})
+}
+
+// Join is what both leave on the host.
+func (s Supply) Join(other Supply) Supply {
+	return Supply{
+		Things: slices.Concat(s.Things, other.Things), Trees: slices.Concat(s.Trees, other.Trees), May: slices.Concat(s.May, other.May),
+		Gone: slices.Concat(s.Gone, other.Gone), Lost: slices.Concat(s.Lost, other.Lost), Other: slices.Concat(s.Other, other.Other),
+		Replaced: slices.Concat(s.Replaced, other.Replaced),
+	}
+}
+
 // Place is the path that the step is about: the first one that it makes or removes; "" if it is about something else, or if only the
 // host knows the path.
 func (s Supply) Place() string {

@@ -120,6 +120,12 @@ type (
 		Asks(*Facts) []Thing
 	}
 
+	// A Toucher tells what its change may touch beside what it Brings, for data that look at the host: the files behind an account, what the
+	// kernel says.
+	Toucher interface {
+		Touches(Observation) Supply
+	}
+
 	// A Finder names what its probe was led to by what the host said, such as the target of a link, beside what it Asks for.
 	Finder interface {
 		Found(Observation) []Thing

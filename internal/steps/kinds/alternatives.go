@@ -182,6 +182,18 @@ func (a *alternatives) Brings(steps.Change) steps.Supply {
 	return supply
 }
 
+// Touches implements steps.Toucher. Of a group that the playbook does not describe, only the host knows the links.
+func (a *alternatives) Touches(steps.Observation) steps.Supply {
+	if a.absent() || a.Link == "" {
+		return steps.Anything()
+	}
+	s := steps.Supply{Trees: []string{a.Link, "/etc/alternatives", "/var/lib/dpkg/alternatives", "/var/lib/alternatives"}}
+	for _, f := range a.Followers {
+		s.Trees = append(s.Trees, f.Link)
+	}
+	return s
+}
+
 // Requires implements steps.Requirer.
 func (a *alternatives) Requires() []steps.Thing {
 	things := []steps.Thing{{Kind: steps.CommandThing, Name: "update-alternatives"}}

@@ -95,10 +95,19 @@ func (p *pathLook) Asks(*steps.Facts) []steps.Thing {
 
 // Found implements steps.Finder.
 func (p *pathLook) Found(obs steps.Observation) []steps.Thing {
+	var list []steps.Thing
 	if real, led := obs.Get("real"); led {
-		return []steps.Thing{{Kind: steps.PathThing, Name: real}}
+		list = append(list, steps.Thing{Kind: steps.PathThing, Name: real})
 	}
-	return nil
+	for key, kind := range map[string]string{"owner": steps.UserThing, "group": steps.GroupThing} {
+		if name, told := obs.Get(key); told {
+			if kit.IsNumber(name) {
+				name = "" // whoever gets the number gives it a name
+			}
+			list = append(list, steps.Thing{Kind: kind, Name: name})
+		}
+	}
+	return list
 }
 
 // Batch implements steps.Batcher.

@@ -97,6 +97,11 @@ func (s *divert) Brings(change steps.Change) steps.Supply {
 	return steps.Supply{}
 }
 
+// Touches implements steps.Toucher.
+func (s *divert) Touches(steps.Observation) steps.Supply {
+	return steps.Supply{Trees: []string{s.Path, s.target(), "/var/lib/dpkg"}}
+}
+
 // Asks implements steps.Asker: two files of which none may overwrite the other are in the way until one is removed.
 func (s *divert) Asks(*steps.Facts) []steps.Thing {
 	return []steps.Thing{{Kind: steps.FileThing, Name: s.Path}, {Kind: steps.FileThing, Name: s.target()}}

@@ -82,6 +82,15 @@ func (g *group) Brings(change steps.Change) steps.Supply {
 	return steps.Supply{}
 }
 
+// Touches implements steps.Toucher: with the number of a group that of its users changes.
+func (g *group) Touches(steps.Observation) steps.Supply {
+	s := steps.Supply{Things: []steps.Thing{{Kind: steps.GroupThing, Name: g.Name}}, Replaced: accountFiles()}
+	if g.GID != nil {
+		s.Things = append(s.Things, steps.Thing{Kind: steps.UserThing})
+	}
+	return s
+}
+
 func (g *group) Probe() string {
 	primary := ""
 	if g.State == "absent" {

@@ -87,6 +87,9 @@ func (s *hostname) Brings(steps.Change) steps.Supply {
 	return steps.Supply{Things: []steps.Thing{{Kind: steps.FileThing, Name: hostnameFile}, {Kind: steps.FileThing, Name: hostnameConf}}}
 }
 
+// Touches implements steps.Toucher.
+func (s *hostname) Touches(steps.Observation) steps.Supply { return steps.Supply{Trees: kernelTrees()} }
+
 func (s *hostname) Probe() string {
 	b := hostnameScript
 	if s.Live {

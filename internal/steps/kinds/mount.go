@@ -144,6 +144,14 @@ func (s *mount) Brings(change steps.Change) steps.Supply {
 	return supply
 }
 
+// Touches implements steps.Toucher: below the place is something else afterwards, and the kernel has a list of what is mounted.
+func (s *mount) Touches(steps.Observation) steps.Supply {
+	return steps.Supply{Trees: append(kernelTrees(), s.Path, "/etc/mtab", "/run/mount")}
+}
+
+// kernelTrees are where the kernel says how it is.
+func kernelTrees() []string { return []string{"/proc", "/sys"} }
+
 // Requires implements steps.Requirer.
 func (s *mount) Requires() []steps.Thing {
 	if s.absent() || !s.Live {

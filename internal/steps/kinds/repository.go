@@ -157,6 +157,9 @@ func (r *repository) Brings(steps.Change) steps.Supply {
 	return s
 }
 
+// Touches implements steps.Toucher: the package manager writes its lists.
+func (r *repository) Touches(steps.Observation) steps.Supply { return steps.Anything() }
+
 // Requires implements steps.Requirer.
 func (r *repository) Requires() []steps.Thing {
 	if r.State == "absent" || !strings.HasPrefix(r.SignedBy, "/") {

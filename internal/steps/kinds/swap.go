@@ -134,6 +134,11 @@ func (s *swap) priority() string {
 	return strconv.Itoa(*s.Priority)
 }
 
+// Touches implements steps.Toucher.
+func (s *swap) Touches(steps.Observation) steps.Supply {
+	return steps.Supply{Trees: append(kernelTrees(), s.Path)}
+}
+
 func (s *swap) Probe() string {
 	quoted := shell.Quote(s.Path)
 	wanted := "none"

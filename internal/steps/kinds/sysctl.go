@@ -183,6 +183,9 @@ func (s *sysctl) Asks(*steps.Facts) []steps.Thing {
 	return things
 }
 
+// Touches implements steps.Toucher.
+func (s *sysctl) Touches(steps.Observation) steps.Supply { return steps.Supply{Trees: kernelTrees()} }
+
 func (s *sysctl) Probe() string {
 	b := shell.Strip(sysctlScript)
 	words := shell.Words(s.kernelFile(), s.Name, s.wanted())

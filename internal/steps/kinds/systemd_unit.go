@@ -321,6 +321,9 @@ func (s *systemdUnit) Brings(change steps.Change) steps.Supply {
 	return supply
 }
 
+// Touches implements steps.Toucher: what starts may write anywhere, and what is enabled has links.
+func (s *systemdUnit) Touches(steps.Observation) steps.Supply { return steps.Anything() }
+
 // Requires implements steps.Requirer: the directory of a drop-in is made.
 func (s *systemdUnit) Requires() []steps.Thing { return nil }
 

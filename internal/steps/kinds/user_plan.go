@@ -102,6 +102,36 @@ func (u *user) Brings(change steps.Change) steps.Supply {
 	return s
 }
 
+// Touches implements steps.Toucher: an account is lines of several files, and has a home and mail.
+func (u *user) Touches(obs steps.Observation) steps.Supply {
+	s := steps.Supply{
+		Things:   []steps.Thing{{Kind: steps.UserThing, Name: u.Name}, {Kind: steps.GroupThing, Name: u.Name}},
+		Replaced: accountFiles(),
+		Trees:    []string{"/home/" + u.Name, "/var/mail/" + u.Name, "/var/spool/mail/" + u.Name},
+	}
+	if u.Home != "" {
+		s.Trees = append(s.Trees, u.Home)
+	}
+	home, _ := obs.Get("home")
+	found, _ := obs.Get("home_of")
+	found, _, _ = strings.Cut(found, " ")
+	for _, p := range []string{home, found} {
+		if path.IsAbs(p) {
+			s.Trees = append(s.Trees, p)
+		}
+	}
+	return s
+}
+
+// accountFiles are the files of users and groups. Not as things: that would stand for every account.
+func accountFiles() []steps.Replaced {
+	var list []steps.Replaced
+	for _, name := range []string{"passwd", "group", "shadow", "gshadow", "subuid", "subgid"} {
+		list = append(list, steps.Replaced{Path: "/etc/" + name}, steps.Replaced{Path: "/etc/" + name + "-"})
+	}
+	return list
+}
+
 // frees is the number that the user has now.
 func (u *user) frees() []steps.Thing {
 	return []steps.Thing{{Kind: steps.FreeThing, Name: "(" + u.Name + " has it)"}}
