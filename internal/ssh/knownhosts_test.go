@@ -16,11 +16,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// writeKnown writes a known_hosts file in which KEY is the public key of the host.
+// writeKnown writes a known_hosts file in which KEY, behind a blank, is the public key of the host.
 func writeKnown(t *testing.T, lines ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "known_hosts")
-	text := strings.ReplaceAll(strings.Join(lines, "\n")+"\n", "KEY", authorized("host ed25519"))
+	text := strings.ReplaceAll(strings.Join(lines, "\n")+"\n", " KEY", " "+authorized("host ed25519"))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestAdviceForAChangedKeyCanBePasted(t *testing.T) {
 	var files []string
 	for i, text := range []string{"[WEB1]:2222 KEY\ndb1 KEY\n", hashName("[web1]:2222") + " KEY\n"} {
 		files = append(files, filepath.Join(dir, fmt.Sprint("known_hosts ", i)))
-		if err := os.WriteFile(files[i], []byte(strings.ReplaceAll(text, "KEY", authorized("host ed25519"))), 0o600); err != nil {
+		if err := os.WriteFile(files[i], []byte(strings.ReplaceAll(text, " KEY", " "+authorized("host ed25519"))), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
