@@ -157,6 +157,10 @@ func (c *Config) resolve(ctx context.Context, name string, overrides Target, beh
 		if t.OpenSSHWords, err = opensshWords(name, overrides, command); err != nil {
 			return Target{}, fmt.Errorf("host %s: %w", cmp.Or(overrides.Name, name), err)
 		}
+		// It would leave behind a process that nobody ends. Only a client that knows the setting has it in its files.
+		if yes(s.Text("forkafterauthentication")) {
+			t.OpenSSHWords = append([]string{"-o", "ForkAfterAuthentication=no"}, t.OpenSSHWords...)
+		}
 	}
 	if t.Transport != TransportOpenSSH {
 		t.Unheeded = unheeded(s)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -271,5 +272,19 @@ func TestOpenSSHTransportTellsTheTypeOfSession(t *testing.T) {
 	server.Jumps = []ssh.Target{hop}
 	if target, err = config.Resolve(t.Context(), "127.0.0.1", server); err != nil || target.Jumps[0].User == "nobody-asks" || target.Jumps[0].OpenSSHSession {
 		t.Errorf("the jump host is %+v, %v", target.Jumps, err)
+	}
+}
+
+// An ssh that goes to the background would be lost sight of.
+func TestOpenSSHTransportStaysInTheForeground(t *testing.T) {
+	config := loadConfig(t, "ForkAfterAuthentication yes\n")
+	target, err := config.Resolve(t.Context(), "127.0.0.1", byOpenSSH(t, openSSH(t)))
+	if err != nil || !slices.Contains(target.OpenSSHWords, "ForkAfterAuthentication=no") {
+		t.Fatalf("%q, %v", target.OpenSSHWords, err)
+	}
+	c := sshtest.Dial(t, target)
+	defer c.Close()
+	if out, _, _, err := run(t, c, "echo there", ""); out != "there\n" || err != nil {
+		t.Errorf("output %q, error %v", out, err)
 	}
 }
