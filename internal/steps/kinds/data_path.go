@@ -23,8 +23,8 @@ No more is looked at than what the playbook refers to: a content that nobody ask
 text of at most 64 KiB; a larger file, and one that is no text in UTF-8, is an error where they are used. match finds lines in files of
 any size.
 
-The content of a file that not everybody may read is a secret, and so are its lines, matches and sum. With sensitive = true they are
-secrets in any case.`,
+The content of a file that not everybody may read is a secret, and so are its lines, matches and sum: the mode tells, and those of the
+directories above it. With sensitive = true they are secrets in any case.`,
 	Example: `data "path" "release" {
   path = "/etc/os-release"
 }
@@ -129,6 +129,16 @@ func (p *pathLook) attributes() bool {
 	return p.wants("owner", "group", "uid", "gid", "mode", "size") || p.summed() || p.matches()
 }
 
+// closedAbove is sh that says of a file that not everybody may enter one of the directories above it.
+const closedAbove = `d=$(readlink -f -- "$p") || exit 1
+while [ "$d" != / ]; do
+	d=${d%/*}
+	d=${d:-/}
+	m=$(stat -c %A -- "$d") || exit 1
+	case $m in ??????[xs]??[xt]*) ;; *) say closed yes; break ;; esac
+done
+`
+
 // Probe prints no more than the outputs that are wanted: what is printed is what a saved plan holds to.
 func (p *pathLook) Probe() string {
 	var b strings.Builder
@@ -169,6 +179,9 @@ fi
 	if p.summed() || p.matches() {
 		b.WriteString("[ -r \"$p\" ] || fail \"$p: its content cannot be read; look with become = true\"\n")
 	}
+	if p.summed() || p.matches() {
+		b.WriteString(closedAbove)
+	}
 	if p.summed() {
 		b.WriteString("sum_of \"$p\" || exit 1\nsay sha256 \"$SUM\"\n")
 	}
@@ -176,7 +189,7 @@ fi
 		fmt.Fprintf(&b, "if [ \"$A_size\" -gt %d ]; then say large \"$A_size\"; else detail content \"$p\"; fi\n", dataLimit)
 	}
 	if p.matches() {
-		b.WriteString(kit.ProbeLines + piped("lines | tr -d '\\000' | { grep -E -e "+shell.Quote(p.Match.ERE)+"; printf '%s' \"$?\" >&3; }", "match") +
+		b.WriteString("n=$(tr -cd '\\000' <\"$p\" | head -c 1 | wc -c) || exit 1\n[ \"$n\" -eq 0 ] || { say binary yes; exit 0; }\n" + kit.ProbeLines + piped("lines | { grep -E -e "+shell.Quote(p.Match.ERE)+"; printf '%s' \"$?\" >&3; }", "match") +
 			"[ \"$status\" -le 1 ] || say failed \"$status\"\n")
 	}
 	return b.String()
@@ -190,6 +203,9 @@ func (p *pathLook) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, er
 	found := strings.Join(obs.All("match"), "\n")
 	if len(found) > dataLimit {
 		return change, fmt.Errorf("the lines of %s that match finds have more than %d bytes: let it find fewer", p.Path, dataLimit)
+	}
+	if _, binary := obs.Get("binary"); binary {
+		return change, fmt.Errorf("%s is no text: it holds a NUL byte, and match is for text; use sha256, or leave match out", p.Path)
 	}
 	if status, failed := obs.Get("failed"); failed {
 		return change, fmt.Errorf("grep ended with status %s in %s", status, p.Path)
@@ -266,7 +282,13 @@ func (p *pathLook) Outputs(_ *steps.Facts, obs steps.Observation, _ steps.Result
 	if p.matches() {
 		values["matches"] = lineList(obs.All("match"))
 	}
-	others := moded && strings.ContainsAny(mode[len(mode)-1:], "4567")
-	secretIf(p.Sensitive || moded && !others, values, "content", "lines", "matches", "sha256")
+	_, closed := obs.Get("closed")
+	secretIf(p.Sensitive || closed || moded && !readByAll(mode), values, "content", "lines", "matches", "sha256")
 	return values
+}
+
+// readByAll tells of a mode in octal that the group and all others may read.
+func readByAll(mode string) bool {
+	mode = fmt.Sprintf("%03s", mode)
+	return strings.Contains("4567", mode[len(mode)-1:]) && strings.Contains("4567", mode[len(mode)-2:len(mode)-1])
 }

@@ -102,3 +102,15 @@ func outputNames(k *steps.Kind) []string {
 	}
 	return names
 }
+
+func TestMatchesRefusesWhatIsNoText(t *testing.T) {
+	step, args := pathData.New()
+	for name, value := range map[string]string{"path": "/srv/f", "match": "a"} {
+		if err := args.Get(name).Set(cty.StringVal(value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := step.Plan(nil, steps.Observation{Stdout: "type file\nmode 644\nbinary yes\n"}); err == nil || !strings.Contains(err.Error(), "NUL byte") {
+		t.Errorf("%v", err)
+	}
+}
