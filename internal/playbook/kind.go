@@ -58,7 +58,7 @@ func (pb *Playbook) readKind(m *module, b *hcl.Block) {
 		return
 	}
 	name := b.Labels[0]
-	if pb.kinds[name] != nil {
+	if pb.kinds[name] != nil || steps.Block(name) == steps.MessageBlock {
 		pb.loading.error(b.LabelRanges[0], "A kind that is there already", fmt.Sprintf("The kind %q comes with provision. Give this one another name.", name))
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -41,13 +42,21 @@ step "file" "note" {
 			kit.StringsArg("name", &f.Names, "Patterns of names as those of sh, such as \"*.log\": one of them must fit.").With("every name"),
 			kit.EnumArg("type", &f.Type, "What to find.", "file", "directory", "symlink", "any"),
 			kit.IntArg("depth", &f.Depth, 1, 64, "How deep to look: 1 is what is in the directory itself.").With("1"),
-			kit.SecondsArg("older_than", &f.Older, "Only what was changed last before so long, such as \"24h\"; in whole minutes."),
-			kit.SecondsArg("newer_than", &f.Newer, "Only what was changed last within so long, such as \"1h\"; in whole minutes."),
+			kit.ParsedArg("older_than", &f.Older, "Only what was changed last before so long, such as \"24h\"; in whole minutes.", minutes),
+			kit.ParsedArg("newer_than", &f.Newer, "Only what was changed last within so long, such as \"1h\"; in whole minutes.", minutes),
 			kit.OptIntArg("larger_than", &f.Larger, 0, 1<<40, "Only what has more bytes."),
 			kit.OptIntArg("smaller_than", &f.Smaller, 1, 1<<40, "Only what has fewer bytes."),
 			kit.IntArg("limit", &f.Limit, 1, 10000, "How many paths there may be.").With("1000"),
 		}
 	},
+}
+
+// minutes reads a time for which find(1) has no seconds.
+func minutes(s string) (int, error) {
+	if d, err := time.ParseDuration(s); err != nil || d < time.Minute {
+		return 0, fmt.Errorf("%q is no duration of a minute or more: write it as \"5m\" or \"1h30m\"", s)
+	}
+	return steps.ParseSeconds(s)
 }
 
 type findLook struct {
