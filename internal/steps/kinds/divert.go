@@ -110,7 +110,7 @@ func (s *divert) Asks(*steps.Facts) []steps.Thing {
 // Requires implements steps.Requirer.
 func (s *divert) Requires() []steps.Thing {
 	things := []steps.Thing{{Kind: steps.CommandThing, Name: "dpkg-divert"}}
-	if s.State == "present" && s.Rename {
+	if s.State == "present" {
 		things = append(things, kit.ParentOf(s.target())...)
 	}
 	return things

@@ -23,13 +23,15 @@ divert_look() {
 		esac
 		divert_from=$divert_to
 	fi
+	# dpkg-divert does not look for the directory, and without it no package with the file can be unpacked any more.
+	[ "$1" = absent ] || need_parent "$divert_into"
 	if [ "$4" = false ]; then return 0; fi
 	path_type "$divert_from" || return 1
 	say moves "$TYPE"
 	if [ "$TYPE" = absent ]; then return 0; fi
 	path_type "$divert_into" || return 1
 	if [ "$TYPE" = absent ]; then
-		need_parent "$divert_into"
+		[ "$1" = present ] || need_parent "$divert_into"
 		return 0
 	fi
 	[ "$1" = present ] || fail "$2 is still there, and the package's file at $divert_from would overwrite it; remove it by a step \"file\" before this one, or set rename = false to leave both"
