@@ -23,7 +23,7 @@ func (c *cli) trustCommand() *cobra.Command {
 		Short: "Show the keys of unknown hosts and record them after one confirmation",
 		Long: `Asks every host that is not yet known for its key, shows the fingerprint, and records the keys in known_hosts
 after one confirmation. Compare the fingerprints with those that the provider's console shows. A host whose key
-changed is never recorded.`,
+changed is never recorded. Jump hosts come first, with a confirmation of their own: through them the others are asked.`,
 		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.trust(cmd, args, &o) },
 	}
@@ -47,16 +47,16 @@ type scanned struct {
 	err error
 }
 
-// scanAll asks the hosts for their keys, parallel at a time. The answers are in the order of the hosts.
-func scanAll(ctx context.Context, reach *reacher, hosts []*inventory.Host, parallel int) []scanned {
-	list := make([]scanned, len(hosts))
+// scanAll asks hosts for their keys, parallel at a time. The answers are in the order of the hosts.
+func scanAll(ctx context.Context, dialer *ssh.Dialer, targets []ssh.Target, parallel int) []scanned {
+	list := make([]scanned, len(targets))
 	slots := make(chan struct{}, parallel)
 	var all sync.WaitGroup
-	for i, h := range hosts {
+	for i, t := range targets {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			list[i].unknownHost, list[i].err = reach.scan(ctx, h)
+			list[i].unknownHost, list[i].err = scan(ctx, dialer, t)
 		})
 	}
 	all.Wait()
@@ -64,15 +64,14 @@ func scanAll(ctx context.Context, reach *reacher, hosts []*inventory.Host, paral
 }
 
 // scan asks one host for its key.
-func (r *reacher) scan(ctx context.Context, h *inventory.Host) (unknownHost, error) {
-	target := r.targets[h.Name]
-	key, err := r.dialer.Scan(ctx, target)
+func scan(ctx context.Context, dialer *ssh.Dialer, target ssh.Target) (unknownHost, error) {
+	key, err := dialer.Scan(ctx, target)
 	if err != nil {
 		return unknownHost{}, err
 	}
-	fresh, err := r.dialer.Unrecorded(ctx, target, key)
+	fresh, err := dialer.Unrecorded(ctx, target, key)
 	if err != nil {
-		return unknownHost{}, fmt.Errorf("%s: %w", h.Name, err)
+		return unknownHost{}, fmt.Errorf("%s: %w", target.Name, err)
 	}
 	if fresh == nil {
 		return unknownHost{}, nil
@@ -82,7 +81,7 @@ func (r *reacher) scan(ctx context.Context, h *inventory.Host) (unknownHost, err
 		err = ssh.Recordable(file)
 	}
 	if err != nil {
-		return unknownHost{}, fmt.Errorf("%s: its key cannot be recorded: %w", h.Name, err)
+		return unknownHost{}, fmt.Errorf("%s: its key cannot be recorded: %w", target.Name, err)
 	}
 	return unknownHost{file: file, key: fresh}, nil
 }
@@ -104,9 +103,16 @@ func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
 	if err != nil {
 		return err
 	}
+	if err := c.trustJumps(cmd, reach, hosts, o); err != nil {
+		return err
+	}
 	var unknown []unknownHost
 	failed := false
-	answers := scanAll(ctx, reach, hosts, o.parallel)
+	targets := make([]ssh.Target, len(hosts))
+	for i, h := range hosts {
+		targets[i] = reach.targets[h.Name]
+	}
+	answers := scanAll(ctx, reach.dialer, targets, o.parallel)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -120,11 +126,7 @@ func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
 			fmt.Fprintf(c.stdout, "%s is known already.\n", ui.Line(name))
 		default:
 			unknown = append(unknown, found.unknownHost)
-			fmt.Fprintf(c.stdout, "%s (%s)\n", ui.Line(name), ui.Line(found.key.Host))
-			fmt.Fprintf(c.stdout, "  %-20s %s\n", found.key.Type(), found.key.Fingerprint())
-			for _, line := range found.key.Foreign {
-				fmt.Fprintf(c.stdout, "  on record of a type that provision does not know: %s\n", ui.Line(line))
-			}
+			c.showKey(name, found.key)
 		}
 	}
 	if err := c.record(cmd, unknown, o.yes); err != nil {
@@ -134,6 +136,51 @@ func (c *cli) trust(cmd *cobra.Command, args []string, o *options) error {
 		return exitStatus(statusUnreachable)
 	}
 	return nil
+}
+
+// trustJumps has the keys of jump hosts recorded, those nearest first: the hosts behind them cannot be asked before.
+func (c *cli) trustJumps(cmd *cobra.Command, reach *reacher, hosts []*inventory.Host, o *options) error {
+	for depth := 0; ; depth++ {
+		var jumps []ssh.Target
+		deeper, seen := false, map[string]bool{}
+		for _, h := range hosts {
+			way := reach.targets[h.Name].Way()
+			if len(way) <= depth {
+				continue
+			}
+			deeper = true
+			if jump := way[depth]; !seen[jump.Name] {
+				seen[jump.Name] = true
+				jumps = append(jumps, jump)
+			}
+		}
+		if !deeper {
+			return nil
+		}
+		var unknown []unknownHost
+		// One that cannot be asked is told of with the hosts behind it.
+		for i, found := range scanAll(cmd.Context(), reach.dialer, jumps, o.parallel) {
+			if found.key != nil {
+				unknown = append(unknown, found.unknownHost)
+				c.showKey("jump host "+jumps[i].Name, found.key)
+			}
+		}
+		if err := cmd.Context().Err(); err != nil {
+			return err
+		}
+		if err := c.record(cmd, unknown, o.yes); err != nil {
+			return err
+		}
+	}
+}
+
+// showKey shows the key of a host that is not known.
+func (c *cli) showKey(name string, key *ssh.HostKey) {
+	fmt.Fprintf(c.stdout, "%s (%s)\n", ui.Line(name), ui.Line(key.Host))
+	fmt.Fprintf(c.stdout, "  %-20s %s\n", key.Type(), key.Fingerprint())
+	for _, line := range key.Foreign {
+		fmt.Fprintf(c.stdout, "  on record of a type that provision does not know: %s\n", ui.Line(line))
+	}
 }
 
 func (c *cli) record(cmd *cobra.Command, unknown []unknownHost, yes bool) error {

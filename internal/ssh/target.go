@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -179,6 +180,20 @@ func (t Target) hops() []Target {
 		all = append(all, j.hops()...)
 	}
 	return append(all, t)
+}
+
+// Way returns the jump hosts on the way to t, in their order, each with those before it as its own jumps.
+func (t Target) Way() []Target {
+	path := t.hops()
+	path = path[:len(path)-1]
+	for i := range path {
+		path[i].Jumps = nil
+	}
+	way := slices.Clone(path)
+	for i := range way {
+		way[i].Jumps = path[:i:i]
+	}
+	return way
 }
 
 // inHome is a path below the home directory; without a home it is one that does not exist.
