@@ -11,6 +11,7 @@ import (
 // messages are what message blocks told, the same on several hosts once.
 type messages struct {
 	list []*said
+	more int // that were told, and are not kept
 }
 
 // A said is a message that was told. It has the hosts that it is about.
@@ -19,7 +20,7 @@ type said struct {
 	hosts []string
 }
 
-// messagesKept bounds how many different messages are shown.
+// messagesKept bounds how many different messages are shown; of the others, how many there were.
 const messagesKept = 200
 
 // add takes a message in, in the order of the playbook.
@@ -33,7 +34,17 @@ func (m *messages) add(host string, e *engine.Message) {
 		m.list[at].hosts = append(m.list[at].hosts, host)
 	case len(m.list) < messagesKept:
 		m.list = slices.Insert(m.list, at, &said{*e, []string{host}})
+	default:
+		m.more++
 	}
+}
+
+// rest says how many messages are not kept, "" if all are.
+func (m *messages) rest() string {
+	if m.more == 0 {
+		return ""
+	}
+	return count(m.more, "more message") + ", which --json has"
 }
 
 // shown are the lines of the text, cleaned.
@@ -63,6 +74,9 @@ func (m *messages) lines(s Style, several bool) []string {
 			lines[len(lines)-1] += s.paint(faint, "  ("+s.hostList(t.hosts, 4)+")")
 		}
 	}
+	if rest := m.rest(); rest != "" {
+		lines = append(lines, "  "+s.pick("…", "...")+" "+rest)
+	}
 	return lines
 }
 
@@ -76,7 +90,7 @@ func (m *messages) markdown(s Style) string {
 	b.WriteString("**Messages:**\n\n")
 	for i, t := range m.list {
 		if i == most {
-			b.WriteString("- … " + count(len(m.list)-i, "more message") + "\n")
+			b.WriteString("- … " + count(len(m.list)-i+m.more, "more message") + "\n")
 			break
 		}
 		text := cut(strings.Join(t.shown(), "\n"), longest, "…")
@@ -94,6 +108,9 @@ func (m *messages) named(several bool) []named {
 			about = Style{Unicode: true}.hostList(t.hosts, 6) + " · " + about
 		}
 		list = append(list, named{strings.Join(t.shown(), "\n"), about})
+	}
+	if rest := m.rest(); rest != "" {
+		list = append(list, named{rest, ""})
 	}
 	return list
 }
