@@ -12,6 +12,7 @@ import (
 // TestComposeBuildsWhatTravels builds an image from a directory with an ignore file of its own, with a build secret, in a project that
 // includes and extends files: what the build needs travels, what it leaves out does not, and the plan tells what it is built from.
 func TestComposeBuildsWhatTravels(t *testing.T) {
+	takesTurn(t, "travels", composeTurns...)
 	p := newProject(t, "travels", "", "compose.yaml", `include: [more/compose.yaml]
 services:
   web:
@@ -70,6 +71,7 @@ secrets: { token: { file: token.secret } }
 
 // TestComposeSeesTheHost goes through what a project finds on a host: networks, volumes and ports of others, and containers that somebody added.
 func TestComposeSeesTheHost(t *testing.T) {
+	takesTurn(t, "sees", composeTurns...)
 	compose := `services:
   web:
     image: test/busybox

@@ -84,6 +84,7 @@ func (o outcome) attributes() map[string]string {
 // take, and changes each: the plan names the field and both values, what it calls recreated is, what it does not name keeps its containers,
 // and the next plan is empty.
 func TestComposeFields(t *testing.T) {
+	takesTurn(t, "fields", composeTurns...)
 	p := newProject(t, "fields", "  profiles = [\"usual\"]", "compose.yaml", fieldsProject(false), "api/Dockerfile", "FROM test/busybox\nARG V\nRUN echo $V >/v\n", "conf/a", "1\n",
 		"a.env", "FROM_FILE=hunter1\n", "b.env", "FROM_FILE=hunter2\n", "one.secret", "hunter3", "two.secret", "hunter4", "a.labels", "from=one\n", "b.labels", "from=two\n",
 		"base.yaml", "services:\n  a: { image: test/busybox, labels: { base: one } }\n  b: { image: test/busybox, labels: { base: two } }\n")

@@ -74,9 +74,13 @@ func (p *composition) sees(service, script, want string) {
 	}
 }
 
+// composeTurns are the long tests of projects, of which each run takes two.
+var composeTurns = []string{"owes", "fields", "sees", "travels"}
+
 // TestComposeOwesWhatFailed changes a file whose image cannot be built: however often it is applied, the plan tells what is owed,
 // until it has been built and runs. The build sees the files of the project and no others.
 func TestComposeOwesWhatFailed(t *testing.T) {
+	takesTurn(t, "owes", composeTurns...)
 	for _, rollback := range []string{"", "rollback = true"} {
 		p := newProject(t, "owed", rollback, "compose.yaml", `services:
   web:
