@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // perHost is what the client may keep of a host between its plan and the end of the run.
@@ -49,7 +49,7 @@ func BenchmarkFleetMemory(b *testing.B) {
 func TestMoreHostsThanDescriptors(t *testing.T) {
 	f := newFleet(t, 300, recorded, 0)
 	site, binary := f.playbook(t), build(t)
-	for _, args := range [][]string{{"plan"}, {engine.CommandApply, "--yes"}} {
+	for _, args := range [][]string{{"plan"}, {event.CommandApply, "--yes"}} {
 		cmd := fleetCommand("/bin/sh", append([]string{"-c", `ulimit -n 192 && exec "$@"`, "sh", binary}, append(args, site)...)...)
 		out, err := cmd.CombinedOutput()
 		if err != nil || strings.Contains(string(out), "too many open files") {

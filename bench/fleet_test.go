@@ -16,6 +16,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
 	"provision/internal/redact"
@@ -126,7 +127,7 @@ func (f *fleet) newRun(tb testing.TB, site string) (*engine.Run, *ui.Plan) {
 	plan := ui.NewPlan()
 	dialer := &fleetDialer{targets: map[string]ssh.Target{}}
 	run := &engine.Run{
-		ID: "bench", Command: engine.CommandPlan, Dialer: dialer, Sink: plan, Secrets: redact.Of(pb.Secrets()...),
+		ID: "bench", Command: event.CommandPlan, Dialer: dialer, Sink: plan, Secrets: redact.Of(pb.Secrets()...),
 		Parallel: fleetParallel, Salt: engine.NewSalt(),
 	}
 	for i, h := range pb.Inventory().Hosts() {

@@ -15,12 +15,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"provision/internal/engine"
+	"provision/internal/event"
+	"provision/internal/savedplan"
 	"provision/internal/shell"
 	"provision/internal/ui"
 )
 
 // adopt takes over the selection of a saved plan, and refuses flags that would choose something else.
-func (o *options) adopt(plan *engine.SavedPlan, flags *pflag.FlagSet, getenv func(string) string) error {
+func (o *options) adopt(plan *savedplan.Plan, flags *pflag.FlagSet, getenv func(string) string) error {
 	for _, name := range []string{"limit", "shard", "tags", "skip-tags", "var-file", "sandbox", "image"} {
 		if flags.Changed(name) {
 			return fmt.Errorf("--%s: a saved plan applies to what it was made for; make another one with provision plan --%s … --out FILE", name, name)
@@ -28,7 +30,7 @@ func (o *options) adopt(plan *engine.SavedPlan, flags *pflag.FlagSet, getenv fun
 	}
 	chosen := plan.Selection
 	if chosen == nil {
-		chosen = &engine.Selection{}
+		chosen = &event.Selection{}
 	}
 	given := map[string]bool{}
 	for _, v := range o.vars {
@@ -51,7 +53,7 @@ func (o *options) adopt(plan *engine.SavedPlan, flags *pflag.FlagSet, getenv fun
 }
 
 // playbookOf finds the playbook of a saved plan: where it was, or in a copy of the project that has another place.
-func playbookOf(plan *engine.SavedPlan) (string, error) {
+func playbookOf(plan *savedplan.Plan) (string, error) {
 	for _, path := range []string{plan.Playbook, plan.Typed} {
 		if _, err := os.Stat(path); err != nil {
 			continue
@@ -65,7 +67,7 @@ func playbookOf(plan *engine.SavedPlan) (string, error) {
 }
 
 // applySaved applies a saved plan, if it still holds on all its hosts.
-func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPlan, flags *pflag.FlagSet, o *options) error {
+func (c *cli) applySaved(ctx context.Context, file string, plan *savedplan.Plan, flags *pflag.FlagSet, o *options) error {
 	if err := o.adopt(plan, flags, c.getenv); err != nil {
 		return err
 	}
@@ -75,14 +77,14 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPla
 	}
 	// A saved plan is the consent to it. What remains is a rollout that wants to be asked between its batches.
 	o.yes = o.yes || o.json || !isatty.IsTerminal(c.stdin.Fd())
-	r, err := c.prepare(ctx, engine.CommandApply, path, o)
+	r, err := c.prepare(ctx, event.CommandApply, path, o)
 	if err != nil {
 		return err
 	}
-	sealer := engine.NewSealer(plan.Salt)
-	r.run.Salt, r.run.Approved = plan.Salt, engine.NewApproval(plan, sealer)
+	sealer := savedplan.NewSealer(plan.Salt)
+	r.run.Salt, r.run.Approved = plan.Salt, savedplan.NewApproval(plan, sealer)
 	r.run.Phases = phases(r.pb, r.hosts, plan.Run) // in the order of then, should it be a random one
-	if others := plan.OtherHosts(r.run.Hosts); len(others) > 0 {
+	if others := r.run.OtherHosts(); len(others) > 0 {
 		c.stale(file, plan, map[string][]string{"": others})
 		return exitStatus(statusStale)
 	}
@@ -96,8 +98,8 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPla
 		_ = r.close(ctx)
 		return err
 	}
-	if stale := engine.Stale(plan, now); len(stale) > 0 && ctx.Err() == nil {
-		r.run.Next = func(*engine.RunEnd) string { return planAgain(file, plan) }
+	if stale := savedplan.Stale(plan, now); len(stale) > 0 && ctx.Err() == nil {
+		r.run.Next = func(*event.RunEnd) string { return planAgain(file, plan) }
 		r.run.Refuse(stale)
 		c.stale(file, plan, stale)
 		return r.close(ctx)
@@ -110,7 +112,7 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *engine.SavedPla
 }
 
 // stale says what does not hold any more, hosts with the same reasons together.
-func (c *cli) stale(file string, plan *engine.SavedPlan, byHost map[string][]string) {
+func (c *cli) stale(file string, plan *savedplan.Plan, byHost map[string][]string) {
 	fmt.Fprintf(c.stderr, "Error: the plan in %s is stale, and nothing was changed:\n", c.clean(file))
 	hosts := map[string][]string{}
 	var order []string
@@ -137,7 +139,7 @@ func (c *cli) stale(file string, plan *engine.SavedPlan, byHost map[string][]str
 }
 
 // planAgain is the command that makes a plan anew.
-func planAgain(file string, plan *engine.SavedPlan) string {
+func planAgain(file string, plan *savedplan.Plan) string {
 	command := "provision plan --out " + shell.Quote(file)
 	if flags := chosenFlags(plan.Selection); flags != "" {
 		command += " " + flags

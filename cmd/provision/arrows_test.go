@@ -10,7 +10,7 @@ import (
 // TestArrowsRunOneWay pins the picture of docs/architecture.md: which package may import which.
 func TestArrowsRunOneWay(t *testing.T) {
 	allowed := map[string][]string{
-		"cmd/provision":            {"examples", "internal/container", "internal/engine", "internal/inventory", "internal/playbook", "internal/record", "internal/redact", "internal/sandbox", "internal/shell", "internal/ssh", "internal/steps", "internal/steps/kinds", "internal/suggest", "internal/ui", "playbooks"},
+		"cmd/provision":            {"examples", "internal/container", "internal/engine", "internal/event", "internal/inventory", "internal/playbook", "internal/record", "internal/redact", "internal/sandbox", "internal/savedplan", "internal/shell", "internal/ssh", "internal/steps", "internal/steps/kinds", "internal/suggest", "internal/ui", "playbooks"},
 		"examples":                 {},
 		"playbooks":                {},
 		"internal/shell":           {},
@@ -23,9 +23,11 @@ func TestArrowsRunOneWay(t *testing.T) {
 		"internal/steps/scripted":  {"internal/shell", "internal/steps"},
 		"internal/inventory":       {"internal/steps", "internal/suggest"},
 		"internal/playbook":        {"internal/inventory", "internal/redact", "internal/shell", "internal/steps", "internal/steps/kinds", "internal/steps/scripted", "internal/suggest"},
-		"internal/engine":          {"internal/redact", "internal/shell", "internal/steps"},
-		"internal/record":          {"internal/engine"},
-		"internal/ui":              {"internal/engine", "internal/record", "internal/redact", "internal/steps"},
+		"internal/event":           {"internal/steps"},
+		"internal/savedplan":       {"internal/event", "internal/steps"},
+		"internal/engine":          {"internal/event", "internal/redact", "internal/savedplan", "internal/shell", "internal/steps"},
+		"internal/record":          {"internal/event"},
+		"internal/ui":              {"internal/event", "internal/record", "internal/redact", "internal/steps"},
 		"internal/ssh":             {"internal/ssh/sshconfig"},
 		"internal/ssh/sshconfig":   {},
 		"internal/ssh/sshd":        {},
@@ -34,8 +36,8 @@ func TestArrowsRunOneWay(t *testing.T) {
 		"internal/sandbox":         {"internal/seccomp", "internal/ssh/sshd"},
 		"internal/container":       {"internal/ssh/sshd"},
 		"internal/testhost":        {},
-		"internal/sim":             {"internal/engine", "internal/inventory", "internal/playbook", "internal/redact", "internal/seccomp", "internal/steps", "internal/truth"},
-		"internal/truth":           {"internal/engine", "internal/steps"},
+		"internal/sim":             {"internal/engine", "internal/event", "internal/inventory", "internal/playbook", "internal/redact", "internal/seccomp", "internal/steps", "internal/truth"},
+		"internal/truth":           {"internal/engine", "internal/event", "internal/steps"},
 	}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "provision/...").Output()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 func (c *cli) applyCommand() *cobra.Command {
@@ -35,7 +36,7 @@ The first Ctrl-C lets every host end its current step, the second kills that ste
 			if saved != nil {
 				return c.applySaved(ctx, args[0], saved, cmd.Flags(), &o)
 			}
-			r, err := c.prepare(ctx, engine.CommandApply, pathOf(args), &o)
+			r, err := c.prepare(ctx, event.CommandApply, pathOf(args), &o)
 			if err != nil {
 				return err
 			}

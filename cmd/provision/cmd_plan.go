@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 func (c *cli) planCommand() *cobra.Command {
@@ -29,7 +29,7 @@ func (c *cli) planCommand() *cobra.Command {
 					return err
 				}
 			}
-			r, err := c.prepare(ctx, engine.CommandPlan, pathOf(args), &o)
+			r, err := c.prepare(ctx, event.CommandPlan, pathOf(args), &o)
 			if err != nil {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
 	"provision/internal/record"
@@ -92,7 +92,7 @@ func (c *cli) resume(ctx context.Context, id, path, dir string, o *options) erro
 	if err := from.choose(o); err != nil {
 		return err
 	}
-	r, err := c.prepare(ctx, engine.CommandApply, path, o)
+	r, err := c.prepare(ctx, event.CommandApply, path, o)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func findResumable(root, id string) (*resumption, error) {
 		return nil, err
 	}
 	if id == "last" {
-		if i := slices.IndexFunc(runs, func(r record.Run) bool { return r.Command == engine.CommandApply }); i >= 0 {
+		if i := slices.IndexFunc(runs, func(r record.Run) bool { return r.Command == event.CommandApply }); i >= 0 {
 			run = runs[i]
 		}
 	}
@@ -120,7 +120,7 @@ func findResumable(root, id string) (*resumption, error) {
 	switch {
 	case run.Command == "":
 		return nil, fmt.Errorf("the record of run %s in %s does not even say what was run: apply again", run.ID, run.Dir)
-	case run.Command != engine.CommandApply:
+	case run.Command != event.CommandApply:
 		return nil, fmt.Errorf("run %s was a provision %s: only runs of apply can be resumed", run.ID, run.Command)
 	case run.Status == record.Running:
 		return nil, fmt.Errorf("run %s is still going on (%s): wait for its end, or interrupt it", run.ID, who)
@@ -150,7 +150,7 @@ func leftOf(runs []record.Run, run *record.Run) []string {
 		chain[r.ID] = true
 		for _, host := range r.HostNames() {
 			end, ended := r.Hosts[host]
-			done[host] = ended && (end.Status == engine.HostOK || end.Status == engine.HostSkipped)
+			done[host] = ended && (end.Status == event.HostOK || end.Status == event.HostSkipped)
 		}
 	}
 	var left []string

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/ui"
 )
 
@@ -120,7 +121,7 @@ func (c *cli) runEverywhere(ctx context.Context, path string, argv []string, o *
 	if err != nil {
 		return err
 	}
-	r, err := c.prepare(ctx, engine.CommandRun, path, &o.options)
+	r, err := c.prepare(ctx, event.CommandRun, path, &o.options)
 	if err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func (r *rollout) exec(ctx context.Context, command *engine.Command) {
 	stop := make(chan struct{})
 	r.run.Stop = stop
 	r.cli.onInterrupt(func() {
-		r.run.Warn(engine.Warning{Message: "Waiting for the hosts that run the command; no other begins. Press Ctrl-C again to kill it there."})
+		r.run.Warn(event.Warning{Message: "Waiting for the hosts that run the command; no other begins. Press Ctrl-C again to kill it there."})
 		close(stop)
 	})
 	defer r.cli.onInterrupt(nil)

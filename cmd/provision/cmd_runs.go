@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/record"
 	"provision/internal/suggest"
 	"provision/internal/ui"
@@ -143,7 +143,7 @@ func (c *cli) showRun(root, id string, o *runsOptions) error {
 		return sink.Err()
 	}
 	show := ui.ShowOptions{Verbose: o.verbose, Host: o.host}
-	if run.Command == engine.CommandApply && run.Status != record.Running && len(leftOf(runs, &run)) > 0 {
+	if run.Command == event.CommandApply && run.Status != record.Running && len(leftOf(runs, &run)) > 0 {
 		show.Next = resumeCommand(run.ID, root, playbookBeside(root, &run))
 	}
 	return ui.ShowRun(c.stdout, run, c.out.Style, show)
@@ -166,10 +166,10 @@ func (r *reports) replay(run *record.Run) error {
 // ofHost passes on the events of one host; of all if it has no name.
 type ofHost struct {
 	host string
-	to   engine.Sink
+	to   event.Sink
 }
 
-func (s ofHost) Event(e engine.Event) {
+func (s ofHost) Event(e event.Event) {
 	if s.host == "" || e.Host == s.host {
 		s.to.Event(e)
 	}

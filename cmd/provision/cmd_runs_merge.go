@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/record"
 	"provision/internal/shell"
 	"provision/internal/ui"
@@ -66,7 +67,7 @@ func (c *cli) merge(out string, dirs []string, force bool) error {
 	m.ID = engine.NewID(first)
 	// The parts are bounded already, and none of what else lies in the directory is ours to remove.
 	log := record.NewLog(out, record.Options{Lines: ui.HostLines, MaxOutput: math.MaxInt64, MaxTotal: math.MaxInt64, Keep: math.MaxInt, KeepBytes: math.MaxInt64})
-	status, err := m.Write(engine.Tee(log, ui.NewSummary(c.stdout, c.out.Style)))
+	status, err := m.Write(event.Tee(log, ui.NewSummary(c.stdout, c.out.Style)))
 	if err != nil {
 		return errors.Join(err, log.Discard())
 	}

@@ -10,8 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/playbook"
+	"provision/internal/savedplan"
 	"provision/internal/shell"
 	"provision/internal/ui"
 )
@@ -64,7 +65,7 @@ func (c *cli) showCommand() *cobra.Command {
 }
 
 // origin says by whom and when a plan was made.
-func origin(plan *engine.SavedPlan, now time.Time) string {
+func origin(plan *savedplan.Plan, now time.Time) string {
 	text := ago(now.Sub(plan.Made)) + ", " + since(plan.Made.Local())
 	if plan.By != "" {
 		text += ", by " + plan.By
@@ -88,8 +89,8 @@ func ago(d time.Duration) string {
 }
 
 // chosen is what the flags choose, without the values of sensitive variables.
-func (o *options) chosen(pb *playbook.Playbook) *engine.Selection {
-	s := &engine.Selection{Limit: o.limit, Shard: o.shard, Tags: o.tags, SkipTags: o.skipTags, VarFiles: o.varFiles}
+func (o *options) chosen(pb *playbook.Playbook) *event.Selection {
+	s := &event.Selection{Limit: o.limit, Shard: o.shard, Tags: o.tags, SkipTags: o.skipTags, VarFiles: o.varFiles}
 	for _, v := range o.vars {
 		name, value, _ := strings.Cut(v, "=")
 		if pb.Sensitive(name) {
@@ -107,7 +108,7 @@ func (o *options) chosen(pb *playbook.Playbook) *engine.Selection {
 }
 
 // chosenFlags is a selection as flags, for people.
-func chosenFlags(s *engine.Selection) string {
+func chosenFlags(s *event.Selection) string {
 	if s == nil {
 		return ""
 	}

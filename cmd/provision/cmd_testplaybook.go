@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 func (c *cli) testCommand() *cobra.Command {
@@ -33,7 +33,7 @@ The vars of the test block are values of variables for tests. What --var-file an
 		Args: onePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			r, err := c.prepare(ctx, engine.CommandTest, pathOf(args), &o)
+			r, err := c.prepare(ctx, event.CommandTest, pathOf(args), &o)
 			if err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ func (r *rollout) planAgain(ctx context.Context) error {
 	if !r.options.quiet {
 		fmt.Fprintln(r.cli.stdout, "\nPlanning once more: nothing may be left to do.")
 	}
-	second, err := r.again(ctx, engine.CommandPlan)
+	second, err := r.again(ctx, event.CommandPlan)
 	if err != nil {
 		return err
 	}

@@ -9,13 +9,13 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/record"
 	"provision/internal/shell"
 )
 
 // selection is what the record of a run says of what was chosen: enough to resume it.
-func (r *rollout) selection() *engine.Selection {
+func (r *rollout) selection() *event.Selection {
 	s := r.options.chosen(r.pb)
 	for name, text := range r.pb.FromEnvironment() {
 		if r.pb.Sensitive(name) {
@@ -40,7 +40,7 @@ func (r *rollout) selection() *engine.Selection {
 }
 
 // next is the command that goes on with the run once it has ended.
-func (r *rollout) next(end *engine.RunEnd) string {
+func (r *rollout) next(end *event.RunEnd) string {
 	if end.Exit == 0 || r.log == nil || r.log.Dir() == "" || r.log.Err() != nil {
 		return ""
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
 	"provision/internal/record"
@@ -52,7 +53,7 @@ func (c *cli) prepare(ctx context.Context, command, path string, o *options) (*r
 	if err := o.checkRerun(pb, pb.Inventory().Hosts()); err != nil {
 		return nil, err
 	}
-	if command == engine.CommandApply {
+	if command == event.CommandApply {
 		if err := c.canAsk(o); err != nil {
 			return nil, err
 		}
@@ -91,7 +92,7 @@ func (r *rollout) start(ctx context.Context, command string) error {
 	if r.options.resumes != nil {
 		r.run.Resumes = r.options.resumes.run.ID
 	}
-	if command == engine.CommandApply && r.box == nil {
+	if command == event.CommandApply && r.box == nil {
 		r.run.Next = r.next
 	}
 	r.run.Confirm = r.confirmBatch
@@ -104,7 +105,7 @@ func (r *rollout) start(ctx context.Context, command string) error {
 	if sink := r.options.reports.sink; sink != nil {
 		r.sinks.list = append(r.sinks.list, sink)
 	}
-	if command != engine.CommandPlan && r.box == nil {
+	if command != event.CommandPlan && r.box == nil {
 		r.log = record.NewLog(runsDir(r.path), record.Options{Lines: ui.HostLines})
 		r.sinks.list = append(r.sinks.list, r.log)
 	}
@@ -200,7 +201,7 @@ func (r *rollout) hide() {
 }
 
 // confirmBatch asks whether the next batch may begin, where somebody is there to say so.
-func (r *rollout) confirmBatch(ctx context.Context, next *engine.BatchStart) bool {
+func (r *rollout) confirmBatch(ctx context.Context, next *event.BatchStart) bool {
 	if r.options.yes || r.box != nil {
 		return true
 	}
@@ -248,7 +249,7 @@ func (r *rollout) apply(ctx context.Context) {
 	} else {
 		r.cli.onInterrupt(func() {
 			// As an event, since what draws the progress owns the terminal.
-			r.run.Warn(engine.Warning{Message: "Stopping after the current step of each host. Press Ctrl-C again to kill it."})
+			r.run.Warn(event.Warning{Message: "Stopping after the current step of each host. Press Ctrl-C again to kill it."})
 			close(stop)
 		})
 		defer r.cli.onInterrupt(nil)
@@ -264,7 +265,7 @@ func (r *rollout) apply(ctx context.Context) {
 // close ends the run and returns its status as an error.
 func (r *rollout) close(ctx context.Context) error {
 	status := r.run.Close()
-	if status == 0 && ctx.Err() != nil && r.run.Command != engine.CommandPlan {
+	if status == 0 && ctx.Err() != nil && r.run.Command != event.CommandPlan {
 		status = statusInterrupted // between the plan and its application
 	}
 	if r.log != nil {

@@ -12,10 +12,11 @@ import (
 	"github.com/google/renameio/v2"
 
 	"provision/internal/engine"
+	"provision/internal/savedplan"
 )
 
 // readSavedPlan reads a saved plan. It returns nil if the path is something else: what a file is shows in its content, not in its name.
-func readSavedPlan(path string) (*engine.SavedPlan, error) {
+func readSavedPlan(path string) (*savedplan.Plan, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, nil // whoever reads it next knows better what to say
@@ -31,7 +32,7 @@ func readSavedPlan(path string) (*engine.SavedPlan, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	plan, err := engine.DecodeSavedPlan(f)
+	plan, err := savedplan.Decode(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -45,7 +46,7 @@ func startsPlan(r io.Reader) (bool, error) {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
 	}
-	return engine.IsSavedPlan(start[:n]), err
+	return savedplan.IsPlan(start[:n]), err
 }
 
 // checkOut finds out before a plan is made whether it can be saved.
@@ -78,7 +79,7 @@ func checkOut(file string, o *options) error {
 
 // save writes the plan that was made to a file.
 func (r *rollout) save(file string) error {
-	plan, err := r.run.Saved(engine.NewSealer(r.run.Salt))
+	plan, err := r.run.Saved(savedplan.NewSealer(r.run.Salt))
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/creack/pty"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/sandbox"
 	"provision/internal/ssh"
 )
@@ -158,7 +158,7 @@ func eventLines(ts *testscript.TestScript, neg bool, args []string) {
 	text := ts.ReadFile(args[0])
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for i, line := range lines {
-		var e engine.Event
+		var e event.Event
 		decoder := json.NewDecoder(strings.NewReader(line))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&e); err != nil {
@@ -167,7 +167,7 @@ func eventLines(ts *testscript.TestScript, neg bool, args []string) {
 		if (e.RunStart != nil) != (i == 0) || (e.RunEnd != nil) != (i == len(lines)-1) {
 			ts.Fatalf("line %d of %d is %s", i+1, len(lines), e.Type)
 		}
-		if e.RunStart != nil && e.RunStart.Schema != engine.EventSchema {
+		if e.RunStart != nil && e.RunStart.Schema != event.Schema {
 			ts.Fatalf("the schema is %d", e.RunStart.Schema)
 		}
 	}

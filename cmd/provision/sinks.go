@@ -3,26 +3,26 @@ package main
 import (
 	"sync"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // sinks passes events on to renderers, of which some take part for a while only.
 type sinks struct {
 	mu     sync.Mutex
-	before []engine.Event // what a renderer that comes later must know
-	list   []engine.Sink
+	before []event.Event // what a renderer that comes later must know
+	list   []event.Sink
 }
 
 // A latecomer is a renderer that wants to know how the hosts stand when it comes.
-type latecomer interface{ CatchUp(engine.Event) }
+type latecomer interface{ CatchUp(event.Event) }
 
-func (s *sinks) Event(e engine.Event) {
+func (s *sinks) Event(e event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch e.Type {
-	case engine.EventRunStart, engine.EventHostPlanned, engine.EventHostEnd:
+	case event.TypeRunStart, event.TypeHostPlanned, event.TypeHostEnd:
 		s.before = append(s.before, e)
-	case engine.EventPlanStep:
+	case event.TypePlanStep:
 		if e.PlanStep.Error != nil {
 			s.before = append(s.before, e)
 		}
@@ -32,7 +32,7 @@ func (s *sinks) Event(e engine.Event) {
 	}
 }
 
-func (s *sinks) add(sink engine.Sink) {
+func (s *sinks) add(sink event.Sink) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if late, ok := sink.(latecomer); ok {
@@ -43,7 +43,7 @@ func (s *sinks) add(sink engine.Sink) {
 	s.list = append(s.list, sink)
 }
 
-func (s *sinks) remove(sink engine.Sink) {
+func (s *sinks) remove(sink event.Sink) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.list {

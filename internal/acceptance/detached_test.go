@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/ssh/sshtest"
 	"provision/internal/testhost"
 )
@@ -51,7 +51,7 @@ func TestRunSurvivesItsSession(t *testing.T) {
 	h.Run(t, "systemctl restart ssh.service systemd-logind.service")
 	// A restarted sshd leaves the sessions alone, so end them too.
 	h.Run(t, "pkill -KILL -f '^sshd: root'")
-	p.await("it tells that the link is lost", func(e engine.Event) bool { return e.HostRetry != nil })
+	p.await("it tells that the link is lost", func(e event.Event) bool { return e.HostRetry != nil })
 	h.Run(t, "touch /root/go")
 	o := p.wait()
 	if o.exit != 0 || o.output("step.command.held") != "begin\nend\n" {
@@ -115,7 +115,7 @@ func TestSilentLinkIsLeft(t *testing.T) {
 	p := b.startApply()
 	p.awaitOutput("begin")
 	proxy.Hang(true)
-	p.await("it gives the silent link up", func(e engine.Event) bool { return e.HostRetry != nil })
+	p.await("it gives the silent link up", func(e event.Event) bool { return e.HostRetry != nil })
 	proxy.Hang(false)
 	h.Run(t, "touch /root/go")
 	if o := p.wait(); o.exit != 0 || o.output("step.command.held") != "begin\nend\n" {
@@ -200,7 +200,7 @@ func TestOneRunAtATime(t *testing.T) {
 	b := newBook(t, h, held)
 	p := b.startApply()
 	p.awaitOutput("begin")
-	id := p.await("it starts", func(e engine.Event) bool { return e.RunStart != nil }).Run
+	id := p.await("it starts", func(e event.Event) bool { return e.RunStart != nil }).Run
 	second := newBook(t, h, held)
 	before := time.Now()
 	o := second.apply()

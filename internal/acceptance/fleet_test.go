@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/testhost"
 )
 
@@ -336,7 +336,7 @@ func fleetInterrupt(t *testing.T, b *fleetBook) {
 func atWork(p *process) {
 	p.t.Helper()
 	for _, host := range []string{name(0), name(1)} {
-		p.await(host+" is at work", func(e engine.Event) bool {
+		p.await(host+" is at work", func(e event.Event) bool {
 			return e.StepOutput != nil && e.Host == host && strings.Contains(e.StepOutput.Text, "begin")
 		})
 	}

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/testhost"
 )
 
@@ -146,7 +146,7 @@ func (p *process) read(stdout io.Reader) {
 	for {
 		line, err := lines.ReadString('\n')
 		text.WriteString(line)
-		var e engine.Event
+		var e event.Event
 		if json.Unmarshal([]byte(line), &e) == nil {
 			p.mu.Lock()
 			p.out.events = append(p.out.events, e)
@@ -171,7 +171,7 @@ func (p *process) read(stdout io.Reader) {
 }
 
 // await blocks until an event fulfils the condition; the end of the process without one fails the test.
-func (p *process) await(what string, is func(engine.Event) bool) engine.Event {
+func (p *process) await(what string, is func(event.Event) bool) event.Event {
 	p.t.Helper()
 	impatient := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
 	defer impatient.Stop()
@@ -193,7 +193,7 @@ func (p *process) await(what string, is func(engine.Event) bool) engine.Event {
 // awaitOutput blocks until a step has printed a text.
 func (p *process) awaitOutput(text string) {
 	p.t.Helper()
-	p.await("a step printed "+text, func(e engine.Event) bool {
+	p.await("a step printed "+text, func(e event.Event) bool {
 		return e.StepOutput != nil && strings.Contains(e.StepOutput.Text, text)
 	})
 }

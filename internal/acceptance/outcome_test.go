@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/testhost"
 )
 
@@ -18,7 +18,7 @@ import (
 type outcome struct {
 	exit           int // -1: by a signal
 	stdout, stderr string
-	events         []engine.Event
+	events         []event.Event
 }
 
 // changes are the steps that a plan would change: "step.file.motd update".
@@ -44,23 +44,23 @@ func (o outcome) verdicts() []string {
 }
 
 // end is how one step ended; the last time, if it ended more than once.
-func (o outcome) end(addr string) *engine.StepEnd {
+func (o outcome) end(addr string) *event.StepEnd {
 	for _, e := range slices.Backward(o.events) {
 		if e.StepEnd != nil && e.StepEnd.Addr == addr {
 			return e.StepEnd
 		}
 	}
-	return &engine.StepEnd{Status: "none", Error: &engine.Failure{}}
+	return &event.StepEnd{Status: "none", Error: &event.Failure{}}
 }
 
 // planned is what the plan said of one step.
-func (o outcome) planned(addr string) *engine.PlanStep {
+func (o outcome) planned(addr string) *event.PlanStep {
 	for _, e := range o.events {
 		if e.PlanStep != nil && e.PlanStep.Addr == addr {
 			return e.PlanStep
 		}
 	}
-	return &engine.PlanStep{Action: "none"}
+	return &event.PlanStep{Action: "none"}
 }
 
 // output is all that one step printed.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/testhost"
 )
 
@@ -122,7 +122,7 @@ step "file" "last" {
 }
 `)
 	p := b.startApply()
-	p.await("the host restarts", func(e engine.Event) bool { return e.HostRetry != nil })
+	p.await("the host restarts", func(e event.Event) bool { return e.HostRetry != nil })
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -293,31 +294,31 @@ func (h *hostRun) passedOver(p *Planned) {
 	if p.Check {
 		switch {
 		case p.Err != nil:
-			h.check(p, &StepEnd{Status: StepFailed, Error: planFailure(p.Err)})
+			h.check(p, &event.StepEnd{Status: event.StepFailed, Error: planFailure(p.Err)})
 		case !p.Skip:
-			h.check(p, &StepEnd{Status: StepUnchanged})
+			h.check(p, &event.StepEnd{Status: event.StepUnchanged})
 		}
 		return
 	}
-	status, action := StepUnchanged, p.Change.Action
-	var failed *Failure
+	status, action := event.StepUnchanged, p.Change.Action
+	var failed *event.Failure
 	if p.Err != nil {
-		status, action, failed = StepFailed, steps.Unknown, planFailure(p.Err)
+		status, action, failed = event.StepFailed, steps.Unknown, planFailure(p.Err)
 	} else if p.Skip {
-		status = StepSkipped
+		status = event.StepSkipped
 	}
 	if p.Loan != nil {
-		status = StepSkipped
+		status = event.StepSkipped
 	} else if p.Once {
 		h.repay(p, status)
 	}
 	h.count(status)
-	h.emit(&StepEnd{
+	h.emit(&event.StepEnd{
 		Addr: p.Addr, Kind: p.Kind.Name, Action: action, Source: eventSource(p.Source), Status: status, Reason: p.Change.Reason, Error: failed,
 	})
 }
 
-func (h *hostRun) count(s StepStatus) { h.counts[string(s)]++ }
+func (h *hostRun) count(s event.StepStatus) { h.counts[string(s)]++ }
 
 // subscriptions returns, for each step, the notifications that others are owed once it changes something.
 func (h *hostRun) subscriptions() map[string][]string {
@@ -395,7 +396,7 @@ func (h *hostRun) execute(ctx, gentle context.Context, seg segment) (end ending,
 	for _, i := range seg.idle {
 		// It is not looked at again in this program: nobody has to wait for its end.
 		if p := &h.planned[i]; p.Once && p.Loan == nil {
-			h.repay(p, StepUnchanged)
+			h.repay(p, event.StepUnchanged)
 		}
 	}
 	for gone, tries := 0, 0; gone < restageLimit && tries < relinkLimit; tries++ {

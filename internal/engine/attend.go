@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"provision/internal/event"
 )
 
 // A runningError ends the work on a host whose program may still be running: the user did not want to wait for it, or it
@@ -133,7 +135,7 @@ func (h *hostRun) tell(ctx context.Context, id string, w wish) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrUnreachable) || h.link.get() != conn {
 		return
 	}
-	h.emit(&Warning{
+	h.emit(&event.Warning{
 		Message: "the program on the host could not be told to stop: " + err.Error(),
 		Hint:    "it ends after the steps that it was sent",
 	})

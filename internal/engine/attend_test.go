@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"provision/internal/event"
 )
 
 // An interrupt that arrives while the link is down is told to the program as soon as there is one.
@@ -28,12 +30,12 @@ func TestInterruptWhileTheLinkIsDown(t *testing.T) {
 			_ = os.WriteFile(host.path("go"), nil, 0o644)
 		})
 	})
-	rec.notify = func(e Event) {
+	rec.notify = func(e event.Event) {
 		switch {
 		case e.StepOutput != nil && strings.Contains(e.StepOutput.Text, "started"):
 			host.let(false)
 			go host.cut()
-		case e.Type == EventHostRetry:
+		case e.Type == event.TypeHostRetry:
 			interrupt()
 		}
 	}
@@ -53,8 +55,8 @@ func TestInterruptAtTheEndOfAProgram(t *testing.T) {
 		run := newRun(host, rec, stepList{script(t, "quick", "true")})
 		stop := make(chan struct{})
 		run.Stop = stop
-		rec.notify = func(e Event) {
-			if e.Type == EventStepEnd {
+		rec.notify = func(e event.Event) {
+			if e.Type == event.TypeStepEnd {
 				time.AfterFunc(time.Duration(n)*2*time.Millisecond, func() { close(stop) })
 			}
 		}

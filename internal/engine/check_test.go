@@ -7,6 +7,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -18,8 +19,8 @@ func checkOf(t *testing.T, name string, args map[string]cty.Value) steps.Instanc
 	return in
 }
 
-func (r *recorder) checks() map[string]*CheckEnd {
-	m := map[string]*CheckEnd{}
+func (r *recorder) checks() map[string]*event.CheckEnd {
+	m := map[string]*event.CheckEnd{}
 	for _, e := range r.events {
 		if e.CheckEnd != nil {
 			m[e.CheckEnd.Name] = e.CheckEnd

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"time"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -115,7 +116,7 @@ func (h *hostRun) pause(ctx context.Context, err error) error {
 		return &lostError{error: err, after: h.run.Reconnect}
 	}
 	h.close()
-	h.emit(&HostRetry{Attempt: o.attempts, Delay: Millis(delay), Why: err.Error()})
+	h.emit(&event.HostRetry{Attempt: o.attempts, Delay: event.Millis(delay), Why: err.Error()})
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -128,7 +129,7 @@ func TestFailureStopsAndIsExplained(t *testing.T) {
 		t.Fatalf("exit %d\n%s", exit, rec.dump())
 	}
 	e := rec.ends()["step.command.two"]
-	if e == nil || e.Status != StepFailed || e.Error.Exit != 7 || !strings.Contains(e.Error.Message, "no space left") || !strings.Contains(e.Error.Output, "out\n") {
+	if e == nil || e.Status != event.StepFailed || e.Error.Exit != 7 || !strings.Contains(e.Error.Message, "no space left") || !strings.Contains(e.Error.Output, "out\n") {
 		t.Errorf("failure: %+v\n%s", e, rec.dump())
 	}
 	if host.exists("never") {
@@ -185,13 +186,13 @@ func TestDroppedLinkIsAPause(t *testing.T) {
 			}
 			rec := &recorder{}
 			run := newRun(host, rec, list)
-			rec.notify = func(e Event) {
+			rec.notify = func(e event.Event) {
 				switch e.Type {
-				case EventStepOutput:
+				case event.TypeStepOutput:
 					if strings.Contains(e.StepOutput.Text, "before") {
 						go host.cut()
 					}
-				case EventHostRetry:
+				case event.TypeHostRetry:
 					_ = os.WriteFile(host.path("go"), nil, 0o644)
 				}
 			}
@@ -234,8 +235,8 @@ func TestFirstInterruptEndsAfterTheStep(t *testing.T) {
 	stop := make(chan struct{})
 	run.Stop = stop
 	interrupt := sync.OnceFunc(func() { close(stop) })
-	rec.notify = func(e Event) {
-		if e.Type == EventStepOutput {
+	rec.notify = func(e event.Event) {
+		if e.Type == event.TypeStepOutput {
 			interrupt()
 		}
 	}
@@ -270,8 +271,8 @@ func TestSecondInterruptKills(t *testing.T) {
 			rec := &recorder{}
 			run := newRun(host, rec, list)
 			ctx, cancel := context.WithCancel(t.Context())
-			rec.notify = func(e Event) {
-				if e.Type == EventStepOutput {
+			rec.notify = func(e event.Event) {
+				if e.Type == event.TypeStepOutput {
 					cancel()
 				}
 			}
@@ -364,8 +365,8 @@ func TestSecondRunFindsTheLock(t *testing.T) {
 	run.Owner = "ann@laptop since 10:31"
 	var exit int
 	once := true
-	first.notify = func(e Event) {
-		if e.Type == EventStepOutput && once {
+	first.notify = func(e event.Event) {
+		if e.Type == event.TypeStepOutput && once {
 			once = false
 			other := newRun(host, second, stepList{script(t, "other", "touch other")})
 			other.Plan(t.Context())
@@ -391,7 +392,7 @@ func TestCommandCutOffIsNotRepeatedBlindly(t *testing.T) {
 	if exit := run.Close(); exit == 0 {
 		t.Fatalf("exit %d\n%s", exit, rec.dump())
 	}
-	for _, command := range []string{CommandPlan, CommandApply} {
+	for _, command := range []string{event.CommandPlan, event.CommandApply} {
 		rec = &recorder{}
 		run = newRun(host, rec, list)
 		run.Command = command
@@ -409,7 +410,7 @@ func TestCommandCutOffIsNotRepeatedBlindly(t *testing.T) {
 	}
 	rec = &recorder{}
 	run = newRun(host, rec, list)
-	run.Command, run.Rerun = CommandPlan, map[string]bool{"step.command.pay": true}
+	run.Command, run.Rerun = event.CommandPlan, map[string]bool{"step.command.pay": true}
 	if s := run.Plan(t.Context()); s.Failed || !s.Changes || run.Close() != 0 {
 		t.Errorf("with --rerun: %+v\n%s", s, rec.dump())
 	}
@@ -426,7 +427,7 @@ func TestOneExchangeWhateverTheNumberOfSteps(t *testing.T) {
 		}
 		rec := &recorder{}
 		run := newRun(host, rec, list)
-		run.Command = CommandPlan
+		run.Command = event.CommandPlan
 		run.Plan(t.Context())
 		if exit := run.Close(); exit != 0 {
 			t.Fatalf("exit %d\n%s", exit, rec.dump())
@@ -446,7 +447,7 @@ func TestCommandThatDoesNotCreateDidNotConverge(t *testing.T) {
 		step(t, "command", "forgets", map[string]cty.Value{"script": str("true"), "creates": str(host.path("nothing"))}),
 	}
 	exit, rec := applied(t, host, list)
-	if e := rec.ends()["step.command.forgets"]; exit != 1 || e == nil || e.Status != StepNotConverged {
+	if e := rec.ends()["step.command.forgets"]; exit != 1 || e == nil || e.Status != event.StepNotConverged {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -29,8 +30,8 @@ const (
 func (r *Run) Exec(ctx context.Context, c *Command) {
 	r.began = time.Now()
 	r.keepHosts()
-	r.emit(&RunStart{
-		Schema: EventSchema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
+	r.emit(&event.RunStart{
+		Schema: event.Schema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
 		Owner: r.Owner, Selection: r.Selection, Argv: c.Argv,
 	})
 	r.hosts = make([]*hostRun, len(r.Hosts))
@@ -42,9 +43,9 @@ func (r *Run) Exec(ctx context.Context, c *Command) {
 		switch {
 		case err == nil:
 		case ctx.Err() != nil && errors.Is(err, errMaybeBegun):
-			h.end(HostInterrupted, err.Error())
+			h.end(event.HostInterrupted, err.Error())
 		case ctx.Err() != nil, errors.Is(err, context.Canceled) && !errors.Is(err, errMaybeBegun): // at a question as well
-			h.end(HostInterrupted, "interrupted before the command began")
+			h.end(event.HostInterrupted, "interrupted before the command began")
 		default:
 			h.fail(ctx, err)
 		}
@@ -56,7 +57,7 @@ func (h *hostRun) exec(ctx context.Context, c *Command) error {
 	runAs, root := c.user(&h.Host)
 	// As the only step of the host, it decides whether the session becomes root.
 	h.instances = []steps.Instance{{Addr: execAddr, Become: root, RunAs: runAs}}
-	h.emit(HostConnecting{})
+	h.emit(event.HostConnecting{})
 	if err := h.connect(ctx); err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (x *execution) begin(ctx context.Context, runAs string) error {
 		return err
 	}
 	x.session = h.session
-	x.session.stderr.follow(readyMark, func(p []byte) { x.print(StreamStderr, p) })
+	x.session.stderr.follow(readyMark, func(p []byte) { x.print(event.StreamStderr, p) })
 	script := x.command.script(runAs)
 	if h.as != "" {
 		script = "HOME=~" + h.as + "\ncd 2>/dev/null || cd /\n" + x.command.script("")
@@ -111,11 +112,11 @@ func (x *execution) begin(ctx context.Context, runAs string) error {
 func (x *execution) tellBegin() {
 	h := x.host
 	x.since = time.Now()
-	h.emit(&HostConnected{Address: h.Address, User: h.User})
-	h.emit(&StepStart{Addr: execAddr, Kind: "command", Action: steps.Execute, Source: x.source()})
+	h.emit(&event.HostConnected{Address: h.Address, User: h.User})
+	h.emit(&event.StepStart{Addr: execAddr, Kind: "command", Action: steps.Execute, Source: x.source()})
 }
 
-func (x *execution) source() Source { return Source{Text: x.line} }
+func (x *execution) source() event.Source { return event.Source{Text: x.line} }
 
 // print passes output on as it comes: a sink that is slow slows the host down.
 func (x *execution) print(stream string, p []byte) {
@@ -126,7 +127,7 @@ func (x *execution) print(stream string, p []byte) {
 		x.tail = slices.Clone(x.tail[extra:])
 	}
 	x.mu.Unlock()
-	x.host.emit(&StepOutput{Addr: execAddr, Stream: stream, Text: string(p)})
+	x.host.emit(&event.StepOutput{Addr: execAddr, Stream: stream, Text: string(p)})
 }
 
 // attend waits for the command, kills it if it must, and tells how it ended.
@@ -138,7 +139,7 @@ func (x *execution) attend(ctx context.Context) {
 		for {
 			n, err := x.session.stdout.Read(chunk)
 			if n > 0 {
-				x.print(StreamStdout, chunk[:n])
+				x.print(event.StreamStdout, chunk[:n])
 			}
 			if err != nil {
 				break
@@ -157,10 +158,10 @@ func (x *execution) attend(ctx context.Context) {
 		status, err := x.session.process.Wait()
 		x.tellEnd(status, err)
 	case <-ctx.Done():
-		x.tellKilled(StepInterrupted, HostInterrupted, "", x.kill(ctx, ended))
+		x.tellKilled(event.StepInterrupted, event.HostInterrupted, "", x.kill(ctx, ended))
 	case <-expired:
 		text := fmt.Sprintf("it had not ended after %s: ", x.command.Timeout)
-		x.tellKilled(StepFailed, HostFailed, text, x.kill(ctx, ended))
+		x.tellKilled(event.StepFailed, event.HostFailed, text, x.kill(ctx, ended))
 	}
 }
 
@@ -204,26 +205,26 @@ func (x *execution) killOnHost(ctx context.Context) error {
 }
 
 // tellKilled ends a host whose command was killed, or could not be.
-func (x *execution) tellKilled(step StepStatus, host HostStatus, why string, err error) {
+func (x *execution) tellKilled(step event.StepStatus, host event.HostStatus, why string, err error) {
 	if err == nil {
-		x.tell(step, host, &Failure{Message: why + "it was killed, with all that it had started"})
+		x.tell(step, host, &event.Failure{Message: why + "it was killed, with all that it had started"})
 		return
 	}
-	x.tell(step, host, &Failure{Message: fmt.Sprintf("%sit could not be killed: %v", why, err), Hint: "it may go on there: look at the host"})
+	x.tell(step, host, &event.Failure{Message: fmt.Sprintf("%sit could not be killed: %v", why, err), Hint: "it may go on there: look at the host"})
 }
 
 // tellEnd ends a host whose command ended by itself, or whose link broke.
 func (x *execution) tellEnd(status int, err error) {
 	switch {
 	case errors.Is(err, ErrUnreachable):
-		x.tell(StepInterrupted, HostUnreached, &Failure{
+		x.tell(event.StepInterrupted, event.HostUnreached, &event.Failure{
 			Message: "the connection was lost while it ran: nobody knows how it ended, or whether it has",
 			Hint:    "look at the host; what must outlive a connection belongs into a step of kind command",
 		})
 	case err != nil:
-		x.tell(StepFailed, HostFailed, &Failure{Message: "how it ended is not known: " + err.Error(), Hint: "look at the host"})
+		x.tell(event.StepFailed, event.HostFailed, &event.Failure{Message: "how it ended is not known: " + err.Error(), Hint: "look at the host"})
 	case status != 0:
-		f := &Failure{Message: fmt.Sprintf("exit status %d", status), Exit: status}
+		f := &event.Failure{Message: fmt.Sprintf("exit status %d", status), Exit: status}
 		switch {
 		case status == 127:
 			f.Hint = "is it installed, and in the PATH of that user? a line of shell is written as: sh -c 'LINE'"
@@ -232,17 +233,17 @@ func (x *execution) tellEnd(status int, err error) {
 		case status > 128 && status <= 128+64:
 			f.Message += fmt.Sprintf(" (signal %d)", status-128)
 		}
-		x.tell(StepFailed, HostFailed, f)
+		x.tell(event.StepFailed, event.HostFailed, f)
 	default:
-		x.tell(StepChanged, HostOK, nil)
+		x.tell(event.StepChanged, event.HostOK, nil)
 	}
 }
 
-func (x *execution) tell(step StepStatus, host HostStatus, f *Failure) {
+func (x *execution) tell(step event.StepStatus, host event.HostStatus, f *event.Failure) {
 	message := ""
-	end := &StepEnd{
+	end := &event.StepEnd{
 		Addr: execAddr, Kind: "command", Action: steps.Execute, Source: x.source(), Status: step,
-		Duration: Millis(time.Since(x.since)), Error: f,
+		Duration: event.Millis(time.Since(x.since)), Error: f,
 	}
 	if f != nil {
 		message, end.Reason = f.Message, f.Message

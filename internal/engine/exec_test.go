@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"provision/internal/event"
 )
 
 // executed runs one command on one host and returns the exit status and what happened.
@@ -24,7 +26,7 @@ func executed(t *testing.T, host Dialer, c *Command) (int, *recorder) {
 
 // commandRun is a run over hosts of these names, all of them the same.
 func commandRun(host Dialer, rec *recorder, names ...string) *Run {
-	run := &Run{ID: NewID(timeNow()), Owner: "test@here", Command: CommandRun, Parallel: len(names), Dialer: host, Sink: rec}
+	run := &Run{ID: NewID(timeNow()), Owner: "test@here", Command: event.CommandRun, Parallel: len(names), Dialer: host, Sink: rec}
 	for _, name := range names {
 		run.Hosts = append(run.Hosts, Host{Name: name, User: "app"})
 	}
@@ -50,7 +52,7 @@ func TestExecRunsTheWordsAsTheyAre(t *testing.T) {
 	for name, sh := range shells(t) {
 		t.Run(name, func(t *testing.T) {
 			exit, rec := executed(t, newLocalHost(t, sh...), &Command{Argv: words})
-			if got := rec.printed(StreamStdout); exit != 0 || got != want {
+			if got := rec.printed(event.StreamStdout); exit != 0 || got != want {
 				t.Errorf("exit %d, printed %q, want %q\n%s", exit, got, want, rec.dump())
 			}
 		})
@@ -82,19 +84,19 @@ func TestExecTellsHowItEnded(t *testing.T) {
 				if end == nil {
 					t.Fatalf("no step_end\n%s", rec.dump())
 				}
-				if got := rec.printed(StreamStdout); got != c.stdout {
+				if got := rec.printed(event.StreamStdout); got != c.stdout {
 					t.Errorf("stdout %q, want %q", got, c.stdout)
 				}
-				if got := rec.printed(StreamStderr); c.exit < 126 && got != c.stderr {
+				if got := rec.printed(event.StreamStderr); c.exit < 126 && got != c.stderr {
 					t.Errorf("stderr %q, want %q", got, c.stderr)
 				}
 				if c.exit == 0 {
-					if exit != 0 || end.Status != StepChanged || end.Error != nil {
+					if exit != 0 || end.Status != event.StepChanged || end.Error != nil {
 						t.Errorf("exit %d\n%s", exit, rec.dump())
 					}
 					return
 				}
-				if exit != 1 || end.Status != StepFailed || end.Error.Exit != c.exit || end.Error.Message != c.message || !strings.Contains(end.Error.Hint, c.hint) {
+				if exit != 1 || end.Status != event.StepFailed || end.Error.Exit != c.exit || end.Error.Message != c.message || !strings.Contains(end.Error.Hint, c.hint) {
 					t.Errorf("exit %d, %+v", exit, end.Error)
 				}
 			})
@@ -108,12 +110,12 @@ func TestExecTellsInOrder(t *testing.T) {
 	run := commandRun(newLocalHost(t), rec, "web1")
 	run.Exec(t.Context(), &Command{Argv: []string{"sh", "-c", "echo err >&2"}})
 	run.Close()
-	var got []EventType
+	var got []event.Type
 	for _, e := range rec.events {
 		got = append(got, e.Type)
 	}
-	want := []EventType{
-		EventRunStart, EventHostConnecting, EventHostConnected, EventStepStart, EventStepOutput, EventStepEnd, EventHostEnd, EventRunEnd,
+	want := []event.Type{
+		event.TypeRunStart, event.TypeHostConnecting, event.TypeHostConnected, event.TypeStepStart, event.TypeStepOutput, event.TypeStepEnd, event.TypeHostEnd, event.TypeRunEnd,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -130,7 +132,7 @@ func TestExecGivesTheInputToTheCommandAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			host := newLocalHost(t, sh...)
 			exit, rec := executed(t, host, &Command{Argv: []string{"cat"}, Input: input})
-			if got := rec.printed(StreamStdout); exit != 0 || got != string(input) {
+			if got := rec.printed(event.StreamStdout); exit != 0 || got != string(input) {
 				t.Errorf("exit %d, %d bytes came back of %d", exit, len(got), len(input))
 			}
 			exit, rec = executed(t, host, &Command{Argv: []string{"true"}, Input: input})
@@ -138,7 +140,7 @@ func TestExecGivesTheInputToTheCommandAlone(t *testing.T) {
 				t.Errorf("a command that reads nothing: exit %d\n%s", exit, rec.dump())
 			}
 			exit, rec = executed(t, host, &Command{Argv: []string{"wc", "-c"}, Input: []byte{}})
-			if got := strings.TrimSpace(rec.printed(StreamStdout)); exit != 0 || got != "0" {
+			if got := strings.TrimSpace(rec.printed(event.StreamStdout)); exit != 0 || got != "0" {
 				t.Errorf("empty input: exit %d, %q", exit, got)
 			}
 		})
@@ -181,7 +183,7 @@ func TestEndOfContextKillsWhatRuns(t *testing.T) {
 			host := newLocalHost(t, sh...)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			rec := &recorder{notify: func(e Event) {
+			rec := &recorder{notify: func(e event.Event) {
 				if e.StepOutput != nil {
 					cancel()
 				}
@@ -191,7 +193,7 @@ func TestEndOfContextKillsWhatRuns(t *testing.T) {
 			if exit := run.Close(); exit != 130 {
 				t.Errorf("exit %d\n%s", exit, rec.dump())
 			}
-			if end := rec.ends()["run"]; end == nil || end.Status != StepInterrupted || !strings.Contains(end.Reason, "it was killed") {
+			if end := rec.ends()["run"]; end == nil || end.Status != event.StepInterrupted || !strings.Contains(end.Reason, "it was killed") {
 				t.Errorf("%s", rec.dump())
 			}
 			host.gone("child")
@@ -203,7 +205,7 @@ func TestExecTimeout(t *testing.T) {
 	host := newLocalHost(t)
 	exit, rec := executed(t, host, &Command{Argv: deafCommand(host), Timeout: 500 * time.Millisecond})
 	end := rec.ends()["run"]
-	if exit != 1 || end == nil || end.Status != StepFailed || !strings.Contains(end.Error.Message, "had not ended after 500ms: it was killed") {
+	if exit != 1 || end == nil || end.Status != event.StepFailed || !strings.Contains(end.Error.Message, "had not ended after 500ms: it was killed") {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
 	}
 	host.gone("deaf")
@@ -213,7 +215,7 @@ func TestExecTimeout(t *testing.T) {
 func TestExecStop(t *testing.T) {
 	host := newLocalHost(t)
 	stop := make(chan struct{})
-	rec := &recorder{notify: func(e Event) {
+	rec := &recorder{notify: func(e event.Event) {
 		if e.StepOutput != nil && strings.Contains(e.StepOutput.Text, "begun") {
 			close(stop)
 		}
@@ -225,7 +227,7 @@ func TestExecStop(t *testing.T) {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
 	}
 	for _, e := range rec.events {
-		if e.HostEnd != nil && (e.HostEnd.Status == HostOK) != (e.Host == "web1") {
+		if e.HostEnd != nil && (e.HostEnd.Status == event.HostOK) != (e.Host == "web1") {
 			t.Errorf("%s: %+v", e.Host, e.HostEnd)
 		}
 	}
@@ -234,7 +236,7 @@ func TestExecStop(t *testing.T) {
 // A lost link is neither success nor failure of the command.
 func TestExecLinkLost(t *testing.T) {
 	host := newLocalHost(t)
-	rec := &recorder{notify: func(e Event) {
+	rec := &recorder{notify: func(e event.Event) {
 		if e.StepOutput != nil {
 			go host.cut()
 		}
@@ -243,7 +245,7 @@ func TestExecLinkLost(t *testing.T) {
 	run.Exec(t.Context(), &Command{Argv: []string{"sh", "-c", "echo begun; exec sleep 3"}})
 	exit := run.Close()
 	end := rec.ends()["run"]
-	if exit != 3 || end == nil || end.Status != StepInterrupted || !strings.Contains(end.Reason, "nobody knows how it ended") {
+	if exit != 3 || end == nil || end.Status != event.StepInterrupted || !strings.Contains(end.Reason, "nobody knows how it ended") {
 		t.Errorf("exit %d\n%s", exit, rec.dump())
 	}
 }
@@ -279,7 +281,7 @@ func TestExecKeepsOnlyTheEndOfTheOutput(t *testing.T) {
 	const lines = 200000
 	rec := &recorder{}
 	size := 0
-	counting := sinkFunc(func(e Event) {
+	counting := sinkFunc(func(e event.Event) {
 		if e.StepOutput != nil {
 			size += len(e.StepOutput.Text)
 			return
@@ -300,15 +302,15 @@ func TestExecKeepsOnlyTheEndOfTheOutput(t *testing.T) {
 	}
 }
 
-type sinkFunc func(Event)
+type sinkFunc func(event.Event)
 
-func (f sinkFunc) Event(e Event) { f(e) }
+func (f sinkFunc) Event(e event.Event) { f(e) }
 
 // What a login shell prints by itself is not the command's.
 func TestExecSkipsWhatTheLoginShellPrints(t *testing.T) {
 	host := newLocalHost(t, "/bin/sh", "-c", "printf '%s' '"+strings.Repeat("welcome ", 10000)+"'; echo hello >&2; exec sh")
 	exit, rec := executed(t, host, &Command{Argv: []string{"echo", "only this"}})
-	if exit != 0 || rec.printed(StreamStdout) != "only this\n" || rec.printed(StreamStderr) != "" {
-		t.Errorf("exit %d, %.200q %q", exit, rec.printed(StreamStdout), rec.printed(StreamStderr))
+	if exit != 0 || rec.printed(event.StreamStdout) != "only this\n" || rec.printed(event.StreamStderr) != "" {
+		t.Errorf("exit %d, %.200q %q", exit, rec.printed(event.StreamStdout), rec.printed(event.StreamStderr))
 	}
 }

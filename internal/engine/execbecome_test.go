@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"provision/internal/event"
 )
 
 // sudoHost is a host with a program in front of its PATH that behaves as sudo does: it wants a password, and its shell says that it is root.
@@ -97,9 +99,9 @@ func TestExecBecomes(t *testing.T) {
 			c.command.Argv = []string{"sh", "-c", `echo "[$LEVEL]"; cat >&2`}
 			run.Exec(t.Context(), &c.command)
 			exit := run.Close()
-			got := rec.printed(StreamStdout)
+			got := rec.printed(event.StreamStdout)
 			if c.exit != 0 {
-				got = rec.printed(StreamStderr) + rec.dump()
+				got = rec.printed(event.StreamStderr) + rec.dump()
 			}
 			if exit != c.exit || !strings.Contains(got, c.want) {
 				t.Errorf("exit %d, %q\n%s", exit, got, rec.dump())
@@ -110,8 +112,8 @@ func TestExecBecomes(t *testing.T) {
 			if c.exit != 0 && strings.Contains(rec.dump(), "unreachable") {
 				t.Errorf("the host was reached:\n%s", rec.dump())
 			}
-			if in := string(c.command.Input); rec.printed(StreamStderr) != in && exit == 0 {
-				t.Errorf("the command read %q, want %q", rec.printed(StreamStderr), in)
+			if in := string(c.command.Input); rec.printed(event.StreamStderr) != in && exit == 0 {
+				t.Errorf("the command read %q, want %q", rec.printed(event.StreamStderr), in)
 			}
 			if strings.Contains(rec.dump(), c.password) && c.password != "" {
 				t.Errorf("the password is told:\n%s", rec.dump())

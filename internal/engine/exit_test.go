@@ -1,23 +1,27 @@
 package engine
 
-import "testing"
+import (
+	"testing"
+
+	"provision/internal/event"
+)
 
 // Which status a run ends with where hosts ended in several ways.
 func TestExitStatusesHaveAnOrder(t *testing.T) {
 	for _, test := range []struct {
-		hosts []HostStatus
+		hosts []event.HostStatus
 		want  int
 	}{
-		{[]HostStatus{HostOK, HostSkipped}, 0},
-		{[]HostStatus{HostOK, HostUnreached}, 3},
-		{[]HostStatus{HostUnreached, HostIsLocked}, 4},
-		{[]HostStatus{HostUnreached, HostStale, HostNotReached}, 4},
-		{[]HostStatus{HostFailed, HostUnreached}, 1},
-		{[]HostStatus{HostFailed, HostIsLocked, HostStale}, 1},
-		{[]HostStatus{HostOK, HostNotReached}, 1},
-		{[]HostStatus{HostInterrupted, HostFailed, HostIsLocked}, 130},
+		{[]event.HostStatus{event.HostOK, event.HostSkipped}, 0},
+		{[]event.HostStatus{event.HostOK, event.HostUnreached}, 3},
+		{[]event.HostStatus{event.HostUnreached, event.HostIsLocked}, 4},
+		{[]event.HostStatus{event.HostUnreached, event.HostStale, event.HostNotReached}, 4},
+		{[]event.HostStatus{event.HostFailed, event.HostUnreached}, 1},
+		{[]event.HostStatus{event.HostFailed, event.HostIsLocked, event.HostStale}, 1},
+		{[]event.HostStatus{event.HostOK, event.HostNotReached}, 1},
+		{[]event.HostStatus{event.HostInterrupted, event.HostFailed, event.HostIsLocked}, 130},
 	} {
-		run := &Run{Command: CommandApply, Sink: &recorder{}}
+		run := &Run{Command: event.CommandApply, Sink: &recorder{}}
 		for _, status := range test.hosts {
 			run.hosts = append(run.hosts, &hostRun{run: run, outcome: status})
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/shell"
 	"provision/internal/steps"
 	"provision/internal/steps/kinds"
@@ -297,7 +298,7 @@ func runOn(host interface {
 ) (int, *recorder) {
 	rec := &recorder{}
 	run := &Run{
-		ID: NewID(timeNow()), Owner: "test@here", Command: CommandApply, Salt: NewSalt(), Parallel: 1, Dialer: host, Sink: rec,
+		ID: NewID(timeNow()), Owner: "test@here", Command: event.CommandApply, Salt: NewSalt(), Parallel: 1, Dialer: host, Sink: rec,
 		Hosts: []Host{{Name: "web1", User: "root", Source: source}}, Reconnect: reconnectForTests,
 	}
 	if s := run.Plan(context.Background()); !s.Failed {
@@ -446,7 +447,7 @@ func TestLockWait(t *testing.T) {
 			if asked == "at launching" {
 				other.Plan(t.Context())
 			}
-			second.notify = func(e Event) {
+			second.notify = func(e event.Event) {
 				if e.HostLocked != nil && e.HostLocked.Waits && asked != "too short" {
 					time.AfterFunc(300*time.Millisecond, func() { host.write("go", "") })
 				}
@@ -462,7 +463,7 @@ func TestLockWait(t *testing.T) {
 					exit = other.Close()
 				})
 			})
-			first.notify = func(e Event) {
+			first.notify = func(e event.Event) {
 				if e.StepOutput != nil {
 					begin()
 				}
@@ -630,7 +631,7 @@ func TestAnEndIsKeptUntilItIsTaken(t *testing.T) {
 			host.let(true)
 		}()
 	})
-	rec.notify = func(e Event) {
+	rec.notify = func(e event.Event) {
 		if e.StepOutput != nil {
 			cut()
 		}
@@ -675,7 +676,7 @@ func TestInterruptsDuringAnOutage(t *testing.T) {
 			stop := make(chan struct{})
 			run.Stop = stop
 			ctx, cancel := context.WithCancel(t.Context())
-			rec.notify = func(e Event) {
+			rec.notify = func(e event.Event) {
 				switch {
 				case e.StepOutput != nil && strings.Contains(e.StepOutput.Text, "begun"):
 					host.let(false)
@@ -767,7 +768,7 @@ func TestAnotherRunInBetween(t *testing.T) {
 			t.Errorf("the other: exit %d", exit)
 		}
 	})
-	rec.notify = func(e Event) {
+	rec.notify = func(e event.Event) {
 		// The plan of what waits is made between the two programs.
 		if e.PlanStep != nil && e.PlanStep.Addr == "step.file.late" && e.PlanStep.Action == steps.Create {
 			between()

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"provision/internal/event"
 )
 
 // A flood is a host that prints one text for ever; it counts what was taken.
@@ -220,7 +222,7 @@ func TestStepThatPrintsWithoutEnd(t *testing.T) {
 	s := floodSession(io.LimitReader(host, whole))
 	s.nonce = nonce
 	seen := 0
-	sink := sinkFunc(func(e Event) {
+	sink := sinkFunc(func(e event.Event) {
 		if e.StepOutput == nil {
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"time"
 
+	"provision/internal/event"
 	"provision/internal/redact"
 	"provision/internal/steps"
 )
@@ -12,10 +13,10 @@ import (
 // and which are messages is said below, once; identifiers are left as they are, since sinks and saved plans find things by them.
 
 // emit tells what happened to the whole run.
-func (r *Run) emit(p Payload) { r.pass(Event{}.With(p)) }
+func (r *Run) emit(p event.Payload) { r.pass(event.Event{}.With(p)) }
 
 // pass gives an event to the sink, without secrets.
-func (r *Run) pass(e Event) {
+func (r *Run) pass(e event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.Time, e.Run = time.Now(), r.ID
@@ -55,10 +56,10 @@ func (r *Run) keepNames(instances []steps.Instance) {
 }
 
 // Warn tells everybody of something that stops nothing.
-func (r *Run) Warn(w Warning) { r.emit(&w) }
+func (r *Run) Warn(w event.Warning) { r.emit(&w) }
 
 // emitOutput passes on output that is clean already.
-func (r *Run) emitOutput(e Event, text string) {
+func (r *Run) emitOutput(e event.Event, text string) {
 	if text == "" {
 		return
 	}
@@ -69,9 +70,9 @@ func (r *Run) emitOutput(e Event, text string) {
 }
 
 // flush passes on what is held of the streams that end with an event.
-func (r *Run) flush(e Event, ends func(outputKey) bool) {
+func (r *Run) flush(e event.Event, ends func(outputKey) bool) {
 	for _, key := range r.outputs.take(ends) {
-		out := Event{Time: e.Time, Run: e.Run, Host: key.host}.With(&StepOutput{Addr: key.addr, Stream: key.stream})
+		out := event.Event{Time: e.Time, Run: e.Run, Host: key.host}.With(&event.StepOutput{Addr: key.addr, Stream: key.stream})
 		r.emitOutput(out, r.outputs.streams[key].Rest())
 		delete(r.outputs.streams, key)
 	}
@@ -114,13 +115,13 @@ func (o *outputs) take(ends func(outputKey) bool) []outputKey {
 }
 
 // hidden returns an event without secrets. What it points to may be in use elsewhere, and is copied.
-func hidden(e Event, s *redact.Secrets) Event {
+func hidden(e event.Event, s *redact.Secrets) event.Event {
 	if s == nil {
 		return e
 	}
-	e.RunStart = changed(e.RunStart, func(p *RunStart) {
+	e.RunStart = changed(e.RunStart, func(p *event.RunStart) {
 		p.Argv = each(p.Argv, s.Value)
-		p.Selection = changed(p.Selection, func(c *Selection) {
+		p.Selection = changed(p.Selection, func(c *event.Selection) {
 			vars := map[string]string{}
 			for name, value := range c.Vars {
 				vars[name] = s.Value(value)
@@ -128,24 +129,24 @@ func hidden(e Event, s *redact.Secrets) Event {
 			c.Vars = vars
 		})
 	})
-	e.HostUnreachable = changed(e.HostUnreachable, func(p *HostUnreachable) { p.Message, p.Hint = s.Message(p.Message), s.Message(p.Hint) })
-	e.HostRetry = changed(e.HostRetry, func(p *HostRetry) { p.Why = s.Message(p.Why) })
-	e.PlanStep = changed(e.PlanStep, func(p *PlanStep) { *p = hiddenPlan(*p, s) })
-	e.Message = changed(e.Message, func(p *Message) { p.Source, p.Text = hiddenSource(p.Source, s), s.Text(p.Text) })
-	e.BatchEnd = changed(e.BatchEnd, func(p *BatchEnd) { p.Message = s.Message(p.Message) })
-	e.StepStart = changed(e.StepStart, func(p *StepStart) { p.Source = hiddenSource(p.Source, s) })
-	e.StepEnd = changed(e.StepEnd, func(p *StepEnd) {
+	e.HostUnreachable = changed(e.HostUnreachable, func(p *event.HostUnreachable) { p.Message, p.Hint = s.Message(p.Message), s.Message(p.Hint) })
+	e.HostRetry = changed(e.HostRetry, func(p *event.HostRetry) { p.Why = s.Message(p.Why) })
+	e.PlanStep = changed(e.PlanStep, func(p *event.PlanStep) { *p = hiddenPlan(*p, s) })
+	e.Message = changed(e.Message, func(p *event.Message) { p.Source, p.Text = hiddenSource(p.Source, s), s.Text(p.Text) })
+	e.BatchEnd = changed(e.BatchEnd, func(p *event.BatchEnd) { p.Message = s.Message(p.Message) })
+	e.StepStart = changed(e.StepStart, func(p *event.StepStart) { p.Source = hiddenSource(p.Source, s) })
+	e.StepEnd = changed(e.StepEnd, func(p *event.StepEnd) {
 		p.Source, p.Reason, p.Diff = hiddenSource(p.Source, s), s.Message(p.Reason), hiddenDiff(p.Diff, s)
 		p.Error = hiddenFailure(p.Error, s)
 	})
-	e.CheckEnd = changed(e.CheckEnd, func(p *CheckEnd) { p.Message, p.Source = s.Message(p.Message), hiddenSource(p.Source, s) })
-	e.HostEnd = changed(e.HostEnd, func(p *HostEnd) { p.Message = s.Message(p.Message) })
-	e.Warning = changed(e.Warning, func(p *Warning) { p.Message, p.Hint = s.Message(p.Message), s.Message(p.Hint) })
+	e.CheckEnd = changed(e.CheckEnd, func(p *event.CheckEnd) { p.Message, p.Source = s.Message(p.Message), hiddenSource(p.Source, s) })
+	e.HostEnd = changed(e.HostEnd, func(p *event.HostEnd) { p.Message = s.Message(p.Message) })
+	e.Warning = changed(e.Warning, func(p *event.Warning) { p.Message, p.Hint = s.Message(p.Message), s.Message(p.Hint) })
 	return e
 }
 
 // hiddenPlan returns what is told of a step without secrets. Doing it twice is as doing it once.
-func hiddenPlan(p PlanStep, s *redact.Secrets) PlanStep {
+func hiddenPlan(p event.PlanStep, s *redact.Secrets) event.PlanStep {
 	if s == nil {
 		return p
 	}
@@ -155,8 +156,8 @@ func hiddenPlan(p PlanStep, s *redact.Secrets) PlanStep {
 }
 
 // hiddenFailure leaves the words of the message: what of them a host said passes through Text where the message is made.
-func hiddenFailure(f *Failure, s *redact.Secrets) *Failure {
-	return changed(f, func(f *Failure) {
+func hiddenFailure(f *event.Failure, s *redact.Secrets) *event.Failure {
+	return changed(f, func(f *event.Failure) {
 		f.Message, f.Hint = s.Message(f.Message), s.Message(f.Hint)
 		f.Command, f.Output = s.Text(f.Command), s.Text(f.Output)
 	})
@@ -175,7 +176,7 @@ func hiddenDiff(diff []steps.Attr, s *redact.Secrets) []steps.Attr {
 var blockHeader = regexp.MustCompile(`^\s*[a-z_]+(\s+("[^"]*"|[\w-]+))*\s*\{`)
 
 // hiddenSource leaves the labels of a block, and hides what else stands on its line. The command of a run has no file.
-func hiddenSource(at Source, s *redact.Secrets) Source {
+func hiddenSource(at event.Source, s *redact.Secrets) event.Source {
 	if at.File == "" {
 		at.Text = s.Text(at.Text)
 		return at

@@ -10,7 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/redact"
+	"provision/internal/savedplan"
 	"provision/internal/steps"
 )
 
@@ -69,7 +71,7 @@ func TestEveryTextOfAnEventIsHiddenOrAnIdentifier(t *testing.T) {
 		"StepEnd.Addr", "StepEnd.Kind", "StepEnd.Action", "StepEnd.Source.File", "StepEnd.Status", "StepEnd.Diff.Name",
 		"CheckEnd.Name", "CheckEnd.Source.File", "HostEnd.Status", "Warning.Addr", "RunEnd.Status", "RunEnd.Next",
 	}
-	var e Event
+	var e event.Event
 	texts(reflect.ValueOf(&e), "", func(_ string, text reflect.Value) { text.SetString("of " + secret) })
 	before, err := json.Marshal(e)
 	if err != nil {
@@ -83,8 +85,8 @@ func TestEveryTextOfAnEventIsHiddenOrAnIdentifier(t *testing.T) {
 	got := rec.events[len(rec.events)-1]
 	got.Run = "of " + secret
 	run.emit(output)
-	run.emit(&RunEnd{})
-	got.StepOutput = &StepOutput{Addr: output.Addr, Stream: output.Stream}
+	run.emit(&event.RunEnd{})
+	got.StepOutput = &event.StepOutput{Addr: output.Addr, Stream: output.Stream}
 	for _, e := range rec.events {
 		if e.StepOutput != nil {
 			got.StepOutput.Text += e.StepOutput.Text
@@ -120,11 +122,11 @@ func TestSourceLineIsHidden(t *testing.T) {
 		`step file postgres { content = "hunter2-x" }`:           `step file postgres { content = "(sensitive)" }`,
 		`check "postgres" { run = ["psql", "password=postgres"]`: `check "postgres" { run = ["psql", "password=(sensitive)"]`,
 	} {
-		if got := hiddenSource(Source{File: "site.hcl", Text: line}, s).Text; got != want {
+		if got := hiddenSource(event.Source{File: "site.hcl", Text: line}, s).Text; got != want {
 			t.Errorf("%s\n got %s\nwant %s", line, got, want)
 		}
 	}
-	if got := hiddenSource(Source{Text: "psql {postgres}"}, s).Text; got != "psql {(sensitive)}" {
+	if got := hiddenSource(event.Source{Text: "psql {postgres}"}, s).Text; got != "psql {(sensitive)}" {
 		t.Errorf("the command of a run: %s", got)
 	}
 }
@@ -141,7 +143,7 @@ func TestWordsOfAFailure(t *testing.T) {
 		t.Errorf("exit %d", exit)
 	}
 	end := rec.ends()["step.command.failed"]
-	if end == nil || end.Status != StepFailed || end.Kind != "command" {
+	if end == nil || end.Status != event.StepFailed || end.Kind != "command" {
 		t.Fatalf("no identifier may be hidden:\n%s", rec.dump())
 	}
 	if want := "failed with status 3: the (sensitive) (sensitive) (sensitive)"; end.Error.Message != want {
@@ -163,7 +165,7 @@ func TestSavedPlanWithWordsOfSecrets(t *testing.T) {
 			}
 			rec := &recorder{}
 			run := newRun(host, rec, list)
-			run.Command, run.Secrets = CommandPlan, redact.Of(secret)
+			run.Command, run.Secrets = event.CommandPlan, redact.Of(secret)
 			run.Plan(t.Context())
 			plan, err := run.Saved(quickSealer(run.Salt))
 			if err != nil {
@@ -181,13 +183,13 @@ func TestSavedPlanWithWordsOfSecrets(t *testing.T) {
 			run = newRun(host, rec, list)
 			run.Secrets = redact.Of(secret)
 			sealer := quickSealer(plan.Salt)
-			run.Salt, run.Approved = plan.Salt, NewApproval(plan, sealer)
+			run.Salt, run.Approved = plan.Salt, savedplan.NewApproval(plan, sealer)
 			run.Plan(t.Context())
 			now, err := run.Saved(sealer)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if stale := Stale(plan, now); len(stale) > 0 {
+			if stale := savedplan.Stale(plan, now); len(stale) > 0 {
 				t.Errorf("stale: %v", stale)
 			}
 			run.Apply(t.Context())

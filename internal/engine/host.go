@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/shell"
 	"provision/internal/steps"
 )
@@ -45,11 +46,11 @@ type hostRun struct {
 	said         map[string]bool // by address: the messages that were told
 	unsaid       []int           // the messages whose turn came before they were known
 	checksFailed int
-	counts       Counts
-	outcome      HostStatus
+	counts       event.Counts
+	outcome      event.HostStatus
 }
 
-func (h *hostRun) emit(p Payload) { h.run.pass(Event{Host: h.Name}.With(p)) }
+func (h *hostRun) emit(p event.Payload) { h.run.pass(event.Event{Host: h.Name}.With(p)) }
 
 // runAs is the user that a step's fragments run as; "" is the session's own.
 func (h *hostRun) runAs(in *steps.Instance) string {
@@ -122,9 +123,9 @@ func (h *hostRun) plan(ctx context.Context) error {
 	if err := h.evaluate(); err != nil {
 		return err
 	}
-	h.emit(HostConnecting{})
+	h.emit(event.HostConnecting{})
 	fragments := []Fragment{{Text: "print_facts"}, {Text: "print_state"}}
-	if h.run.Command != CommandPlan {
+	if h.run.Command != event.CommandPlan {
 		fragments[1].Text += "\n" + sweepText + "LOGIN=" + shell.Quote(h.User) + "\nsweep >/dev/null 2>&1"
 	}
 	real, paths := h.realPaths()
@@ -147,7 +148,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 	if len(paths) > 0 {
 		h.keepReal(paths, answers[2])
 	}
-	h.emit(&HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName})
+	h.emit(&event.HostConnected{Address: h.Address, User: h.User, OS: h.facts.OSName})
 	if err := h.settle(ctx, 0); err != nil {
 		return err
 	}

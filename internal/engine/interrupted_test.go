@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"provision/internal/event"
 )
 
 // A promptingDialer asks for a password, and hears Ctrl-C.
@@ -20,9 +22,9 @@ func TestInterruptAtAQuestionHasDoneNothing(t *testing.T) {
 		do   func(*Run)
 		want string
 	}{
-		CommandPlan:  {func(r *Run) { r.Plan(t.Context()) }, "interrupted: nothing was changed there"},
-		CommandApply: {func(r *Run) { r.Plan(t.Context()); r.Apply(t.Context()) }, "interrupted: nothing was changed there"},
-		CommandRun:   {func(r *Run) { r.Exec(t.Context(), &Command{Argv: []string{"true"}}) }, "interrupted before the command began"},
+		event.CommandPlan:  {func(r *Run) { r.Plan(t.Context()) }, "interrupted: nothing was changed there"},
+		event.CommandApply: {func(r *Run) { r.Plan(t.Context()); r.Apply(t.Context()) }, "interrupted: nothing was changed there"},
+		event.CommandRun:   {func(r *Run) { r.Exec(t.Context(), &Command{Argv: []string{"true"}}) }, "interrupted before the command began"},
 	} {
 		rec := &recorder{}
 		run := newRun(nil, rec, stepList{script(t, "one", "true")})

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/shell"
 	"provision/internal/steps"
 )
@@ -52,7 +53,7 @@ func TestHostStopsAtAStateThatNobodyThoughtOf(t *testing.T) {
 					host := newLocalHost(t, shell...)
 					rec := &recorder{}
 					if cut {
-						rec.notify = func(e Event) {
+						rec.notify = func(e event.Event) {
 							if e.StepStart != nil && e.StepStart.Addr == "step.dial.d" {
 								host.cut()
 							}

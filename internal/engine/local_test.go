@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/shell/shelltest"
 	"provision/internal/steps"
 	"provision/internal/steps/kinds"
@@ -231,11 +232,11 @@ func script(t *testing.T, name, text string) steps.Instance {
 // A recorder is a Sink that remembers.
 type recorder struct {
 	mu     sync.Mutex
-	events []Event
-	notify func(Event)
+	events []event.Event
+	notify func(event.Event)
 }
 
-func (r *recorder) Event(e Event) {
+func (r *recorder) Event(e event.Event) {
 	r.mu.Lock()
 	r.events = append(r.events, e)
 	notify := r.notify
@@ -258,10 +259,10 @@ func (r *recorder) verdicts() []string {
 	return list
 }
 
-func (r *recorder) ends() map[string]*StepEnd {
+func (r *recorder) ends() map[string]*event.StepEnd {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := map[string]*StepEnd{}
+	m := map[string]*event.StepEnd{}
 	for _, e := range r.events {
 		if e.StepEnd != nil {
 			m[e.StepEnd.Addr] = e.StepEnd
@@ -303,7 +304,7 @@ func (r *recorder) dump() string {
 // newRun is a run over one local host.
 func newRun(host *localHost, rec *recorder, source StepSource) *Run {
 	return &Run{
-		ID: NewID(timeNow()), Owner: "test@here", Command: CommandApply, Salt: NewSalt(), Parallel: 1, Dialer: host, Sink: rec,
+		ID: NewID(timeNow()), Owner: "test@here", Command: event.CommandApply, Salt: NewSalt(), Parallel: 1, Dialer: host, Sink: rec,
 		Hosts: []Host{{Name: "web1", User: "root", Source: source}}, Reconnect: reconnectForTests,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"provision/internal/event"
 )
 
 // The pauses between looks whether a lock is still held.
@@ -49,7 +51,7 @@ func (h *hostRun) awaitLock(ctx context.Context, locked *LockedError) error {
 		pause = min(pause, left)
 		if told != locked.Owner {
 			told = locked.Owner
-			h.emit(&HostLocked{Owner: told, Waits: true, Limit: Millis(left), Orphan: orphan})
+			h.emit(&event.HostLocked{Owner: told, Waits: true, Limit: event.Millis(left), Orphan: orphan})
 		}
 		select {
 		case <-ctx.Done():

@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -35,11 +36,11 @@ func (h *hostRun) sayNow(in *steps.Instance, planning bool) {
 		h.said = map[string]bool{}
 	}
 	h.said[in.Addr] = true
-	at := AtApply
+	at := event.AtApply
 	if planning {
-		at = AtPlan
+		at = event.AtPlan
 	}
-	h.emit(&Message{Addr: in.Addr, Source: eventSource(in.Source), Text: text, At: at})
+	h.emit(&event.Message{Addr: in.Addr, Source: eventSource(in.Source), Text: text, At: at})
 }
 
 // sayRest tells the messages whose turn has come, and that are known by now.
@@ -52,7 +53,7 @@ func (h *hostRun) sayRest() {
 	for _, i := range rest {
 		switch in := &h.instances[i]; {
 		case in.Unresolved != nil:
-			h.emit(&Warning{Addr: in.Addr, Message: "it cannot be told: " + in.Unresolved.Error()})
+			h.emit(&event.Warning{Addr: in.Addr, Message: "it cannot be told: " + in.Unresolved.Error()})
 		case in.Step != nil && !in.Skip && len(in.Waits) == 0:
 			h.sayNow(in, false)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -100,7 +101,7 @@ func (r *Run) inTurn() []*hostRun {
 }
 
 // repay gives the outcome of a step that runs once to the hosts that wait for it.
-func (h *hostRun) repay(p *Planned, status StepStatus) {
+func (h *hostRun) repay(p *Planned, status event.StepStatus) {
 	l := h.run.lent[p.Addr]
 	if l == nil || l.host != h {
 		return
@@ -110,14 +111,14 @@ func (h *hostRun) repay(p *Planned, status StepStatus) {
 	switch {
 	case l.settled:
 		return
-	case status == StepChanged, status == StepUnchanged, status == StepSkipped:
-		l.ran, l.changed, l.result = true, status == StepChanged, h.results[p.Addr]
+	case status == event.StepChanged, status == event.StepUnchanged, status == event.StepSkipped:
+		l.ran, l.changed, l.result = true, status == event.StepChanged, h.results[p.Addr]
 	case p.Proceed:
 		l.ran, l.result = true, h.results[p.Addr]
 		if l.result == cty.NilVal {
 			l.result = results(h.facts, p, steps.Observation{}, steps.Result{}, false)
 		}
-	case status == StepStale:
+	case status == event.StepStale:
 		return // it is planned anew, and its turn comes again
 	}
 	l.settled = true

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -93,9 +94,6 @@ func parseHostState(out, title string) HostState {
 	return st
 }
 
-// LeftOutReason is why nothing is planned for a step whose tags were not chosen.
-const LeftOutReason = "left out: other tags were chosen"
-
 // begunEvent is in the name of the mark that a step began.
 const begunEvent = "begun"
 
@@ -166,7 +164,7 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 	switch {
 	case in.Skip:
 		if p.Change.Reason = "its condition is false"; in.LeftOut {
-			p.Change.Reason = LeftOutReason
+			p.Change.Reason = event.ReasonLeftOut
 		}
 		return p
 	case in.Unresolved != nil:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -19,7 +20,7 @@ const (
 func (h *hostRun) awaitBoot(ctx context.Context) error {
 	before := h.facts.BootID
 	deadline := time.Now().Add(bootLimit)
-	h.emit(&HostRetry{Attempt: 1, Delay: Millis(bootPause), Why: "reboot"})
+	h.emit(&event.HostRetry{Attempt: 1, Delay: event.Millis(bootPause), Why: "reboot"})
 	for {
 		select {
 		case <-ctx.Done():

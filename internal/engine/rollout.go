@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"provision/internal/event"
 )
 
 // keepOpen is how many connections a run keeps between planning and applying. Other hosts are connected to again when their turn
@@ -107,7 +109,7 @@ func (r *Run) Apply(ctx context.Context) {
 			continue
 		}
 		for _, h := range r.alive() {
-			h.end(HostNotReached, "its turn did not come: "+why)
+			h.end(event.HostNotReached, "its turn did not come: "+why)
 		}
 		return
 	}
@@ -141,7 +143,7 @@ func (r *Run) strict() bool {
 func (r *Run) phase(ctx context.Context, p *Phase, last func(*hostRun) bool) string {
 	batches := p.Rollout.split(r.taking(p))
 	for i, batch := range batches {
-		start := &BatchStart{Plays: p.Plays, Number: i + 1, Of: len(batches)}
+		start := &event.BatchStart{Plays: p.Plays, Number: i + 1, Of: len(batches)}
 		for _, h := range batch {
 			start.Hosts = append(start.Hosts, h.Name)
 		}
@@ -162,7 +164,7 @@ func (r *Run) phase(ctx context.Context, p *Phase, last func(*hostRun) bool) str
 }
 
 // before waits and asks, as the rollout says, and tells why a batch must not begin, or "".
-func (r *Run) before(ctx context.Context, o *Rollout, next *BatchStart) string {
+func (r *Run) before(ctx context.Context, o *Rollout, next *event.BatchStart) string {
 	if o == nil {
 		return ""
 	}
@@ -186,13 +188,13 @@ func (r *Run) before(ctx context.Context, o *Rollout, next *BatchStart) string {
 }
 
 // after tells how a batch went, and why no other begins, or "".
-func (r *Run) after(o *Rollout, batch *BatchStart) string {
-	e := &BatchEnd{Number: batch.Number, Of: batch.Of, Status: BatchOK}
+func (r *Run) after(o *Rollout, batch *event.BatchStart) string {
+	e := &event.BatchEnd{Number: batch.Number, Of: batch.Of, Status: event.BatchOK}
 	e.Failed, e.Unreachable = r.toll()
 	if e.Message = r.spent(o); e.Message != "" {
-		e.Status = BatchStopped
+		e.Status = event.BatchStopped
 	} else if batch.Number < batch.Of {
-		e.Pause = Millis(o.Pause)
+		e.Pause = event.Millis(o.Pause)
 	}
 	r.emit(e)
 	return e.Message
@@ -213,13 +215,13 @@ func (h *hostRun) turn(ctx context.Context, p *Phase, last bool) {
 	case h.checksFailed > 0:
 		h.endBySteps(counted(h.checksFailed, "of its checks failed", "of its checks failed"))
 	default:
-		h.end(HostOK, "")
+		h.end(event.HostOK, "")
 	}
 }
 
 // rest closes the connection of a host that has to wait for its turn, if there are many.
 func (h *hostRun) rest() {
-	if len(h.run.hosts) > keepOpen || h.run.Command == CommandPlan {
+	if len(h.run.hosts) > keepOpen || h.run.Command == event.CommandPlan {
 		h.close()
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -39,7 +40,7 @@ func (f *fleet) Dial(ctx context.Context, name string) (Conn, error) {
 // run is an apply of these steps on the whole fleet, in one phase.
 func (f *fleet) run(rec *recorder, o *Rollout, source func(name string) StepSource) *Run {
 	run := &Run{
-		ID: NewID(time.Now()), Owner: "test", Command: CommandApply, Dialer: f, Sink: rec, Parallel: len(f.names), Salt: NewSalt(),
+		ID: NewID(time.Now()), Owner: "test", Command: event.CommandApply, Dialer: f, Sink: rec, Parallel: len(f.names), Salt: NewSalt(),
 		Phases: []Phase{{Hosts: f.names, Rollout: o}},
 	}
 	for _, name := range f.names {
@@ -176,7 +177,7 @@ func TestRefusedBatch(t *testing.T) {
 	rec := &recorder{}
 	run := f.run(rec, &Rollout{Batches: []int{1}, Confirm: true}, f.touching())
 	var asked []int
-	run.Confirm = func(_ context.Context, next *BatchStart) bool {
+	run.Confirm = func(_ context.Context, next *event.BatchStart) bool {
 		asked = append(asked, next.Number)
 		return next.Number < 3
 	}
@@ -193,7 +194,7 @@ func TestRefusedBatch(t *testing.T) {
 func TestStopInAPause(t *testing.T) {
 	f := newFleet(t, 2)
 	stop := make(chan struct{})
-	rec := &recorder{notify: func(e Event) {
+	rec := &recorder{notify: func(e event.Event) {
 		if e.BatchEnd != nil {
 			close(stop)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -169,7 +170,7 @@ func TestNothingRunsAfterAStepThatDidNotConverge(t *testing.T) {
 			}
 			exit, rec := applied(t, host, list)
 			e := rec.ends()["step.command.build"]
-			if exit != 1 || e == nil || e.Status != StepNotConverged || host.exists("current") {
+			if exit != 1 || e == nil || e.Status != event.StepNotConverged || host.exists("current") {
 				t.Errorf("exit %d\n%s", exit, rec.dump())
 			}
 			if why := hostFailure(rec); !strings.Contains(why, "step.command.build (test.hcl:1)") {

@@ -18,7 +18,9 @@ import (
 	"sync"
 	"time"
 
+	"provision/internal/event"
 	"provision/internal/redact"
+	"provision/internal/savedplan"
 	"provision/internal/shell"
 	"provision/internal/steps"
 )
@@ -34,14 +36,14 @@ type Run struct {
 	Version  string
 	Sandbox  bool
 
-	Selection *Selection    // what the command chose, for the record
-	Resumes   string        // id of the run that this one goes on with
-	Inputs    func() string // the same text as long as what the playbook was computed from so far is the same; nil: nobody knows
+	Selection *event.Selection // what the command chose, for the record
+	Resumes   string           // id of the run that this one goes on with
+	Inputs    func() string    // the same text as long as what the playbook was computed from so far is the same; nil: nobody knows
 
 	Hosts    []Host
 	Phases   []Phase // empty: one, of everything
 	Dialer   Dialer
-	Sink     Sink
+	Sink     event.Sink
 	Secrets  *redact.Secrets // what no event may show; nil: nothing
 	Parallel int             // hosts at a time; at least 1
 	Salt     string          // for the hashes of secrets; see NewSalt
@@ -64,13 +66,13 @@ type Run struct {
 	Rerun map[string]bool
 
 	// Approved is the saved plan that the run is held to; nil: what is planned is what is wanted.
-	Approved *Approval
+	Approved *savedplan.Approval
 
 	// Confirm asks whether a batch of a rollout may begin, where the rollout wants to be asked; nil: it may.
-	Confirm func(context.Context, *BatchStart) bool
+	Confirm func(context.Context, *event.BatchStart) bool
 
 	// Next returns the command that goes on with the run once it has ended, "" if there is none; nil: there is none.
-	Next func(*RunEnd) string
+	Next func(*event.RunEnd) string
 
 	mu          sync.Mutex // guards Sink and what follows
 	failed      int        // hosts that have ended so
@@ -107,14 +109,14 @@ type Summary struct {
 // Plan connects to every host and plans it. Hosts that fail are told by events and take no part in Apply.
 func (r *Run) Plan(ctx context.Context) Summary {
 	r.began = time.Now()
-	r.emit(&RunStart{
-		Schema: EventSchema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
-		Owner: r.Owner, Selection: r.Selection, Resumes: r.Resumes, Plan: r.Approved.run(),
+	r.emit(&event.RunStart{
+		Schema: event.Schema, Command: r.Command, Playbook: r.Playbook, Hosts: len(r.Hosts), Sandbox: r.Sandbox, Version: r.Version,
+		Owner: r.Owner, Selection: r.Selection, Resumes: r.Resumes, Plan: r.Approved.Run(),
 	})
 	r.keepHosts()
 	r.hosts = make([]*hostRun, len(r.Hosts))
 	for i := range r.Hosts {
-		r.hosts[i] = &hostRun{Host: r.Hosts[i], run: r, number: i + 1, counts: Counts{}}
+		r.hosts[i] = &hostRun{Host: r.Hosts[i], run: r, number: i + 1, counts: event.Counts{}}
 	}
 	r.planning = true
 	r.skip()
@@ -130,7 +132,7 @@ func (r *Run) Plan(ctx context.Context) Summary {
 	var s Summary
 	for _, h := range r.hosts {
 		s.Changes = s.Changes || h.outcome == "" && h.pending() > 0
-		s.Failed = s.Failed || h.outcome != "" && h.outcome != HostSkipped
+		s.Failed = s.Failed || h.outcome != "" && h.outcome != event.HostSkipped
 	}
 	return s
 }
@@ -148,7 +150,7 @@ func (r *Run) skip() {
 	}
 	for _, h := range r.hosts {
 		if len(r.Phases) > 0 && !taken[h.Name] {
-			h.end(HostSkipped, "no play takes it")
+			h.end(event.HostSkipped, "no play takes it")
 		}
 	}
 }
@@ -245,7 +247,7 @@ func (h *hostRun) othersOwe() {
 			continue
 		}
 		of := h.state.OthersPending[names[0]]
-		h.emit(&Warning{
+		h.emit(&event.Warning{
 			Addr:    in.Addr,
 			Message: "an earlier run of " + of + " changed what its own step of this address watches, and did not come to it: it is still owed there, and not here",
 			Hint:    "apply " + of + "; if it is this playbook, which was at another place then, run with --rerun " + shell.Quote(in.Addr),
@@ -284,7 +286,7 @@ func (r *Run) each(ctx context.Context, hosts []*hostRun, gate func() string, do
 			why = gate()
 		}
 		if why != "" {
-			h.end(HostNotReached, "its turn did not come: "+why)
+			h.end(event.HostNotReached, "its turn did not come: "+why)
 			if !stopped {
 				<-slots
 			}
@@ -328,36 +330,36 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 	var locked *LockedError
 	var refused *BecomeError
 	var orphaned *orphanedError
-	var stale *StaleError
+	var stale *savedplan.StaleError
 	var told stepsError
 	var running *runningError
 	var shell *noShellError
 	var given *lostError
 	switch {
 	case errors.As(err, &running):
-		h.end(HostInterrupted, err.Error())
+		h.end(event.HostInterrupted, err.Error())
 	case errors.As(err, &stale):
-		h.end(HostStale, err.Error())
+		h.end(event.HostStale, err.Error())
 	case errors.As(err, &orphaned):
-		h.end(HostNotReached, err.Error())
+		h.end(event.HostNotReached, err.Error())
 	case errors.As(err, &told) && told != errStepFailed:
 		h.endBySteps(told.Error()) // an interrupt beside it changes nothing about it
 	case errors.Is(err, context.Canceled), ctx.Err() != nil:
-		h.end(HostInterrupted, h.interrupted())
+		h.end(event.HostInterrupted, h.interrupted())
 	case errors.As(err, &locked):
-		h.emit(&HostLocked{Owner: locked.Owner})
-		h.end(HostIsLocked, err.Error())
+		h.emit(&event.HostLocked{Owner: locked.Owner})
+		h.end(event.HostIsLocked, err.Error())
 	case errors.As(err, &told):
 		h.endBySteps(err.Error())
 	case errors.As(err, &refused):
 		said := *refused
 		said.Cause = h.run.Secrets.Text(said.Cause)
 		err, refused = &said, &said
-		h.end(HostFailed, err.Error())
+		h.end(event.HostFailed, err.Error())
 	case errors.As(err, &shell) && !errors.As(err, &given):
-		h.end(HostFailed, err.Error())
+		h.end(event.HostFailed, err.Error())
 	case errors.Is(err, ErrUnreachable):
-		unreachable := &HostUnreachable{Phase: "connect", Message: strings.TrimPrefix(err.Error(), ErrUnreachable.Error()+": ")}
+		unreachable := &event.HostUnreachable{Phase: "connect", Message: strings.TrimPrefix(err.Error(), ErrUnreachable.Error()+": ")}
 		var detailed interface {
 			Unreachable() (phase, message, hint string)
 		}
@@ -368,9 +370,9 @@ func (h *hostRun) fail(ctx context.Context, err error) {
 			unreachable.Message += given.suffix()
 		}
 		h.emit(unreachable)
-		h.end(HostUnreached, unreachable.Message)
+		h.end(event.HostUnreached, unreachable.Message)
 	default:
-		h.end(HostFailed, err.Error())
+		h.end(event.HostFailed, err.Error())
 	}
 }
 
@@ -385,21 +387,21 @@ func (h *hostRun) interrupted() string {
 	return "interrupted: the steps told above are done, nothing is running there"
 }
 
-func (h *hostRun) end(status HostStatus, message string) {
-	h.conclude(&HostEnd{Status: status, Message: message})
+func (h *hostRun) end(status event.HostStatus, message string) {
+	h.conclude(&event.HostEnd{Status: status, Message: message})
 }
 
 // endBySteps ends a host on which steps or checks failed, which were told.
 func (h *hostRun) endBySteps(message string) {
-	h.conclude(&HostEnd{Status: HostFailed, Message: message, BySteps: true})
+	h.conclude(&event.HostEnd{Status: event.HostFailed, Message: message, BySteps: true})
 }
 
-func (h *hostRun) conclude(e *HostEnd) {
+func (h *hostRun) conclude(e *event.HostEnd) {
 	h.outcome = e.Status
 	h.run.tally(e.Status)
 	h.run.bereave(h)
 	h.close()
-	e.Counts, e.Duration, e.Planning = h.counts, Millis(h.workedFor()), h.run.planning && e.Status != HostSkipped
+	e.Counts, e.Duration, e.Planning = h.counts, event.Millis(h.workedFor()), h.run.planning && e.Status != event.HostSkipped
 	h.emit(e)
 }
 
@@ -412,13 +414,13 @@ func (h *hostRun) workedFor() time.Duration {
 }
 
 // tally counts towards the budget of failures. Who was interrupted or did not have a turn has not failed.
-func (r *Run) tally(status HostStatus) {
+func (r *Run) tally(status event.HostStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch status {
-	case HostFailed, HostIsLocked, HostStale:
+	case event.HostFailed, event.HostIsLocked, event.HostStale:
 		r.failed++
-	case HostUnreached:
+	case event.HostUnreached:
 		r.unreachable++
 	}
 }
@@ -426,26 +428,26 @@ func (r *Run) tally(status HostStatus) {
 // Close ends the connections, tells how every host and the run ended, and returns the exit status of the
 // command: 0, 1 a host failed, 3 one could not be reached, 4 one is locked or stale, 130 interrupted.
 func (r *Run) Close() int {
-	totals := map[HostStatus]int{}
+	totals := map[event.HostStatus]int{}
 	for _, h := range r.hosts {
 		if h.outcome == "" {
-			h.end(HostOK, "")
+			h.end(event.HostOK, "")
 		}
 		totals[h.outcome]++
 	}
-	end := &RunEnd{Status: "ok", Totals: totals, Duration: Millis(time.Since(r.began))}
+	end := &event.RunEnd{Status: "ok", Totals: totals, Duration: event.Millis(time.Since(r.began))}
 	switch {
-	case totals[HostInterrupted] > 0, r.stopping() && (r.Command != CommandPlan || totals[HostNotReached] > 0):
+	case totals[event.HostInterrupted] > 0, r.stopping() && (r.Command != event.CommandPlan || totals[event.HostNotReached] > 0):
 		end.Status, end.Exit = "interrupted", 130
-	case totals[HostFailed] > 0, totals[HostUnreached] > 0 && r.strict():
+	case totals[event.HostFailed] > 0, totals[event.HostUnreached] > 0 && r.strict():
 		end.Status, end.Exit = "failed", 1
-	case totals[HostIsLocked] > 0:
+	case totals[event.HostIsLocked] > 0:
 		end.Status, end.Exit = "locked", 4
-	case totals[HostStale] > 0:
+	case totals[event.HostStale] > 0:
 		end.Status, end.Exit = "stale", 4
-	case totals[HostUnreached] > 0:
+	case totals[event.HostUnreached] > 0:
 		end.Status, end.Exit = "unreachable", 3
-	case totals[HostNotReached] > 0:
+	case totals[event.HostNotReached] > 0:
 		end.Status, end.Exit = "stopped", 1
 	}
 	if r.Next != nil {

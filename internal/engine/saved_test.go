@@ -11,15 +11,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
+	"provision/internal/savedplan"
 	"provision/internal/steps"
 )
 
 // savedPlan plans hosts and returns the plan after a way through a file.
-func savedPlan(t *testing.T, host *localHost, hosts ...Host) *SavedPlan {
+func savedPlan(t *testing.T, host *localHost, hosts ...Host) *savedplan.Plan {
 	t.Helper()
 	rec := &recorder{}
 	run := newRun(host, rec, nil)
-	run.Command, run.Hosts, run.Playbook, run.Inputs = CommandPlan, hosts, "/site.hcl", func() string { return "inputs" }
+	run.Command, run.Hosts, run.Playbook, run.Inputs = event.CommandPlan, hosts, "/site.hcl", func() string { return "inputs" }
 	run.Plan(t.Context())
 	plan, err := run.Saved(quickSealer(run.Salt))
 	run.Close()
@@ -30,7 +32,7 @@ func savedPlan(t *testing.T, host *localHost, hosts ...Host) *SavedPlan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := DecodeSavedPlan(bytes.NewReader(data))
+	back, err := savedplan.Decode(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,18 +43,18 @@ func savedPlan(t *testing.T, host *localHost, hosts ...Host) *SavedPlan {
 }
 
 // applySaved applies a saved plan as the command does. moment runs after the plan was compared, before anything is changed.
-func applySaved(t *testing.T, host *localHost, plan *SavedPlan, inputs string, moment func(), hosts ...Host) (int, map[string][]string, *recorder) {
+func applySaved(t *testing.T, host *localHost, plan *savedplan.Plan, inputs string, moment func(), hosts ...Host) (int, map[string][]string, *recorder) {
 	t.Helper()
 	rec := &recorder{}
 	run := newRun(host, rec, nil)
 	sealer := quickSealer(plan.Salt)
-	run.Hosts, run.Salt, run.Approved, run.Inputs = hosts, plan.Salt, NewApproval(plan, sealer), func() string { return inputs }
+	run.Hosts, run.Salt, run.Approved, run.Inputs = hosts, plan.Salt, savedplan.NewApproval(plan, sealer), func() string { return inputs }
 	run.Plan(t.Context())
 	now, err := run.Saved(sealer)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, rec.dump())
 	}
-	stale := Stale(plan, now)
+	stale := savedplan.Stale(plan, now)
 	if len(stale) > 0 {
 		run.Refuse(stale)
 		return run.Close(), stale, rec
@@ -155,7 +157,7 @@ func TestStaleSaysWhatHasChanged(t *testing.T) {
 				t.Fatal(err)
 			}
 			now.Inputs = sealer.Secret(test.inputs)
-			if diff := cmp.Diff(test.want, Stale(plan, now)["web1"]); diff != "" {
+			if diff := cmp.Diff(test.want, savedplan.Stale(plan, now)["web1"]); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -183,20 +185,25 @@ func TestStaleOnOneHostLeavesAllAlone(t *testing.T) {
 		"host web2 is root at 192.0.2.9:22 now, and was planned as root at ",
 		"host web3 is new: the plan does not have it",
 	}
-	if diff := cmp.Diff(want, plan.OtherHosts([]Host{moved, third})); diff != "" {
+	others := func(hosts ...Host) []string {
+		run := newRun(host, &recorder{}, nil)
+		run.Hosts, run.Approved = hosts, savedplan.NewApproval(plan, quickSealer(plan.Salt))
+		return run.OtherHosts()
+	}
+	if diff := cmp.Diff(want, others(moved, third)); diff != "" {
 		t.Error(diff)
 	}
-	if others := plan.OtherHosts([]Host{second, first}); others != nil {
+	if others := others(second, first); others != nil {
 		t.Error(others)
 	}
 }
 
 func TestStaleTellsCauses(t *testing.T) {
-	plan := func(change func(*SavedPlan)) *SavedPlan {
-		p := &SavedPlan{
+	plan := func(change func(*savedplan.Plan)) *savedplan.Plan {
+		p := &savedplan.Plan{
 			Version: "1", Inputs: "i",
-			Shown: []PlanStep{{Addr: "step.file.f", Action: steps.Create, Source: Source{File: "a.hcl", Line: 1}}, {Addr: "step.file.g", Action: steps.Unknown, Source: Source{File: "a.hcl", Line: 2}}},
-			Hosts: []SavedHost{{Name: "web1", Facts: "f", Steps: []SavedStep{{Shown: 0, Probe: "p", State: "s", Change: "c"}, {Shown: 1}}}},
+			Shown: []event.PlanStep{{Addr: "step.file.f", Action: steps.Create, Source: event.Source{File: "a.hcl", Line: 1}}, {Addr: "step.file.g", Action: steps.Unknown, Source: event.Source{File: "a.hcl", Line: 2}}},
+			Hosts: []savedplan.Host{{Name: "web1", Facts: "f", Steps: []savedplan.Step{{Shown: 0, Probe: "p", State: "s", Change: "c"}, {Shown: 1}}}},
 		}
 		if change != nil {
 			change(p)
@@ -204,32 +211,32 @@ func TestStaleTellsCauses(t *testing.T) {
 		return p
 	}
 	for name, test := range map[string]struct {
-		now  func(*SavedPlan)
+		now  func(*savedplan.Plan)
 		want []string
 	}{
 		"nothing": {nil, nil},
 		"facts": {
-			func(p *SavedPlan) { p.Hosts[0].Facts, p.Hosts[0].Steps[0].Probe = "other", "other" },
+			func(p *savedplan.Plan) { p.Hosts[0].Facts, p.Hosts[0].Steps[0].Probe = "other", "other" },
 			[]string{"step.file.f (a.hcl:1): it comes of the facts of the host, and these have changed"},
 		},
-		"facts that nothing uses": {func(p *SavedPlan) { p.Hosts[0].Facts = "other" }, nil},
+		"facts that nothing uses": {func(p *savedplan.Plan) { p.Hosts[0].Facts = "other" }, nil},
 		"another provision": {
-			func(p *SavedPlan) { p.Version, p.Hosts[0].Steps[0].Change = "2", "other" },
+			func(p *savedplan.Plan) { p.Version, p.Hosts[0].Steps[0].Change = "2", "other" },
 			[]string{"step.file.f (a.hcl:1): provision 2 does it differently than 1, which made the plan"},
 		},
 		"what cannot be known yet": {
-			func(p *SavedPlan) { p.Inputs = "other" },
+			func(p *savedplan.Plan) { p.Inputs = "other" },
 			[]string{"step.file.g (a.hcl:2): it is not known before its turn comes, and the files or variables of the playbook have changed since the plan was made"},
 		},
 		"owed by another run": {
-			func(p *SavedPlan) {
+			func(p *savedplan.Plan) {
 				p.Shown[0].Events, p.Shown[0].Reason = []string{"restart"}, "restart: owed by an earlier run"
 			},
 			[]string{"step.file.f (a.hcl:1): the plan shows something else than what it would do now: create, restart: owed by an earlier run"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, Stale(plan(nil), plan(test.now))["web1"]); diff != "" {
+			if diff := cmp.Diff(test.want, savedplan.Stale(plan(nil), plan(test.now))["web1"]); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -360,31 +367,36 @@ func TestSavedPlanHoldsNoSecret(t *testing.T) {
 	}
 }
 
-// The hash of a secret has to be slow, of its state on the host too.
 // quickSealer is for tests of anything but how slow guessing is.
-func quickSealer(salt string) *Sealer {
-	s := NewSealer(salt)
-	s.cost = 2
+func quickSealer(salt string) *savedplan.Sealer {
+	s := savedplan.NewSealer(salt)
+	s.Cost = 2
 	return s
 }
 
+// The hash of a secret has to be slow, of its state on the host too: it is another one where guessing costs something else.
 func TestSecretsAreSealedSlowly(t *testing.T) {
 	host := newLocalHost(t)
 	host.write("s", "old")
 	secret := step(t, "file", "s", map[string]cty.Value{"path": str(host.path("s")), "content": str("new").Mark(steps.Sensitive)})
-	rec := &recorder{}
-	run := newRun(host, rec, stepList{secret, file(t, host, "f", "new")})
+	run := newRun(host, &recorder{}, stepList{secret, file(t, host, "f", "new")})
 	run.Plan(t.Context())
 	defer run.Close()
-	s := NewSealer(run.Salt)
-	if _, err := run.Saved(s); err != nil {
-		t.Fatal(err)
+	sealed := func(cost int) []savedplan.Step {
+		s := savedplan.NewSealer(run.Salt)
+		s.Cost = cost
+		plan, err := run.Saved(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan.Hosts[0].Steps
 	}
-	if s.cost < 1<<14 {
-		t.Errorf("a guess is cheap: scrypt with N = %d", s.cost)
+	quick, slow := sealed(2), sealed(4)
+	if quick[0].State == slow[0].State || quick[0].Change == slow[0].Change {
+		t.Errorf("guessing the secret costs nothing: %+v", slow[0])
 	}
-	if len(s.slow) != 2 {
-		t.Errorf("%d slow hashes, and the file with the secret has a state and a change", len(s.slow))
+	if quick[1] != slow[1] {
+		t.Errorf("what holds no secret is sealed slowly: %+v", slow[1])
 	}
 }
 
@@ -396,7 +408,7 @@ func TestDamagedSavedPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range len(data) - 2 {
-		if _, err := DecodeSavedPlan(bytes.NewReader(data[:n])); err == nil {
+		if _, err := savedplan.Decode(bytes.NewReader(data[:n])); err == nil {
 			t.Fatalf("the first %d of %d bytes are a plan", n, len(data))
 		}
 	}
@@ -408,46 +420,21 @@ func TestDamagedSavedPlan(t *testing.T) {
 		if text == string(data) {
 			t.Fatalf("%s is not in\n%s", old, data)
 		}
-		if _, err := DecodeSavedPlan(strings.NewReader(text)); err == nil {
+		if _, err := savedplan.Decode(strings.NewReader(text)); err == nil {
 			t.Errorf("%s is accepted", bad)
 		}
 	}
-	if _, err := DecodeSavedPlan(strings.NewReader(string(data) + "{}")); err == nil {
+	if _, err := savedplan.Decode(strings.NewReader(string(data) + "{}")); err == nil {
 		t.Error("something after the end is accepted")
 	}
-	if IsSavedPlan([]byte(`{"step": {"file": {}}}`)) {
+	if savedplan.IsPlan([]byte(`{"step": {"file": {}}}`)) {
 		t.Error("a playbook in JSON is taken for a plan")
 	}
 	// Whoever edits what is shown does not get it applied.
 	edited := *plan
-	edited.Shown = append([]PlanStep(nil), plan.Shown...)
+	edited.Shown = append([]event.PlanStep(nil), plan.Shown...)
 	edited.Shown[0].Diff = nil
-	if stale := Stale(&edited, plan); len(stale["web1"]) != 1 {
+	if stale := savedplan.Stale(&edited, plan); len(stale["web1"]) != 1 {
 		t.Errorf("an edited plan holds: %v", stale)
 	}
-}
-
-func FuzzDecodeSavedPlan(f *testing.F) {
-	f.Add([]byte(`{"provision_plan": 1, "run": "r", "made": "2026-01-02T03:04:05Z", "playbook": "/p", "typed": "p", "salt": "00112233445566778899aabbccddeeff", ` +
-		`"inputs": "00112233445566778899aabbccddeeff", "shown": [{"addr": "a", "kind": "file", "source": {}, "action": "create"}], "hosts": [{"name": "h", "address": "h:22", "user": "u", "facts": "00", "steps": [{"shown": 0}]}]}`))
-	f.Add([]byte(`{"provision_plan": 1}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		plan, err := DecodeSavedPlan(bytes.NewReader(data))
-		if err != nil {
-			return
-		}
-		// What is accepted can be shown, compared and applied without a slip.
-		plan.Replay(&recorder{})
-		NewApproval(plan, quickSealer(plan.Salt)).step("h", "a")
-		if stale := Stale(plan, plan); len(stale) > 0 {
-			t.Errorf("it is stale against itself: %v", stale)
-		}
-		again, err := plan.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := DecodeSavedPlan(bytes.NewReader(again)); err != nil {
-			t.Errorf("written again: %v", err)
-		}
-	})
 }

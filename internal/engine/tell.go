@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -31,11 +32,11 @@ func (h *hostRun) tellStep(p *Planned) {
 }
 
 // told is what a person is told of the step, without secrets.
-func (h *hostRun) told(p *Planned) PlanStep { return hiddenPlan(p.told(), h.run.Secrets) }
+func (h *hostRun) told(p *Planned) event.PlanStep { return hiddenPlan(p.told(), h.run.Secrets) }
 
 // told is what there is to tell of the step.
-func (p *Planned) told() PlanStep {
-	told := PlanStep{Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Skipped: p.Skip, Data: p.Data()}
+func (p *Planned) told() event.PlanStep {
+	told := event.PlanStep{Addr: p.Addr, Kind: p.Kind.Name, Source: eventSource(p.Source), Skipped: p.Skip, Data: p.Data()}
 	if p.Err != nil {
 		told.Action, told.Error = steps.Unknown, planFailure(p.Err)
 		return told
@@ -65,8 +66,8 @@ func (p *Planned) place() string {
 }
 
 // planFailure is the error of a step that cannot be planned. What to do about it comes apart, where it is known.
-func planFailure(err error) *Failure {
-	f := &Failure{Message: err.Error()}
+func planFailure(err error) *event.Failure {
+	f := &event.Failure{Message: err.Error()}
 	var hinted interface{ Hint() (message, hint string) }
 	if errors.As(err, &hinted) {
 		f.Message, f.Hint = hinted.Hint()
@@ -75,21 +76,23 @@ func planFailure(err error) *Failure {
 }
 
 func (h *hostRun) tellPlanned() {
-	counts := Counts{}
+	counts := event.Counts{}
 	for i := range h.planned {
 		switch p := &h.planned[i]; {
 		case p.Check:
 		case p.Err != nil:
-			counts[CountError]++
+			counts[event.CountError]++
 		case p.Passive():
 		default:
 			counts[string(p.Change.Action)]++
 		}
 	}
-	h.emit(&HostPlanned{Counts: counts, Exchanges: h.exchanges, Duration: Millis(time.Since(h.began))})
+	h.emit(&event.HostPlanned{Counts: counts, Exchanges: h.exchanges, Duration: event.Millis(time.Since(h.began))})
 }
 
-func eventSource(s steps.Source) Source { return Source{File: s.File, Line: s.Line, Text: s.Text} }
+func eventSource(s steps.Source) event.Source {
+	return event.Source{File: s.File, Line: s.Line, Text: s.Text}
+}
 
 // mistakes returns which steps make the plan impossible, as one error, or nil: why was told with each. A step with
 // continue_on_error keeps no other from its turn.

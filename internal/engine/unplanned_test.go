@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -24,8 +25,8 @@ func TestUnplannedStepIsTold(t *testing.T) {
 	host := newLocalHost(t)
 	list := stepList{linked(t, host), step(t, "file", "fine", map[string]cty.Value{"path": str(host.path("fine"))})}
 	exit, rec := applied(t, host, list)
-	var told []PlanStep
-	var counts Counts
+	var told []event.PlanStep
+	var counts event.Counts
 	for _, e := range rec.events {
 		if e.PlanStep != nil {
 			told = append(told, *e.PlanStep)
@@ -37,7 +38,7 @@ func TestUnplannedStepIsTold(t *testing.T) {
 	if len(told) != 2 || told[0].Error == nil || told[0].Action != steps.Unknown || told[0].Source.Line != 1 || told[1].Action != steps.Create || told[1].Error != nil {
 		t.Errorf("want a reason with the first step, and the change of the second: %+v", told)
 	}
-	if diff := cmp.Diff(Counts{CountError: 1, "create": 1}, counts); diff != "" || exit != 1 || host.exists("fine") {
+	if diff := cmp.Diff(event.Counts{event.CountError: 1, "create": 1}, counts); diff != "" || exit != 1 || host.exists("fine") {
 		t.Errorf("exit %d %s\n%s", exit, diff, rec.dump())
 	}
 }

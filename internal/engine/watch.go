@@ -8,6 +8,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -66,10 +67,10 @@ func (w *watcher) fault(f *faultError) error {
 	if w.open != f.number {
 		return fmt.Errorf("stopped before %s: %w", placed(p), f)
 	}
-	w.host.count(StepFailed)
-	w.host.emit(&StepEnd{
-		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: StepFailed,
-		Error: &Failure{Message: "how it ended could not be kept: " + f.why, Hint: "make room there and run again"},
+	w.host.count(event.StepFailed)
+	w.host.emit(&event.StepEnd{
+		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: event.StepFailed,
+		Error: &event.Failure{Message: "how it ended could not be kept: " + f.why, Hint: "make room there and run again"},
 	})
 	return fmt.Errorf("%w: %s: %w", errStepFailed, placed(p), f)
 }
@@ -79,7 +80,7 @@ func (w *watcher) record(r record) error {
 	case "run":
 		w.host.last, _, _ = strings.Cut(r.text, " ")
 	case "between":
-		w.host.emit(&Warning{
+		w.host.emit(&event.Warning{
 			Message: "another run had its turn on the host between two programs of this one: " + w.host.run.Secrets.Text(oneLine(r.text)),
 			Hint:    "what it has changed is noticed where a step of this run looks at it",
 		})
@@ -90,7 +91,7 @@ func (w *watcher) record(r record) error {
 			return err
 		}
 		w.current, w.open, w.end.at = r.number, r.number, r.number-1
-		w.host.emit(&StepStart{
+		w.host.emit(&event.StepStart{
 			Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Number: w.begun, Of: w.total,
 		})
 		w.release(r.number)
@@ -100,7 +101,7 @@ func (w *watcher) record(r record) error {
 			return err
 		}
 		verdict := "go"
-		if p.Loan == nil && w.differs(p, steps.Observation{Stdout: r.state}, &StepEnd{}) {
+		if p.Loan == nil && w.differs(p, steps.Observation{Stdout: r.state}, &event.StepEnd{}) {
 			verdict = "stop"
 		}
 		w.taken = w.answer(r.number, verdict)
@@ -149,11 +150,11 @@ func (w *watcher) output(number, stream int, text []byte) {
 		all = slices.Clone(all[extra:])
 	}
 	kept[stream-1] = all
-	name := StreamStdout
+	name := event.StreamStdout
 	if stream == 2 {
-		name = StreamStderr
+		name = event.StreamStderr
 	}
-	w.host.emit(&StepOutput{Addr: p.Addr, Stream: name, Text: string(text)})
+	w.host.emit(&event.StepOutput{Addr: p.Addr, Stream: name, Text: string(text)})
 }
 
 func (w *watcher) hold(number, stream int, text []byte) {
@@ -184,32 +185,32 @@ func (w *watcher) ended(p *Planned, r record) {
 	h := w.host
 	stdout, stderr := w.printed(r.number)
 	delete(w.out, r.number)
-	e := &StepEnd{Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Duration: Millis(r.took)}
+	e := &event.StepEnd{Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Duration: event.Millis(r.took)}
 	obs := steps.Observation{Stdout: r.state}
 	switch r.verdict {
 	case "reboot":
-		e.Status, e.Reason = StepChanged, "the host restarts"
+		e.Status, e.Reason = event.StepChanged, "the host restarts"
 	case "changed", "unsettled":
-		if e.Status = StepChanged; p.Loan == nil { // its state is that of another host
+		if e.Status = event.StepChanged; p.Loan == nil { // its state is that of another host
 			w.converged(p, obs, e)
 		}
 	case "unchanged":
-		e.Status = StepUnchanged
+		e.Status = event.StepUnchanged
 		w.converged(p, obs, e)
 	case "skipped":
-		e.Status, e.Reason = StepSkipped, "nothing that it watches changed"
+		e.Status, e.Reason = event.StepSkipped, "nothing that it watches changed"
 	case "stale":
-		e.Status, e.Reason = StepStale, "its state is not the one that was planned for; it is planned anew"
+		e.Status, e.Reason = event.StepStale, "its state is not the one that was planned for; it is planned anew"
 	case "interrupted":
-		e.Status = StepInterrupted
+		e.Status = event.StepInterrupted
 	default:
-		e.Status = StepFailed
+		e.Status = event.StepFailed
 		e.Error = failure(p, r, h.run.Secrets.Text(stdout), h.run.Secrets.Text(stderr))
 		if e.Error.Hint == "" {
 			e.Error.Hint = h.hint(p, stderr)
 		}
 	}
-	if _, gated := p.OnChange[""]; e.Status == StepChanged && p.Change.Action == steps.Execute && !gated && len(p.Events) == 0 {
+	if _, gated := p.OnChange[""]; e.Status == event.StepChanged && p.Change.Action == steps.Execute && !gated && len(p.Events) == 0 {
 		h.repeats = true
 	}
 	if r.lost {
@@ -217,16 +218,16 @@ func (w *watcher) ended(p *Planned, r record) {
 	}
 	w.open = 0
 	if p.Loan != nil {
-		e.Status, e.Reason = StepSkipped, p.Change.Reason
+		e.Status, e.Reason = event.StepSkipped, p.Change.Reason
 		h.count(e.Status)
 		h.emit(e)
 		return
 	}
 	switch e.Status {
-	case StepChanged, StepUnchanged, StepSkipped:
+	case event.StepChanged, event.StepUnchanged, event.StepSkipped:
 		result := steps.Result{Stdout: stdout, Stderr: stderr, Exit: r.status}
-		h.results[p.Addr] = results(h.facts, p, obs, result, e.Status == StepChanged)
-	case StepFailed, StepNotConverged:
+		h.results[p.Addr] = results(h.facts, p, obs, result, e.Status == event.StepChanged)
+	case event.StepFailed, event.StepNotConverged:
 		switch {
 		case p.Proceed && !r.lost:
 			h.results[p.Addr] = w.passed(p, r, obs, e.Status, steps.Result{Stdout: stdout, Stderr: stderr, Exit: r.status})
@@ -242,7 +243,7 @@ func (w *watcher) ended(p *Planned, r record) {
 	if p.Once {
 		h.repay(p, e.Status)
 	}
-	if e.Status != StepStale {
+	if e.Status != event.StepStale {
 		h.count(e.Status)
 	}
 	h.emit(e)
@@ -250,29 +251,29 @@ func (w *watcher) ended(p *Planned, r record) {
 
 // passed are the outputs of a step that failed and may: what it printed and its exit status are known. Its state is known only if it
 // came to its end.
-func (w *watcher) passed(p *Planned, r record, obs steps.Observation, status StepStatus, result steps.Result) cty.Value {
-	if status == StepFailed {
+func (w *watcher) passed(p *Planned, r record, obs steps.Observation, status event.StepStatus, result steps.Result) cty.Value {
+	if status == event.StepFailed {
 		obs = steps.Observation{}
 	}
 	if r.verdict == "blind" {
 		result = steps.Result{}
 	}
-	return results(w.host.facts, p, obs, result, status == StepNotConverged)
+	return results(w.host.facts, p, obs, result, status == event.StepNotConverged)
 }
 
 // cutShort tells that a part of a step's output will never come: the host removed it, or had no room for it. What is computed from
 // the output of the step must not be computed from a part of it.
-func (w *watcher) cutShort(p *Planned, e *StepEnd) {
+func (w *watcher) cutShort(p *Planned, e *event.StepEnd) {
 	const lost = "a part of its output was lost on the host or on the way"
 	switch {
 	case e.Error != nil:
 		e.Error.Message += " (" + lost + ")"
-	case (e.Status == StepChanged || e.Status == StepUnchanged) && w.host.awaited(p.Addr):
-		e.Status = StepFailed
-		e.Error = &Failure{Message: lost + ", and a later step needs it", Hint: "run again; the step itself has run"}
+	case (e.Status == event.StepChanged || e.Status == event.StepUnchanged) && w.host.awaited(p.Addr):
+		e.Status = event.StepFailed
+		e.Error = &event.Failure{Message: lost + ", and a later step needs it", Hint: "run again; the step itself has run"}
 		w.stop()
-	case e.Status != StepInterrupted:
-		w.host.emit(&Warning{Addr: p.Addr, Message: lost})
+	case e.Status != event.StepInterrupted:
+		w.host.emit(&event.Warning{Addr: p.Addr, Message: lost})
 	}
 }
 
@@ -286,30 +287,30 @@ func (w *watcher) printed(number int) (stdout, stderr string) {
 // converged finds out whether the step is in its state now: the same function that planned the change must
 // find nothing to change. What a step waits for or runs (action run) has proved itself by its status, unless it says that
 // more is to be seen.
-func (w *watcher) converged(p *Planned, obs steps.Observation, e *StepEnd) {
+func (w *watcher) converged(p *Planned, obs steps.Observation, e *event.StepEnd) {
 	if !w.differs(p, obs, e) {
 		return
 	}
-	e.Status = StepNotConverged
+	e.Status = event.StepNotConverged
 	if !p.Proceed && !p.Check {
 		w.stop()
 	}
 }
 
 // differs tells whether the state after the operations is not the wanted one, and notes why.
-func (w *watcher) differs(p *Planned, obs steps.Observation, e *StepEnd) bool {
+func (w *watcher) differs(p *Planned, obs steps.Observation, e *event.StepEnd) bool {
 	if p.Step.Probe() == "" {
 		return false
 	}
 	change, err := p.Step.Plan(w.host.facts, obs)
 	switch {
 	case err != nil:
-		e.Error = &Failure{Message: err.Error(), Hint: "look at the host: the step ran, and its state is not as wanted"}
+		e.Error = &event.Failure{Message: err.Error(), Hint: "look at the host: the step ran, and its state is not as wanted"}
 	case len(change.Needs) > 0:
-		e.Error = &Failure{Message: change.Needs[0].Lacking(), Hint: change.Needs[0].Fix()}
+		e.Error = &event.Failure{Message: change.Needs[0].Lacking(), Hint: change.Needs[0].Fix()}
 	case unsettles(&change):
 		e.Diff = change.Diff
-		e.Error = &Failure{
+		e.Error = &event.Failure{
 			Message: "its operations succeeded, and " + differing(change.Diff),
 			Hint:    "something on the host undoes the change, or the wanted value is one that the host writes differently",
 		}
@@ -342,8 +343,8 @@ func differing(diff []steps.Attr) string {
 }
 
 // failure describes a failed operation to its reader.
-func failure(p *Planned, r record, stdout, stderr string) *Failure {
-	e := &Failure{Exit: r.status, Output: strings.TrimRight(stdout+stderr, "\n"), Command: command(p)}
+func failure(p *Planned, r record, stdout, stderr string) *event.Failure {
+	e := &event.Failure{Exit: r.status, Output: strings.TrimRight(stdout+stderr, "\n"), Command: command(p)}
 	switch r.verdict {
 	case "timeout":
 		e.Message = fmt.Sprintf("did not end within its timeout of %d s", p.Timeout)
@@ -444,9 +445,9 @@ func command(p *Planned) string {
 }
 
 // check tells the verdict of a check block.
-func (h *hostRun) check(p *Planned, e *StepEnd) {
-	ok := e.Status == StepChanged || e.Status == StepUnchanged
-	c := &CheckEnd{Name: strings.TrimPrefix(p.Addr, "check."), OK: ok, Source: eventSource(p.Source), Duration: e.Duration}
+func (h *hostRun) check(p *Planned, e *event.StepEnd) {
+	ok := e.Status == event.StepChanged || e.Status == event.StepUnchanged
+	c := &event.CheckEnd{Name: strings.TrimPrefix(p.Addr, "check."), OK: ok, Source: eventSource(p.Source), Duration: e.Duration}
 	if e.Error != nil {
 		c.Message = e.Error.Message
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // counted counts the files that are open at a time.
@@ -35,22 +35,22 @@ func TestLogOfAFleetBoundsItsFiles(t *testing.T) {
 		return counted{f, &open}, err
 	}
 	host := func(i int) string { return fmt.Sprintf("web%03d", i) }
-	l.Event(event("", &engine.RunStart{Hosts: 500}))
+	l.Event(sampleEvent("", &event.RunStart{Hosts: 500}))
 	if entries, _ := os.ReadDir(l.Dir()); len(entries) != 1 {
 		t.Errorf("files before a host has anything to say: %v", entries)
 	}
 	for round := range 3 {
 		for i := range 500 {
-			l.Event(event(host(i), &engine.Warning{Message: fmt.Sprintf("round %d", round)}))
+			l.Event(sampleEvent(host(i), &event.Warning{Message: fmt.Sprintf("round %d", round)}))
 		}
 	}
 	for i := range 500 {
-		l.Event(event(host(i), &engine.HostEnd{Status: engine.HostFailed}))
+		l.Event(sampleEvent(host(i), &event.HostEnd{Status: event.HostFailed}))
 	}
 	if open > 1 {
 		t.Errorf("%d files are open when all hosts have ended, want the one of the events", open)
 	}
-	l.Event(event("", &engine.RunEnd{}))
+	l.Event(sampleEvent("", &event.RunEnd{}))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestLogOnAFullDisk(t *testing.T) {
 		t.Errorf("error %v, want %v", err, full)
 	}
 	run, err := Read(l.Dir())
-	if err != nil || run.Command != engine.CommandApply || run.Status != Died {
+	if err != nil || run.Command != event.CommandApply || run.Status != Died {
 		t.Errorf("what is left of the record: %+v, %v", run, err)
 	}
 }

@@ -13,17 +13,17 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // Options are what a Log can be told.
 type Options struct {
-	Lines     func() func(e engine.Event) []string // makes what renders the events of one host for its log; nil: hosts have none
-	MaxOutput int64                                // bytes of step output kept of each host; 0 is 16 MiB
-	MaxTotal  int64                                // bytes of step output kept of all hosts; 0 is 512 MiB
-	Keep      int                                  // how many runs stay, this one among them; 0 is 50
-	KeepFor   time.Duration                        // younger ones stay however many they are; 0 is a day
-	KeepBytes int64                                // how much all runs may take together; 0 is 1 GiB
+	Lines     func() func(e event.Event) []string // makes what renders the events of one host for its log; nil: hosts have none
+	MaxOutput int64                               // bytes of step output kept of each host; 0 is 16 MiB
+	MaxTotal  int64                               // bytes of step output kept of all hosts; 0 is 512 MiB
+	Keep      int                                 // how many runs stay, this one among them; 0 is 50
+	KeepFor   time.Duration                       // younger ones stay however many they are; 0 is a day
+	KeepBytes int64                               // how much all runs may take together; 0 is 1 GiB
 }
 
 // maxOpenLogs is how many host logs are open at a time: with hundreds of hosts, descriptors are for connections.
@@ -51,7 +51,7 @@ type Log struct {
 
 type hostLog struct {
 	file   *logFile
-	lines  func(e engine.Event) []string
+	lines  func(e event.Event) []string
 	output int64 // bytes so far
 	full   bool  // that output is left out was told
 }
@@ -91,7 +91,7 @@ func (l *Log) Err() error {
 }
 
 // Event implements engine.Sink.
-func (l *Log) Event(e engine.Event) {
+func (l *Log) Event(e event.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil || l.closed {
@@ -100,7 +100,7 @@ func (l *Log) Event(e engine.Event) {
 	l.err = l.write(e)
 }
 
-func (l *Log) write(e engine.Event) error {
+func (l *Log) write(e event.Event) error {
 	if l.dir == "" {
 		if err := l.open(e); err != nil {
 			return fmt.Errorf("no log of this run: %w", err)
@@ -148,13 +148,13 @@ func (l *Log) write(e engine.Event) error {
 }
 
 // cutOff is the event that stands for output from which on none is kept.
-func (l *Log) cutOff(e engine.Event, h *hostLog) engine.Event {
+func (l *Log) cutOff(e event.Event, h *hostLog) event.Event {
 	why := "more than " + limitText(l.o.MaxOutput) + " of output"
 	if h.output+int64(len(e.StepOutput.Text)) <= l.o.MaxOutput {
 		why = "more than " + limitText(l.o.MaxTotal) + " of output on all hosts"
 	}
-	left := &engine.Warning{Addr: e.StepOutput.Addr, Message: why + ": the rest of this host is not kept"}
-	return engine.Event{Time: e.Time, Run: e.Run, Host: e.Host}.With(left)
+	left := &event.Warning{Addr: e.StepOutput.Addr, Message: why + ": the rest of this host is not kept"}
+	return event.Event{Time: e.Time, Run: e.Run, Host: e.Host}.With(left)
 }
 
 // limitText shows a number of bytes.
@@ -166,11 +166,11 @@ func limitText(n int64) string {
 }
 
 // HostLine is a line of a host's log.
-func HostLine(e engine.Event, text string) string {
+func HostLine(e event.Event, text string) string {
 	return e.Time.UTC().Format("15:04:05.000") + " " + text + "\n"
 }
 
-func (l *Log) open(e engine.Event) error {
+func (l *Log) open(e event.Event) error {
 	id := safeName(e.Run)
 	if id == "" {
 		id = e.Time.UTC().Format("20060102T150405Z")

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 const summaryOfTwo = `{
@@ -99,7 +99,7 @@ func TestLogNames(t *testing.T) {
 		strings.Repeat("x", 300), strings.Repeat("x", 301), "events.jsonl", "summary.json", "\x00",
 	}
 	for _, h := range hosts {
-		l.Event(event(h, &engine.Warning{Message: "hello " + h}))
+		l.Event(sampleEvent(h, &event.Warning{Message: "hello " + h}))
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestLogIsBounded(t *testing.T) {
 		l.Event(printed("web1", line))
 	}
 	l.Event(printed("web2", line))
-	l.Event(event("web1", &engine.StepEnd{Addr: "step.a.b", Status: engine.StepChanged}))
+	l.Event(sampleEvent("web1", &event.StepEnd{Addr: "step.a.b", Status: event.StepChanged}))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestLogKeepsTheLastRuns(t *testing.T) {
 	}
 	for i := range 6 {
 		l := NewLog(root, Options{Lines: lines, Keep: 3})
-		l.Event(engine.Event{Run: fmt.Sprintf("run%d", i), Time: epoch}.With(&engine.RunStart{}))
+		l.Event(event.Event{Run: fmt.Sprintf("run%d", i), Time: epoch}.With(&event.RunStart{}))
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -173,10 +173,10 @@ func TestLogKeepsTheLastRuns(t *testing.T) {
 // The shards of a fleet that share a directory do not cost each other their records.
 func TestLogKeepsTheRunsOfToday(t *testing.T) {
 	root := t.TempDir()
-	keptRun(t, root, "old", 0, event("", &engine.RunStart{}))
+	keptRun(t, root, "old", 0, sampleEvent("", &event.RunStart{}))
 	for i := range 6 {
 		l := NewLog(root, Options{Lines: lines, Keep: 3})
-		l.Event(engine.Event{Run: fmt.Sprintf("run%d", i), Time: epoch}.With(&engine.RunStart{}))
+		l.Event(event.Event{Run: fmt.Sprintf("run%d", i), Time: epoch}.With(&event.RunStart{}))
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/maruel/natural"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // A Merge makes the records of several runs one: of shards that ran on several machines, or of a run and those that
@@ -75,7 +75,7 @@ func samePlaybook(a, b *Run) bool {
 }
 
 // sameChoice tells whether two runs did the same to their hosts, whichever these were.
-func sameChoice(a, b *engine.Selection) bool {
+func sameChoice(a, b *event.Selection) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
@@ -133,9 +133,9 @@ func (m *Merge) owners() map[string]int {
 }
 
 // start is the first event of the result.
-func (m *Merge) start(owners map[string]int, streams []*mergeStream) engine.Event {
+func (m *Merge) start(owners map[string]int, streams []*mergeStream) event.Event {
 	first := &m.Runs[0]
-	start := &engine.RunStart{Schema: engine.EventSchema, Command: first.Command, Playbook: first.Playbook, Hosts: len(owners), Owner: m.Owner}
+	start := &event.RunStart{Schema: event.Schema, Command: first.Command, Playbook: first.Playbook, Hosts: len(owners), Owner: m.Owner}
 	when := first.Start
 	for i := range m.Runs {
 		start.Merges = append(start.Merges, cmp.Or(streams[i].id, m.Runs[i].ID))
@@ -150,13 +150,13 @@ func (m *Merge) start(owners map[string]int, streams []*mergeStream) engine.Even
 		slices.SortStableFunc(all.Names, natural.Compare)
 		start.Selection = &all
 	}
-	return engine.Event{Time: when, Run: m.ID}.With(start)
+	return event.Event{Time: when, Run: m.ID}.With(start)
 }
 
 // Write gives the events of all runs to a Sink, ordered by their time, each with the id of its own run, between one
 // run_start and one run_end. Events of one run keep their order whatever the clocks of the machines say. It returns the
 // exit status of the whole.
-func (m *Merge) Write(to engine.Sink) (int, error) {
+func (m *Merge) Write(to event.Sink) (int, error) {
 	owners := m.owners()
 	var streams []*mergeStream
 	defer func() {
@@ -181,7 +181,7 @@ func (m *Merge) Write(to engine.Sink) (int, error) {
 	}
 	start := m.start(owners, streams)
 	to.Event(start)
-	end := &mergeEnd{to: to, totals: map[engine.HostStatus]int{}, last: start.Time}
+	end := &mergeEnd{to: to, totals: map[event.HostStatus]int{}, last: start.Time}
 	for {
 		var next *mergeStream
 		for _, s := range streams {
@@ -200,8 +200,8 @@ func (m *Merge) Write(to engine.Sink) (int, error) {
 	for _, s := range streams {
 		for _, host := range s.run.Unended() {
 			if s.mine(host) {
-				end.event(engine.Event{Time: end.last, Run: s.run.ID, Host: host}.With(&engine.HostEnd{
-					Status: engine.HostInterrupted, Message: "provision ended before this host did; what the host was sent, it ends by itself",
+				end.event(event.Event{Time: end.last, Run: s.run.ID, Host: host}.With(&event.HostEnd{
+					Status: event.HostInterrupted, Message: "provision ended before this host did; what the host was sent, it ends by itself",
 				}))
 			}
 		}
@@ -220,7 +220,7 @@ type mergeStream struct {
 	mine  func(host string) bool
 	force bool
 	id    string // as its events say, whatever its directory is called
-	head  engine.Event
+	head  event.Event
 	done  bool
 }
 
@@ -244,13 +244,13 @@ func (s *mergeStream) advance() error {
 
 // A mergeEnd passes events on and knows what they come to.
 type mergeEnd struct {
-	to     engine.Sink
-	totals map[engine.HostStatus]int
+	to     event.Sink
+	totals map[event.HostStatus]int
 	last   time.Time
 	died   bool
 }
 
-func (m *mergeEnd) event(e engine.Event) {
+func (m *mergeEnd) event(e event.Event) {
 	if e.HostEnd != nil {
 		m.totals[e.HostEnd.Status]++
 	}
@@ -261,22 +261,22 @@ func (m *mergeEnd) event(e engine.Event) {
 }
 
 // conclude writes the end, with the worst that happened to any host.
-func (m *mergeEnd) conclude(id string, start engine.Event) int {
-	end := &engine.RunEnd{Status: "ok", Totals: m.totals, Duration: engine.Millis(m.last.Sub(start.Time))}
+func (m *mergeEnd) conclude(id string, start event.Event) int {
+	end := &event.RunEnd{Status: "ok", Totals: m.totals, Duration: event.Millis(m.last.Sub(start.Time))}
 	switch {
-	case m.totals[engine.HostInterrupted] > 0 || m.died:
+	case m.totals[event.HostInterrupted] > 0 || m.died:
 		end.Status, end.Exit = "interrupted", 130
-	case m.totals[engine.HostFailed] > 0:
+	case m.totals[event.HostFailed] > 0:
 		end.Status, end.Exit = "failed", 1
-	case m.totals[engine.HostIsLocked] > 0:
+	case m.totals[event.HostIsLocked] > 0:
 		end.Status, end.Exit = "locked", 4
-	case m.totals[engine.HostStale] > 0:
+	case m.totals[event.HostStale] > 0:
 		end.Status, end.Exit = "stale", 4
-	case m.totals[engine.HostUnreached] > 0:
+	case m.totals[event.HostUnreached] > 0:
 		end.Status, end.Exit = "unreachable", 3
-	case m.totals[engine.HostNotReached] > 0:
+	case m.totals[event.HostNotReached] > 0:
 		end.Status, end.Exit = "stopped", 1
 	}
-	m.to.Event(engine.Event{Time: m.last, Run: id}.With(end))
+	m.to.Event(event.Event{Time: m.last, Run: id}.With(end))
 	return end.Exit
 }

@@ -10,15 +10,15 @@ import (
 
 	"github.com/maruel/natural"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // A shard is the record of a run of some hosts, each of which ends as said, a second apart.
-func shard(t *testing.T, id, of string, hour int, change func(*engine.RunStart), ends map[string]engine.HostStatus, cut bool) Run {
+func shard(t *testing.T, id, of string, hour int, change func(*event.RunStart), ends map[string]event.HostStatus, cut bool) Run {
 	t.Helper()
 	l := NewLog(t.TempDir(), Options{Lines: lines})
 	when := epoch.Add(time.Duration(hour) * time.Hour)
-	tell := func(e engine.Event) {
+	tell := func(e event.Event) {
 		e.Run, e.Time = id, when
 		when = when.Add(time.Second)
 		l.Event(e)
@@ -28,22 +28,22 @@ func shard(t *testing.T, id, of string, hour int, change func(*engine.RunStart),
 		names = append(names, name)
 	}
 	slices.SortStableFunc(names, natural.Compare)
-	start := engine.RunStart{
-		Schema: 1, Command: engine.CommandApply, Playbook: "site.hcl", Hosts: len(names), Owner: "job@pod-" + of[:1],
-		Selection: &engine.Selection{Shard: of, Names: names, Tags: []string{"deploy"}, Digest: "d1"},
+	start := event.RunStart{
+		Schema: 1, Command: event.CommandApply, Playbook: "site.hcl", Hosts: len(names), Owner: "job@pod-" + of[:1],
+		Selection: &event.Selection{Shard: of, Names: names, Tags: []string{"deploy"}, Digest: "d1"},
 	}
 	if change != nil {
 		change(&start)
 	}
-	tell(event("", &start))
+	tell(sampleEvent("", &start))
 	for _, name := range names {
 		tell(printed(name, "output of "+name+" in "+id+"\n"))
 		if ends[name] != "" {
-			tell(event(name, &engine.HostEnd{Status: ends[name]}))
+			tell(sampleEvent(name, &event.HostEnd{Status: ends[name]}))
 		}
 	}
 	if !cut {
-		tell(event("", &engine.RunEnd{Status: "whatever"}))
+		tell(sampleEvent("", &event.RunEnd{Status: "whatever"}))
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -58,16 +58,16 @@ func shard(t *testing.T, id, of string, hour int, change func(*engine.RunStart),
 // The shards of a fleet become one record: each host once, events by time with the ids of their runs, one start and one
 // end with the worst that happened.
 func TestMerge(t *testing.T) {
-	one := shard(t, "run-1", "1/4", 0, nil, map[string]engine.HostStatus{"web1": engine.HostOK, "web3": engine.HostFailed}, false)
-	two := shard(t, "run-2", "2/4", 0, nil, map[string]engine.HostStatus{"web2": engine.HostUnreached, "web4": ""}, true)
-	retried := shard(t, "run-3", "1/4", 1, nil, map[string]engine.HostStatus{"web3": engine.HostOK}, false)
+	one := shard(t, "run-1", "1/4", 0, nil, map[string]event.HostStatus{"web1": event.HostOK, "web3": event.HostFailed}, false)
+	two := shard(t, "run-2", "2/4", 0, nil, map[string]event.HostStatus{"web2": event.HostUnreached, "web4": ""}, true)
+	retried := shard(t, "run-3", "1/4", 1, nil, map[string]event.HostStatus{"web3": event.HostOK}, false)
 	m := &Merge{Runs: []Run{retried, one, two}, ID: "merged", Owner: "ann@laptop since now"}
 	if err := m.Check(); err != nil {
 		t.Fatal(err)
 	}
 	told := &heard{}
 	log := NewLog(t.TempDir(), Options{Lines: lines})
-	status, err := m.Write(engine.Tee(told, log))
+	status, err := m.Write(event.Tee(told, log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestMerge(t *testing.T) {
 	if last.RunEnd == nil || last.RunEnd.Exit != 130 || last.RunEnd.Status != "interrupted" {
 		t.Errorf("it ends with %+v", last.RunEnd)
 	}
-	ends, runs := map[string]engine.HostStatus{}, map[string]bool{}
+	ends, runs := map[string]event.HostStatus{}, map[string]bool{}
 	for i, e := range told.events {
 		if i > 0 && e.Time.Before(told.events[i-1].Time) {
 			t.Errorf("event %d is earlier than the one before it", i)
@@ -101,7 +101,7 @@ func TestMerge(t *testing.T) {
 		}
 		ends[e.Host] = e.HostEnd.Status
 	}
-	if ends["web1"] != engine.HostOK || ends["web2"] != engine.HostUnreached || ends["web3"] != engine.HostOK || ends["web4"] != engine.HostInterrupted {
+	if ends["web1"] != event.HostOK || ends["web2"] != event.HostUnreached || ends["web3"] != event.HostOK || ends["web4"] != event.HostInterrupted {
 		t.Errorf("the hosts end as %v", ends)
 	}
 	if len(runs) != 4 {
@@ -124,13 +124,13 @@ func TestMerge(t *testing.T) {
 
 // What does not belong together is not mixed by mistake.
 func TestMergeRefuses(t *testing.T) {
-	ok := map[string]engine.HostStatus{"web1": engine.HostOK}
+	ok := map[string]event.HostStatus{"web1": event.HostOK}
 	one := shard(t, "run-1", "1/2", 0, nil, ok, false)
-	for want, change := range map[string]func(*engine.RunStart){
-		"different playbooks":            func(s *engine.RunStart) { s.Selection.Digest = "d2" },
-		"a run of apply and":             func(s *engine.RunStart) { s.Command = engine.CommandRun },
-		"were given different --tags":    func(s *engine.RunStart) { s.Selection.Tags = nil },
-		"different versions of one (sit": func(s *engine.RunStart) { s.Selection.Digest, s.Playbook = "", "other.hcl" },
+	for want, change := range map[string]func(*event.RunStart){
+		"different playbooks":            func(s *event.RunStart) { s.Selection.Digest = "d2" },
+		"a run of apply and":             func(s *event.RunStart) { s.Command = event.CommandRun },
+		"were given different --tags":    func(s *event.RunStart) { s.Selection.Tags = nil },
+		"different versions of one (sit": func(s *event.RunStart) { s.Selection.Digest, s.Playbook = "", "other.hcl" },
 	} {
 		m := &Merge{Runs: []Run{one, shard(t, "run-2", "2/2", 0, change, ok, false)}}
 		if err := m.Check(); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "--force") {

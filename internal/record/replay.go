@@ -10,14 +10,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // maxEvent bounds a line of events.jsonl: a file without line breaks is not one.
 const maxEvent = 64 << 20
 
 // Replay gives the events of the run in a directory to a Sink: see ReplayFrom.
-func Replay(dir string, to engine.Sink) error {
+func Replay(dir string, to event.Sink) error {
 	path := filepath.Join(dir, eventsFile)
 	info, err := os.Lstat(path)
 	if err == nil && !info.Mode().IsRegular() {
@@ -39,7 +39,7 @@ func Replay(dir string, to engine.Sink) error {
 
 // ReplayFrom gives the events of a kept run to a Sink, as they were. A last line cut short by a
 // crash is left out.
-func ReplayFrom(r io.Reader, to engine.Sink) error {
+func ReplayFrom(r io.Reader, to event.Sink) error {
 	in := newEventReader(r)
 	for {
 		e, err := in.next()
@@ -62,20 +62,20 @@ type eventReader struct {
 func newEventReader(r io.Reader) *eventReader { return &eventReader{in: bufio.NewReader(r)} }
 
 // next returns io.EOF after the last whole line.
-func (r *eventReader) next() (engine.Event, error) {
+func (r *eventReader) next() (event.Event, error) {
 	for {
 		data, err := r.line()
 		if err != nil {
-			return engine.Event{}, err
+			return event.Event{}, err
 		}
 		if len(bytes.TrimSpace(data)) == 0 {
 			continue
 		}
-		var e engine.Event
+		var e event.Event
 		if err := json.Unmarshal(data, &e); err != nil {
 			return e, fmt.Errorf("line %d is not an event: %w", r.n, err)
 		}
-		if e.RunStart != nil && e.RunStart.Schema > engine.EventSchema {
+		if e.RunStart != nil && e.RunStart.Schema > event.Schema {
 			return e, fmt.Errorf("the run was written by a later provision (schema %d); use that one", e.RunStart.Schema)
 		}
 		return e, nil

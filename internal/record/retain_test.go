@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // keptRun leaves the record of a run that ended a number of hours after epoch.
-func keptRun(t *testing.T, root, id string, hours int, events ...engine.Event) string {
+func keptRun(t *testing.T, root, id string, hours int, events ...event.Event) string {
 	t.Helper()
 	l := NewLog(root, Options{Lines: lines})
 	when := epoch.Add(time.Duration(hours) * time.Hour)
@@ -59,7 +59,7 @@ func TestLogKeepsRunsToASize(t *testing.T) {
 		t.Fatal(err)
 	}
 	alive := NewLog(root, Options{Lines: lines})
-	alive.Event(engine.Event{Run: "alive", Time: epoch.Add(-time.Hour)}.With(&engine.RunStart{}))
+	alive.Event(event.Event{Run: "alive", Time: epoch.Add(-time.Hour)}.With(&event.RunStart{}))
 	past := epoch.Add(-24 * time.Hour)
 	if err := os.Chtimes(filepath.Join(alive.Dir(), eventsFile), past, past); err != nil {
 		t.Fatal(err)

@@ -16,27 +16,27 @@ import (
 
 	"github.com/maruel/natural"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // A Run is what summary.json keeps of a run.
 type Run struct {
-	ID        string                    `json:"id"` // name of its directory
-	Start     time.Time                 `json:"start"`
-	Command   string                    `json:"command,omitempty"`
-	Playbook  string                    `json:"playbook,omitempty"` // as the user wrote the path
-	Sandbox   bool                      `json:"sandbox,omitempty"`
-	Owner     string                    `json:"owner,omitempty"`
-	Selected  int                       `json:"selected,omitempty"` // how many hosts were chosen
-	Selection *engine.Selection         `json:"selection,omitempty"`
-	Resumes   string                    `json:"resumes,omitempty"` // the run that it goes on with
-	Merges    []string                  `json:"merges,omitempty"`  // the runs whose records were made one
-	Status    string                    `json:"status,omitempty"`  // as in run_end; "" if the run never ended
-	Exit      int                       `json:"exit"`
-	Duration  engine.Millis             `json:"duration_ms"`
-	Hosts     map[string]engine.HostEnd `json:"hosts,omitempty"` // those that ended
-	Totals    map[engine.HostStatus]int `json:"totals,omitempty"`
-	Next      string                    `json:"next,omitempty"`
+	ID        string                   `json:"id"` // name of its directory
+	Start     time.Time                `json:"start"`
+	Command   string                   `json:"command,omitempty"`
+	Playbook  string                   `json:"playbook,omitempty"` // as the user wrote the path
+	Sandbox   bool                     `json:"sandbox,omitempty"`
+	Owner     string                   `json:"owner,omitempty"`
+	Selected  int                      `json:"selected,omitempty"` // how many hosts were chosen
+	Selection *event.Selection         `json:"selection,omitempty"`
+	Resumes   string                   `json:"resumes,omitempty"` // the run that it goes on with
+	Merges    []string                 `json:"merges,omitempty"`  // the runs whose records were made one
+	Status    string                   `json:"status,omitempty"`  // as in run_end; "" if the run never ended
+	Exit      int                      `json:"exit"`
+	Duration  event.Millis             `json:"duration_ms"`
+	Hosts     map[string]event.HostEnd `json:"hosts,omitempty"` // those that ended
+	Totals    map[event.HostStatus]int `json:"totals,omitempty"`
+	Next      string                   `json:"next,omitempty"`
 
 	Dir string `json:"-"` // its directory
 }
@@ -61,7 +61,7 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("there is no run %q in %s", e.ID, e.Root)
 }
 
-func (r *Run) add(e engine.Event) {
+func (r *Run) add(e event.Event) {
 	switch {
 	case e.RunStart != nil:
 		s := e.RunStart
@@ -69,7 +69,7 @@ func (r *Run) add(e engine.Event) {
 		r.Selected, r.Selection, r.Resumes, r.Merges = s.Hosts, s.Selection, s.Resumes, s.Merges
 	case e.HostEnd != nil:
 		if r.Hosts == nil {
-			r.Hosts = map[string]engine.HostEnd{}
+			r.Hosts = map[string]event.HostEnd{}
 		}
 		r.Hosts[e.Host] = *e.HostEnd
 	case e.RunEnd != nil:
@@ -180,8 +180,8 @@ func Read(dir string) (Run, error) {
 		if goesOn(dir) {
 			run.Status = Running
 		}
-		run.Duration = engine.Millis(max(0, info.ModTime().Sub(run.Start)))
-		run.Totals = map[engine.HostStatus]int{}
+		run.Duration = event.Millis(max(0, info.ModTime().Sub(run.Start)))
+		run.Totals = map[event.HostStatus]int{}
 		for _, end := range run.Hosts {
 			run.Totals[end.Status]++
 		}
@@ -216,7 +216,7 @@ type summing struct {
 	seen bool
 }
 
-func (s *summing) Event(e engine.Event) {
+func (s *summing) Event(e event.Event) {
 	if !s.seen && !e.Time.IsZero() {
 		s.seen, s.run.Start = true, e.Time
 	}

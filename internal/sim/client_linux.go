@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
 	"provision/internal/redact"
@@ -20,7 +21,7 @@ import (
 
 // A told is an event with what was so when it was told.
 type told struct {
-	engine.Event
+	event.Event
 	after time.Duration  // since the client began
 	ends  map[string]int // how often each script has come to its end since the client began, by its name
 }
@@ -84,7 +85,7 @@ func (p *play) start(command string, t *Trouble, rerun map[string]bool) *client 
 	}
 	go func() {
 		defer close(c.gone)
-		if s := run.Plan(ctx); !s.Failed && command != engine.CommandPlan {
+		if s := run.Plan(ctx); !s.Failed && command != event.CommandPlan {
 			if t.Edit {
 				p.edit()
 			}
@@ -136,7 +137,7 @@ func (c *client) Dial(ctx context.Context, _ string) (engine.Conn, error) {
 }
 
 // Event implements engine.Sink.
-func (c *client) Event(e engine.Event) {
+func (c *client) Event(e event.Event) {
 	w := c.p.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,9 +153,9 @@ func (c *client) Event(e engine.Event) {
 	}
 	c.events = append(c.events, t)
 	n, x := len(c.events), c.trouble
-	if x.Second > 0 && n == x.Second && c.command == engine.CommandApply {
+	if x.Second > 0 && n == x.Second && c.command == event.CommandApply {
 		w.mark("also")
-		go func() { c.p.second <- c.p.start(engine.CommandApply, &Trouble{}, nil) }()
+		go func() { c.p.second <- c.p.start(event.CommandApply, &Trouble{}, nil) }()
 	}
 	if x.Stop > 0 && n == x.Stop {
 		c.halted = n
@@ -204,9 +205,9 @@ func (c *client) story() string {
 }
 
 // line tells of an event in one line.
-func line(e *engine.Event) string {
+func line(e *event.Event) string {
 	text := string(e.Type) + " "
-	fail := func(f *engine.Failure) string {
+	fail := func(f *event.Failure) string {
 		if f == nil {
 			return ""
 		}
@@ -236,7 +237,7 @@ func line(e *engine.Event) string {
 }
 
 // ending is how the host ended for the client; nil if it did not.
-func (c *client) ending() *engine.HostEnd {
+func (c *client) ending() *event.HostEnd {
 	for i := range c.events {
 		if c.events[i].HostEnd != nil {
 			return c.events[i].HostEnd

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // judge holds what a client told against what happened. clean: nothing else was on the host when it began.
@@ -32,26 +32,26 @@ func (p *play) judge(c *client, t *Trouble, clean bool, others []*client) {
 	linksAlone := clean && t.Kill == 0 && t.Stop == 0 && t.Second == 0 && t.Program == 0 && t.Room == 0
 	if linksAlone && len(p.rerun) == 0 && len(c.unknown()) == 0 {
 		switch {
-		case end.Status != engine.HostOK:
+		case end.Status != event.HostOK:
 			p.fault("a broken link is no pause", "%s: %s", end.Status, end.Message)
 		case c.ended > limit(t):
 			p.fault("slow", "it took %s, and it should take at most %s", c.ended, limit(t))
 		}
 	}
-	if end.Status == engine.HostOK && c.halted == 0 && len(others) == 0 && !t.Edit {
+	if end.Status == event.HostOK && c.halted == 0 && len(others) == 0 && !t.Edit {
 		for _, pt := range p.scene.steps() {
 			if why := pt.differs(p.w); why != "" {
 				p.fault("success is not true", "%s: %s", pt.addr, why)
 			}
 		}
 	}
-	if t.RoomIn == "/var/lib/provision" && t.RoomForGood && t.Program == 0 && !p.hurt && t.Stop == 0 && end.Status == engine.HostFailed && !strings.Contains(end.Message, "No space left") && len(c.unknown()) == 0 {
+	if t.RoomIn == "/var/lib/provision" && t.RoomForGood && t.Program == 0 && !p.hurt && t.Stop == 0 && end.Status == event.HostFailed && !strings.Contains(end.Message, "No space left") && len(c.unknown()) == 0 {
 		p.fault("a full disk is not told", "%s", end.Message)
 	}
 	if t.Program == 0 && !p.hurt && t.Room == 0 && t.Stop == 0 && strings.Contains(end.Message, "ended without finishing") {
 		p.fault("a program that lived is called dead", "%s", end.Message)
 	}
-	if t.Room == 0 && !p.hurt && end.Status == engine.HostFailed && clean && len(c.unknown()) == 0 {
+	if t.Room == 0 && !p.hurt && end.Status == event.HostFailed && clean && len(c.unknown()) == 0 {
 		p.fault("failed for no reason", "%s", end.Message)
 	}
 	if strings.Contains(end.Message, "nothing is running there") {
@@ -109,15 +109,15 @@ func (p *play) told(c *client) {
 			continue
 		}
 		switch end.Status {
-		case engine.StepChanged:
+		case event.StepChanged:
 			if e.ends["end "+pt.log] < 1 {
 				p.fault("done is not true", "%s is told as changed, and it has not run to its end", end.Addr)
 			}
-		case engine.StepFailed:
+		case event.StepFailed:
 			if e.ends["end "+pt.log] > 0 && !c.roomless() {
 				p.fault("failed is not true", "%s is told as failed, and it ran to its end: %s", end.Addr, end.Error.Message)
 			}
-		case engine.StepSkipped:
+		case event.StepSkipped:
 			if e.ends["begin "+pt.log] > 0 {
 				p.fault("skipped is not true", "%s is told as skipped, and it has run", end.Addr)
 			}
@@ -129,7 +129,7 @@ func (c *client) roomless() bool { return c.trouble.RoomIn != "" }
 
 // order looks whether each event is told once and in its order.
 func (p *play) order(c *client) {
-	open, ended := "", map[string]engine.StepStatus{}
+	open, ended := "", map[string]event.StepStatus{}
 	var place, last int
 	places := map[string]int{}
 	for i, pt := range p.scene.steps() {
@@ -147,7 +147,7 @@ func (p *play) order(c *client) {
 			if open != "" {
 				p.fault("order", "%s begins, and %s has not ended", addr, open)
 			}
-			if s, yes := ended[addr]; yes && s != engine.StepStale {
+			if s, yes := ended[addr]; yes && s != event.StepStale {
 				p.fault("told twice", "%s begins, and it has ended as %s", addr, s)
 			}
 			if place = places[addr]; place < last {
@@ -156,10 +156,10 @@ func (p *play) order(c *client) {
 			open, last = addr, place
 		case e.StepEnd != nil:
 			addr := e.StepEnd.Addr
-			if s, yes := ended[addr]; yes && s != engine.StepStale {
+			if s, yes := ended[addr]; yes && s != event.StepStale {
 				p.fault("told twice", "%s ends as %s, and it has ended as %s", addr, e.StepEnd.Status, s)
 			}
-			if open != addr && (e.StepEnd.Status == engine.StepChanged || e.StepEnd.Status == engine.StepFailed) {
+			if open != addr && (e.StepEnd.Status == event.StepChanged || e.StepEnd.Status == event.StepFailed) {
 				p.fault("order", "%s ends as %s, and has not begun", addr, e.StepEnd.Status)
 			}
 			ended[addr] = e.StepEnd.Status
@@ -193,14 +193,14 @@ func (p *play) outputs(c *client) {
 		case e.StepOutput != nil:
 			if b := got[e.StepOutput.Addr]; b != nil {
 				stream := 0
-				if e.StepOutput.Stream == engine.StreamStderr {
+				if e.StepOutput.Stream == event.StreamStderr {
 					stream = 1
 				}
 				b[stream].WriteString(e.StepOutput.Text)
 			}
 		case e.Warning != nil && e.Warning.Addr != "":
 			warned[e.Warning.Addr] = true
-		case e.StepEnd != nil && e.StepEnd.Status == engine.StepChanged:
+		case e.StepEnd != nil && e.StepEnd.Status == event.StepChanged:
 			pt, b := p.part(e.StepEnd.Addr), got[e.StepEnd.Addr]
 			if pt == nil || b == nil || pt.log == "" || pt.log == "flaky" || warned[pt.addr] && (p.hurt || c.roomless()) {
 				continue
@@ -229,8 +229,8 @@ func (p *play) exits(c *client) {
 	if end == nil {
 		return
 	}
-	want := map[engine.HostStatus]int{
-		engine.HostOK: 0, engine.HostFailed: 1, engine.HostUnreached: 3, engine.HostIsLocked: 4, engine.HostStale: 4, engine.HostInterrupted: 130, engine.HostNotReached: 1,
+	want := map[event.HostStatus]int{
+		event.HostOK: 0, event.HostFailed: 1, event.HostUnreached: 3, event.HostIsLocked: 4, event.HostStale: 4, event.HostInterrupted: 130, event.HostNotReached: 1,
 	}[end.Status]
 	if c.halted > 0 && (c.halted < len(c.events)-1 || c.exit == 130) { // an interrupt at the very end may come too late
 		want = 130
@@ -238,7 +238,7 @@ func (p *play) exits(c *client) {
 	if c.exit != want {
 		p.fault("exit status", "%s, and the status is %d", end.Status, c.exit)
 	}
-	if end.Status != engine.HostOK && end.Message == "" {
+	if end.Status != event.HostOK && end.Message == "" {
 		p.fault("no reason", "the host ended as %s", end.Status)
 	}
 }
@@ -264,7 +264,7 @@ func (p *play) leftovers() {
 	// What a client seemed to read while the last apply began goes with the next one.
 	if read, _ := filepath.Glob(w.root.Path("run/provision/run-*/reader.*")); len(read) > 0 {
 		w.mark("run")
-		c := p.start(engine.CommandApply, &Trouble{}, nil)
+		c := p.start(event.CommandApply, &Trouble{}, nil)
 		<-c.over
 		p.judge(c, &Trouble{}, true, nil)
 		time.Sleep(3 * time.Minute)

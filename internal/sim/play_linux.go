@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/inventory"
 	"provision/internal/playbook"
 )
@@ -258,7 +258,7 @@ func (p *play) play() {
 		p.ops, p.room = 0, false
 		w.mark("run")
 		clean := p.quiet()
-		c := p.start(engine.CommandApply, &t, p.rerun)
+		c := p.start(event.CommandApply, &t, p.rerun)
 		<-c.over
 		var others []*client
 		for len(p.second) > 0 {
@@ -334,7 +334,7 @@ func (p *play) mend() {
 		p.rerun = map[string]bool{}
 		w.mark("run")
 		idle := p.idle()
-		c := p.start(engine.CommandApply, &Trouble{}, rerun)
+		c := p.start(event.CommandApply, &Trouble{}, rerun)
 		<-c.over
 		p.judge(c, &Trouble{}, idle, nil)
 		end := c.ending()
@@ -342,10 +342,10 @@ func (p *play) mend() {
 			p.fault("no end", "the host has no end in an apply")
 			return
 		}
-		if end.Status == engine.HostOK {
+		if end.Status == event.HostOK {
 			break
 		}
-		if end.Status == engine.HostIsLocked {
+		if end.Status == event.HostIsLocked {
 			if waits++; waits > 30 {
 				p.fault("locked for ever", "%s; on the host: %s", end.Message, strings.Join(w.processes(), "; "))
 				return
@@ -364,7 +364,7 @@ func (p *play) mend() {
 			p.fault("not as wanted", "%s after a successful apply: %s", pt.addr, why)
 		}
 	}
-	c := p.start(engine.CommandPlan, &Trouble{}, nil)
+	c := p.start(event.CommandPlan, &Trouble{}, nil)
 	<-c.over
 	for _, e := range c.events {
 		if s := e.PlanStep; s != nil && s.Action != "no-op" {

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -34,7 +35,7 @@ type trial struct {
 	notes []string // what was printed, for whoever reads the failure
 
 	before  *Snapshot
-	planned map[string]*engine.PlanStep
+	planned map[string]*event.PlanStep
 	order   []string
 	refused []string // steps that cannot be planned
 }
@@ -131,7 +132,7 @@ func (c *trial) plan() {
 	status, text, stderr := c.command(append(args, c.playbook())...)
 	jstatus, out, _ := c.command("plan", "--json", c.playbook())
 	events := c.events(out)
-	c.planned, c.order, c.refused = map[string]*engine.PlanStep{}, nil, nil
+	c.planned, c.order, c.refused = map[string]*event.PlanStep{}, nil, nil
 	for i := range events {
 		if p := events[i].PlanStep; p != nil {
 			c.planned[p.Addr] = p
@@ -190,7 +191,7 @@ func (c *trial) expected(status int, stderr string) {
 }
 
 // lacking holds the plan of a step that needs what is not there against the earlier steps: one that runs programs may bring it.
-func (c *trial) lacking(s *Step, p *engine.PlanStep) {
+func (c *trial) lacking(s *Step, p *event.PlanStep) {
 	by, pending, perhaps := "", false, false
 	for _, earlier := range c.scene.Steps[:slices.Index(c.scene.Steps, s)] {
 		q := c.planned[earlier.Addr]
@@ -214,7 +215,7 @@ func (c *trial) lacking(s *Step, p *engine.PlanStep) {
 }
 
 // fails tells whether an apply must fail at a step with this plan.
-func (s *Step) fails(p *engine.PlanStep) bool {
+func (s *Step) fails(p *event.PlanStep) bool {
 	switch {
 	case s.Skip || p.Action == steps.NoOp || p.Error != nil:
 		return false
@@ -272,12 +273,12 @@ func (c *trial) text(text string) {
 }
 
 // shown compares what a saved plan shows with the plan itself.
-func (c *trial) shown(events []engine.Event, text string) {
+func (c *trial) shown(events []event.Event, text string) {
 	status, out, _ := c.command("show", "--json", c.savedPlan())
 	if status != 0 {
 		c.fail("the saved plan cannot be shown: status %d", status)
 	}
-	var shown []*engine.PlanStep
+	var shown []*event.PlanStep
 	for _, e := range c.events(out) {
 		if e.PlanStep != nil {
 			shown = append(shown, e.PlanStep)
@@ -294,11 +295,11 @@ func (c *trial) shown(events []engine.Event, text string) {
 }
 
 // events reads events as JSON lines.
-func (c *trial) events(out string) []engine.Event {
-	var list []engine.Event
+func (c *trial) events(out string) []event.Event {
+	var list []event.Event
 	d := json.NewDecoder(strings.NewReader(out))
 	for d.More() {
-		var e engine.Event
+		var e event.Event
 		if err := d.Decode(&e); err != nil {
 			c.fail("the events cannot be read: %v\n%s", err, out)
 		}
@@ -336,7 +337,7 @@ func (c *trial) quiet() {
 }
 
 // apply applies the plan, and returns the status and the events.
-func (c *trial) apply() (int, []engine.Event) {
+func (c *trial) apply() (int, []event.Event) {
 	args := []string{"apply"}
 	if c.scene.JSON {
 		args = append(args, "--json")
@@ -364,7 +365,7 @@ func (c *trial) apply() (int, []engine.Event) {
 }
 
 // kept reads the record of the run.
-func (c *trial) kept() []engine.Event {
+func (c *trial) kept() []event.Event {
 	files, err := filepath.Glob(filepath.Join(c.work, ".provision/runs/*/events.jsonl"))
 	if err != nil || len(files) != 1 {
 		c.fail("records of the run: %v %v", files, err)
@@ -377,10 +378,10 @@ func (c *trial) kept() []engine.Event {
 }
 
 // words looks whether an apply told in words what happened.
-func (c *trial) words(status int, stdout, stderr string, events []engine.Event) {
+func (c *trial) words(status int, stdout, stderr string, events []event.Event) {
 	all, bad := stdout+stderr, len(c.refused) > 0
 	for i := range events {
-		if e := events[i].StepEnd; e != nil && (e.Status == engine.StepFailed || e.Status == engine.StepNotConverged) {
+		if e := events[i].StepEnd; e != nil && (e.Status == event.StepFailed || e.Status == event.StepNotConverged) {
 			bad = true
 			if !strings.Contains(all, e.Addr) {
 				c.fail("%s ended as %s, and the text does not name it", e.Addr, e.Status)
@@ -402,18 +403,18 @@ func (c *trial) words(status int, stdout, stderr string, events []engine.Event) 
 func flat(s string) string { return strings.Join(strings.Fields(s), "") }
 
 // judge holds the apply against the two snapshots.
-func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
+func (c *trial) judge(status int, events []event.Event, after *Snapshot) {
 	j := newJudge(c.before, after)
-	j.Ended = map[string]engine.StepStatus{}
-	told := map[string]*engine.PlanStep{}
-	failed := map[string]*engine.StepEnd{}
+	j.Ended = map[string]event.StepStatus{}
+	told := map[string]*event.PlanStep{}
+	failed := map[string]*event.StepEnd{}
 	for i := range events {
 		if p := events[i].PlanStep; p != nil {
 			told[p.Addr] = p
 		}
 		if e := events[i].StepEnd; e != nil {
 			j.Ended[e.Addr] = e.Status
-			if e.Status != engine.StepChanged && e.Status != engine.StepUnchanged && e.Status != engine.StepSkipped {
+			if e.Status != event.StepChanged && e.Status != event.StepUnchanged && e.Status != event.StepSkipped {
 				failed[e.Addr] = e
 			} else {
 				delete(failed, e.Addr)
@@ -435,7 +436,7 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 			j.say("a step before it failed, and it ended as %q", ended)
 		case failed[s.Addr] != nil && !broken:
 			j.say("nothing is wrong with it, and it ended as %q: %+v", ended, failed[s.Addr].Error)
-		case s.fails(p) && !over && (ended == engine.StepChanged || ended == engine.StepUnchanged):
+		case s.fails(p) && !over && (ended == event.StepChanged || ended == event.StepUnchanged):
 			j.say("it must fail (%s), and it ended as %q", s.Why, ended)
 		}
 		if s.Proceed {
@@ -460,23 +461,23 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 			p = latest
 		}
 		switch ended {
-		case engine.StepChanged:
+		case event.StepChanged:
 			// A source that failed may have changed something before.
-			if len(s.Sources) > 0 && !j.anyOf(s.Sources, engine.StepChanged, engine.StepFailed, engine.StepNotConverged) {
+			if len(s.Sources) > 0 && !j.anyOf(s.Sources, event.StepChanged, event.StepFailed, event.StepNotConverged) {
 				j.say("it ended as changed, and nothing that it watches has")
 			}
 			s.Explain(j, p)
-		case engine.StepUnchanged:
+		case event.StepUnchanged:
 			if p.Action == steps.NoOp || s.Kind == "command" {
 				s.Explain(j, p)
 			} else if p.Action != steps.NoOp && !j.raised(s) {
 				j.say("the plan says %s, and it ended as unchanged", p.Action)
 			}
-		case engine.StepSkipped:
+		case event.StepSkipped:
 			if !s.Skip && !j.raised(s) {
 				j.say("it was skipped, and it has no condition")
 			}
-		case engine.StepFailed, engine.StepNotConverged:
+		case event.StepFailed, event.StepNotConverged:
 			// What it has done until then is its own.
 			n := len(j.problems)
 			s.Explain(j, p)
@@ -496,7 +497,7 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 	}
 	if status == 0 {
 		for _, s := range c.scene.Steps {
-			if woken := len(s.Sources) == 0 || j.anyOf(s.Sources, engine.StepChanged); woken && !s.Skip && !(s.Proceed && s.Outlook != Fine) {
+			if woken := len(s.Sources) == 0 || j.anyOf(s.Sources, event.StepChanged); woken && !s.Skip && !(s.Proceed && s.Outlook != Fine) {
 				j.step = s
 				s.Wish(j)
 			}
@@ -509,20 +510,20 @@ func (c *trial) judge(status int, events []engine.Event, after *Snapshot) {
 }
 
 // done looks whether a step of a successful apply has its end.
-func (c *trial) done(j *Judge, s *Step, p *engine.PlanStep, ended engine.StepStatus) {
+func (c *trial) done(j *Judge, s *Step, p *event.PlanStep, ended event.StepStatus) {
 	switch {
 	case s.Proceed && s.Outlook != Fine:
 	case p.Error != nil:
 		j.say("the status is 0, and it could not be planned")
-	case s.Skip && ended != engine.StepSkipped:
+	case s.Skip && ended != event.StepSkipped:
 		j.say("its condition is false, and it ended as %q", ended)
 	case s.Skip:
-	case p.Action == steps.NoOp && ended == engine.StepSkipped && len(s.Sources) > 0 && !j.anyOf(s.Sources, engine.StepChanged): // the program looked at it again
-	case p.Action == steps.NoOp && ended != engine.StepUnchanged:
+	case p.Action == steps.NoOp && ended == event.StepSkipped && len(s.Sources) > 0 && !j.anyOf(s.Sources, event.StepChanged): // the program looked at it again
+	case p.Action == steps.NoOp && ended != event.StepUnchanged:
 		j.say("the plan says no-op, and it ended as %q", ended)
-	case p.Action != steps.NoOp && p.Action != steps.Unknown && ended != engine.StepChanged && len(s.Sources) == 0 && !s.Silent:
+	case p.Action != steps.NoOp && p.Action != steps.Unknown && ended != event.StepChanged && len(s.Sources) == 0 && !s.Silent:
 		j.say("the plan says %s, and it ended as %q", p.Action, ended)
-	case s.Silent && ended == engine.StepChanged:
+	case s.Silent && ended == event.StepChanged:
 		j.say("changed_if says that nothing changed, and it ended as changed")
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"strconv"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
 // A Judge holds what provision said against what two snapshots show.
 type Judge struct {
 	Before, After *Snapshot
-	Ended         map[string]engine.StepStatus // by address
+	Ended         map[string]event.StepStatus // by address
 
 	diffs     []Difference
 	differs   map[[2]string]Difference
@@ -217,7 +217,7 @@ func octal(s string) uint32 {
 }
 
 // file checks the planned change of a regular file.
-func (j *Judge) file(p *engine.PlanStep, w fileWish) {
+func (j *Judge) file(p *event.PlanStep, w fileWish) {
 	b, e := j.Before.Files[w.path], j.After.Files[w.path]
 	switch p.Action {
 	case steps.NoOp:
@@ -287,7 +287,7 @@ func (j *Judge) content(a steps.Attr, b, e *Entry, w fileWish) {
 }
 
 // removed checks a planned removal of a path with everything below.
-func (j *Judge) removed(p *engine.PlanStep, name string) {
+func (j *Judge) removed(p *event.PlanStep, name string) {
 	if j.Before.Files[name] == nil {
 		j.say("the plan says that %s is removed, and it was not there", name)
 	}
@@ -326,7 +326,7 @@ func (j *Judge) wishFile(w fileWish) {
 
 // linked checks the planned change of a download onto a link to a file: the file behind it gets other attributes, or another file takes
 // the place of the link.
-func (j *Judge) linked(p *engine.PlanStep, w fileWish) {
+func (j *Judge) linked(p *event.PlanStep, w fileWish) {
 	behind := j.Before.Files[w.behind]
 	switch {
 	case p.Action == steps.NoOp:

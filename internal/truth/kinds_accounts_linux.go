@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -56,7 +56,7 @@ func (g *generator) group() {
 			}
 		}
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		if p.Action == steps.NoOp {
 			return
 		}
@@ -109,7 +109,7 @@ func (g *generator) user() {
 			g.tree("/home/mallory")
 			g.place(Placed{Path: "/home/mallory", Type: "directory", Mode: 0o700, UID: 1006, GID: 1006})
 		}
-		s.Explain = func(j *Judge, p *engine.PlanStep) {
+		s.Explain = func(j *Judge, p *event.PlanStep) {
 			if p.Action == steps.NoOp {
 				return
 			}
@@ -189,7 +189,7 @@ func (g *generator) user() {
 	if want["group"] != "" && slices.Contains(groups, want["group"]) {
 		want["primary among"] = "yes"
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) { j.user(p, name, want, groups) }
+	s.Explain = func(j *Judge, p *event.PlanStep) { j.user(p, name, want, groups) }
 	s.Wish = func(j *Judge) {
 		is, there := j.After.Accounts.Users[name]
 		if !there {
@@ -251,7 +251,7 @@ func hclList(words []string) string {
 	return "[" + strings.Join(list, ", ") + "]"
 }
 
-func (j *Judge) user(p *engine.PlanStep, name string, want map[string]string, groups []string) {
+func (j *Judge) user(p *event.PlanStep, name string, want map[string]string, groups []string) {
 	if p.Action == steps.NoOp {
 		return
 	}
@@ -420,7 +420,7 @@ func (g *generator) authorizedKey() {
 			g.place(f)
 		}
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		if p.Action == steps.NoOp {
 			return
 		}

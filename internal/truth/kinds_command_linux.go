@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -82,7 +82,7 @@ func (g *generator) commandStep() {
 	if g.chance("cwd", 10) {
 		b.str("cwd", "/srv")
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) { j.command(p, c) }
+	s.Explain = func(j *Judge, p *event.PlanStep) { j.command(p, c) }
 	s.Wish = func(j *Judge) {}
 	s.Silent = c.silent
 	s.Sources = c.sources
@@ -97,7 +97,7 @@ type commandWish struct {
 	sources       []*Step
 }
 
-func (j *Judge) command(p *engine.PlanStep, c commandWish) {
+func (j *Judge) command(p *event.PlanStep, c commandWish) {
 	if p.Action == steps.NoOp {
 		if c.runs && c.sources == nil {
 			j.say("the plan says that the command does not run, and its condition holds")
@@ -111,7 +111,7 @@ func (j *Judge) command(p *engine.PlanStep, c commandWish) {
 	if !c.runs && c.sources == nil {
 		j.say("the plan says that the command runs, and its condition does not hold")
 	}
-	if j.Ended[p.Addr] == engine.StepUnchanged && !c.silent {
+	if j.Ended[p.Addr] == event.StepUnchanged && !c.silent {
 		j.raised(j.step)
 		return // what it watches came out unchanged
 	}
@@ -127,7 +127,7 @@ func (j *Judge) command(p *engine.PlanStep, c commandWish) {
 // raised tells whether a step has an excuse for not having run: it watches others, and none of these has changed.
 func (j *Judge) raised(s *Step) bool {
 	for _, source := range s.Sources {
-		if j.Ended[source.Addr] == engine.StepChanged {
+		if j.Ended[source.Addr] == event.StepChanged {
 			j.say("%s changed, and what watches it did not run", source.Addr)
 		}
 	}
@@ -135,7 +135,7 @@ func (j *Judge) raised(s *Step) bool {
 }
 
 // anyOf tells whether one of the steps ended as one of these.
-func (j *Judge) anyOf(list []*Step, statuses ...engine.StepStatus) bool {
+func (j *Judge) anyOf(list []*Step, statuses ...event.StepStatus) bool {
 	return slices.ContainsFunc(list, func(s *Step) bool { return slices.Contains(statuses, j.Ended[s.Addr]) })
 }
 
@@ -148,7 +148,7 @@ func (g *generator) reference() {
 		b.str("changed_if", "false")
 		s.Silent = true
 	}
-	s.Explain = func(*Judge, *engine.PlanStep) {}
+	s.Explain = func(*Judge, *event.PlanStep) {}
 	s.Wish = func(*Judge) {}
 	g.add(b, s)
 	if s.Skip {
@@ -162,7 +162,7 @@ func (g *generator) reference() {
 	if !g.made[path.Dir(w.path)] && g.chance("there", 50) {
 		g.place(Placed{Path: w.path, Type: "file", Mode: 0o644, Content: g.pick("is", content, "old\n")})
 	}
-	r.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
+	r.Explain = func(j *Judge, p *event.PlanStep) { j.file(p, w) }
 	r.Wish = func(j *Judge) { j.wishFile(w) }
 	g.add(f, r)
 }
@@ -181,7 +181,7 @@ func (g *generator) many() {
 		w := fileWish{path: path.Join(dir, fmt.Sprintf("%deach", g.n), each[0]), content: &content, defaultMode: "0644"}
 		// Its directory is there, or a plan cannot be made.
 		g.inPlace(w, s, "file")
-		s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
+		s.Explain = func(j *Judge, p *event.PlanStep) { j.file(p, w) }
 		s.Wish = func(j *Judge) { j.wishFile(w) }
 		g.scene.Steps = append(g.scene.Steps, s)
 		g.earlier = append(g.earlier, s)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -77,7 +77,7 @@ func (g *generator) hostsEntry() {
 		g.expect(s, PlanError, "a name has another address")
 	}
 	g.mounted(name)
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		j.edited(p, name)
 		if p.Action == steps.Update {
 			j.lines(p, name)
@@ -177,7 +177,7 @@ func (g *generator) blockStep() {
 		g.expect(s, PlanError, "the markers are damaged")
 	}
 	g.mounted(name)
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		j.edited(p, name)
 		if p.Action == steps.Update {
 			j.text(p, name, secret)
@@ -217,7 +217,7 @@ func damagedBlock(text string) bool {
 
 // text compares what the plan says of a text, in one line or in several, with the lines that came and went. Nothing is said of a secret, nor of a
 // file for its owner only.
-func (j *Judge) text(p *engine.PlanStep, name string, secret bool) {
+func (j *Judge) text(p *event.PlanStep, name string, secret bool) {
 	b := j.Before.Files[name]
 	hidden := secret || b != nil && b.Mode&0o77 == 0
 	for _, a := range p.Diff {
@@ -308,7 +308,7 @@ func (g *generator) replace() {
 		}
 	}
 	g.mounted(name)
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		j.edited(p, name)
 		if p.Action == steps.Update {
 			j.text(p, name, secret)

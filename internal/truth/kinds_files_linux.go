@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -144,7 +144,7 @@ func (g *generator) file() {
 				g.expect(s, PlanError, "it is no file")
 			}
 		}
-		s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
+		s.Explain = func(j *Judge, p *event.PlanStep) { j.file(p, w) }
 		s.Wish = func(j *Judge) { j.wishGone(w.path) }
 		g.add(b, s)
 		return
@@ -193,14 +193,14 @@ func (g *generator) file() {
 		case 1:
 			b.str("validate", "! test -f %s")
 			g.expect(s, ApplyError, "the content does not pass")
-			s.FailsIf = func(p *engine.PlanStep) bool {
+			s.FailsIf = func(p *event.PlanStep) bool {
 				return slices.ContainsFunc(p.Diff, func(a steps.Attr) bool { return a.Name == "content" })
 			}
 		case 2:
 			b.str("validate", "cat %s >/dev/null")
 		}
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		j.file(p, w)
 		if backup && p.Action == steps.Update {
 			j.backups(w.path, p)
@@ -211,7 +211,7 @@ func (g *generator) file() {
 }
 
 // backups accounts for the old content that is kept beside a file.
-func (j *Judge) backups(name string, p *engine.PlanStep) {
+func (j *Judge) backups(name string, p *event.PlanStep) {
 	replaced := false
 	for _, a := range p.Diff {
 		replaced = replaced || a.Name == "content"
@@ -254,7 +254,7 @@ func (g *generator) envFile() {
 		b.str("owner", w.owner)
 	}
 	g.inPlace(w, s, "file")
-	s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
+	s.Explain = func(j *Judge, p *event.PlanStep) { j.file(p, w) }
 	s.Wish = func(j *Judge) { j.wishFile(w) }
 	g.add(b, s)
 }
@@ -289,7 +289,7 @@ func (g *generator) download() {
 			p.Content = g.content("other content")
 		}
 		g.place(p)
-		s.Explain = func(j *Judge, p *engine.PlanStep) { j.linked(p, w) }
+		s.Explain = func(j *Judge, p *event.PlanStep) { j.linked(p, w) }
 		s.Wish = func(j *Judge) {
 			is := w
 			if e := j.After.Files[w.path]; e != nil && e.Type == "symlink" {
@@ -299,7 +299,7 @@ func (g *generator) download() {
 		}
 	} else {
 		g.inPlace(w, s, "download")
-		s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
+		s.Explain = func(j *Judge, p *event.PlanStep) { j.file(p, w) }
 		s.Wish = func(j *Judge) {
 			is := w
 			if j.Before.Files[w.path] == nil {
@@ -318,7 +318,7 @@ func (g *generator) directory() {
 		w.path += "/deep/er"
 	}
 	b.str("path", w.path)
-	s.Explain = func(j *Judge, p *engine.PlanStep) { j.directory(p, w, false) }
+	s.Explain = func(j *Judge, p *event.PlanStep) { j.directory(p, w, false) }
 	if g.chance("absent", 20) {
 		b.str("state", "absent")
 		if !g.made[path.Dir(w.path)] {
@@ -366,7 +366,7 @@ func (g *generator) directory() {
 		g.tree(w.path)
 		// What holds things that nothing can be done to is no subject.
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) { j.directory(p, w, recurse) }
+	s.Explain = func(j *Judge, p *event.PlanStep) { j.directory(p, w, recurse) }
 	s.Wish = func(j *Judge) { j.wishDirectory(w, recurse) }
 	g.add(b, s)
 	if s.Outlook == Fine && !s.Skip && !recurse {
@@ -397,7 +397,7 @@ func (g *generator) tree(dir string) {
 }
 
 // directory checks the planned change of a directory.
-func (j *Judge) directory(p *engine.PlanStep, w fileWish, recurse bool) {
+func (j *Judge) directory(p *event.PlanStep, w fileWish, recurse bool) {
 	b, e := j.Before.Files[w.path], j.After.Files[w.path]
 	switch p.Action {
 	case steps.NoOp:
@@ -497,7 +497,7 @@ func (g *generator) symlink() {
 			g.place(p)
 		}
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		b, e := j.Before.Files[name], j.After.Files[name]
 		switch p.Action {
 		case steps.NoOp:

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"path"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -16,7 +16,7 @@ func (g *generator) pair() {
 		return
 	}
 	g.place(Placed{Path: name, Type: "file", Mode: 0o644, Content: g.pick("text", "level=1\nother\n", "color=red\n", "level=1\nlevel=2\nx\n", "last")})
-	var told []*engine.PlanStep
+	var told []*event.PlanStep
 	last := g.number("steps of one file", 2, 3)
 	for i := range last {
 		b, s := g.block("line"), &Step{}
@@ -35,7 +35,7 @@ func (g *generator) pair() {
 			b.str("line", g.pick("line", "level=2", "color=blue", "other", "red"))
 		}
 		b.str("path", name)
-		s.Explain = func(j *Judge, p *engine.PlanStep) {
+		s.Explain = func(j *Judge, p *event.PlanStep) {
 			if p.Action != steps.NoOp {
 				j.explain(name)
 			}
@@ -53,8 +53,8 @@ func (g *generator) pair() {
 
 // together compares the lines that the plans of all steps about one file name with those that came and went. Where a plan is known later
 // it names none, and nothing can be compared.
-func (j *Judge) together(name string, told []*engine.PlanStep) {
-	all := engine.PlanStep{}
+func (j *Judge) together(name string, told []*event.PlanStep) {
+	all := event.PlanStep{}
 	for _, p := range told {
 		if p.Action == steps.Unknown {
 			return

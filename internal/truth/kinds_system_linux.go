@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -30,7 +30,7 @@ func (g *generator) waitFor() {
 	if !holds {
 		g.expect(s, ApplyError, "it waits for what does not come")
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		if p.Action != steps.NoOp && holds {
 			j.say("the plan says %s, and there is nothing to wait for", p.Action)
 		}
@@ -39,7 +39,7 @@ func (g *generator) waitFor() {
 		if (j.After.Files[name] == nil) != gone {
 			j.say("it waited for %s, absent %v, and that is not so", name, gone)
 		}
-		if j.Ended[s.Addr] == engine.StepChanged {
+		if j.Ended[s.Addr] == event.StepChanged {
 			j.say("waiting counts as a change")
 		}
 	}
@@ -96,7 +96,7 @@ func (g *generator) cron() {
 		g.place(Placed{Path: w.path, Type: g.pick("type", "directory", "symlink", "fifo"), Mode: 0o755, Target: "/etc/hosts"})
 		g.expect(s, Unsure, "it is no file")
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) { j.file(p, w) }
+	s.Explain = func(j *Judge, p *event.PlanStep) { j.file(p, w) }
 	s.Wish = func(j *Judge) {
 		if gone {
 			j.wishGone(w.path)
@@ -211,7 +211,7 @@ func (g *generator) alternatives() {
 			b.str("mode", mode)
 		}
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		if p.Action == steps.NoOp {
 			return
 		}
@@ -243,7 +243,7 @@ func (g *generator) alternatives() {
 }
 
 // alternatives holds what the plan says of a group against what became of it.
-func (j *Judge) alternatives(p *engine.PlanStep, name, own string, gone bool) {
+func (j *Judge) alternatives(p *event.PlanStep, name, own string, gone bool) {
 	was, is := j.Before.choiceOf(name), j.After.choiceOf(name)
 	said := map[string]steps.Attr{}
 	for _, a := range p.Diff {
@@ -348,7 +348,7 @@ func (g *generator) sysctl() {
 	g.inText(name, []string{
 		"", key + " = " + value + "\n", "# c\n" + strings.ReplaceAll(key, ".", "/") + "=1\nother.key = 2", key + " = 3\n" + key + "=" + value + "\n", "-" + key + " = " + value + "\r\n",
 	}, s, true)
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		file := *p
 		file.Diff = slices.DeleteFunc(slices.Clone(p.Diff), func(a steps.Attr) bool { return a.Name == "kernel" })
 		if len(file.Diff) < len(p.Diff) {

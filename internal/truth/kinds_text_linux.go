@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -79,7 +79,7 @@ func (g *generator) line() {
 		create = true
 	}
 	g.inText(name, texts, s, create || absent)
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		j.edited(p, name)
 		if p.Action == steps.Update {
 			j.lines(p, name)
@@ -114,7 +114,7 @@ func splitLines(text string) []string {
 }
 
 // edited checks what all kinds that edit a text have in common: only the content changes.
-func (j *Judge) edited(p *engine.PlanStep, name string) {
+func (j *Judge) edited(p *event.PlanStep, name string) {
 	b, e := j.Before.Files[name], j.After.Files[name]
 	switch p.Action {
 	case steps.NoOp:
@@ -142,7 +142,7 @@ func (j *Judge) edited(p *engine.PlanStep, name string) {
 }
 
 // lines compares the lines that the plan names with those that came and went. Where they are not UTF-8, the events hold U+FFFD.
-func (j *Judge) lines(p *engine.PlanStep, name string) {
+func (j *Judge) lines(p *event.PlanStep, name string) {
 	b, e := j.Before.Files[name], j.After.Files[name]
 	if b == nil || e == nil || b.Size > contentLimit || e.Size > contentLimit {
 		return
@@ -226,7 +226,7 @@ func (g *generator) ini() {
 		}
 		b.Content = text.String()
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		j.edited(p, name)
 		if p.Action == steps.Update {
 			j.keys(p, name)
@@ -293,7 +293,7 @@ func readKeys(text string) map[[2]string][]string {
 }
 
 // keys compares the keys that the plan names with those that differ.
-func (j *Judge) keys(p *engine.PlanStep, name string) {
+func (j *Judge) keys(p *event.PlanStep, name string) {
 	b, e := j.Before.Files[name], j.After.Files[name]
 	if b == nil || e == nil || b.Size > contentLimit || e.Size > contentLimit {
 		return

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -166,7 +166,7 @@ func (g *generator) archive() {
 			}
 		}
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		if (p.Action == steps.NoOp) != done {
 			j.say("the plan says %s, and the archive is unpacked: %v", p.Action, done)
 		}
@@ -266,7 +266,7 @@ func (g *generator) sync() {
 			g.tree(path.Join(dest, "extra"))
 		}
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) { j.sync(p, dest, list, owner, remove) }
+	s.Explain = func(j *Judge, p *event.PlanStep) { j.sync(p, dest, list, owner, remove) }
 	s.Wish = func(j *Judge) {
 		j.inTree(dest, list, owner, func(name string, l leaf) uint32 {
 			// A file that was there keeps its mode, unless the right to execute differs or it is setuid or setgid.
@@ -282,7 +282,7 @@ func (g *generator) sync() {
 	g.add(b, s)
 }
 
-func (j *Judge) sync(p *engine.PlanStep, dest string, list []leaf, owner string, remove bool) {
+func (j *Judge) sync(p *event.PlanStep, dest string, list []leaf, owner string, remove bool) {
 	if p.Action == steps.NoOp {
 		return
 	}
@@ -411,7 +411,7 @@ func (g *generator) git() {
 		g.place(Placed{Path: path.Join(dest, "README"), Type: "file", Mode: 0o644, Content: "mine\n"})
 		g.expect(s, Unsure, "there is a file in the way")
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		if p.Action != steps.NoOp {
 			j.trees = append(j.trees, dest)
 			for up := dest; j.Before.Files[up] == nil && up != "/"; up = path.Dir(up) {
@@ -450,7 +450,7 @@ func (g *generator) sourceBuild() {
 	if is != "" {
 		g.place(Placed{Path: prefix + "/greet", Type: "file", Mode: 0o755, Content: "#!/bin/sh\necho greet " + is + "\n"})
 	}
-	s.Explain = func(j *Judge, p *engine.PlanStep) {
+	s.Explain = func(j *Judge, p *event.PlanStep) {
 		if p.Action == steps.NoOp {
 			return
 		}

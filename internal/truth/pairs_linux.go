@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -156,13 +156,13 @@ func CheckPair(lab *Lab, run Command, p Pair) (string, error) {
 	addr := "step." + pairSteps[p.Second][0] + ".second"
 	file := filepath.Join(work, "playbook.hcl")
 	head := (&Scene{}).Playbook() + pairKind
-	plan := func(text string) (*engine.PlanStep, string, error) {
+	plan := func(text string) (*event.PlanStep, string, error) {
 		if err := os.WriteFile(file, []byte(head+text), 0o644); err != nil {
 			return nil, "", err
 		}
 		_, out, stderr := run(root, "plan", "--json", file)
 		for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
-			var e engine.Event
+			var e event.Event
 			if err := d.Decode(&e); err != nil {
 				return nil, out, err
 			}
@@ -192,7 +192,7 @@ func CheckPair(lab *Lab, run Command, p Pair) (string, error) {
 	return "", nil
 }
 
-func planShown(p *engine.PlanStep) string {
+func planShown(p *event.PlanStep) string {
 	if p.Error != nil {
 		return "error: " + p.Error.Message
 	}
@@ -203,7 +203,7 @@ func planShown(p *engine.PlanStep) string {
 var anybody = []string{"command", "own", "own absent", "own other"}
 
 // differ compares what a plan says of the second step with what is so once the first has run.
-func differ(p Pair, said, is *engine.PlanStep) string {
+func differ(p Pair, said, is *event.PlanStep) string {
 	switch {
 	case said.Error != nil && is.Error == nil:
 		return "the plan refuses it"

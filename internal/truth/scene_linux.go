@@ -11,7 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/sys/unix"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // A Scene is a host, a playbook for it, and what ought to come of it.
@@ -61,15 +61,15 @@ type Step struct {
 	Outlook Outlook
 	Why     string // of another outlook than Fine
 
-	Always  bool                        // it has something to do in every run
-	Proceed bool                        // continue_on_error
-	Skip    bool                        // its when is false
-	FailsIf func(*engine.PlanStep) bool // of ApplyError: whether what is planned fails; nil: all of it
-	Silent  bool                        // changed_if says that nothing changed
-	Sources []*Step                     // of on_change
+	Always  bool                       // it has something to do in every run
+	Proceed bool                       // continue_on_error
+	Skip    bool                       // its when is false
+	FailsIf func(*event.PlanStep) bool // of ApplyError: whether what is planned fails; nil: all of it
+	Silent  bool                       // changed_if says that nothing changed
+	Sources []*Step                    // of on_change
 
 	// Explain marks the differences that a planned change accounts for, and reports what it says that did not happen.
-	Explain func(*Judge, *engine.PlanStep)
+	Explain func(*Judge, *event.PlanStep)
 	// Wish looks whether the host is what the step wants, once it has run.
 	Wish func(*Judge)
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/maruel/natural"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 const (
@@ -68,7 +68,7 @@ func (p *printedStream) hashed() string {
 
 // An answerKey tells apart what stands apart.
 type answerKey struct {
-	status                        engine.HostStatus
+	status                        event.HostStatus
 	message, hint, stdout, stderr string
 }
 
@@ -99,13 +99,13 @@ func (a *Answers) Partial() bool {
 }
 
 // Event implements engine.Sink.
-func (a *Answers) Event(e engine.Event) {
+func (a *Answers) Event(e event.Event) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
 	case e.StepOutput != nil:
 		to := &a.of(e.Host).stdout
-		if e.StepOutput.Stream == engine.StreamStderr {
+		if e.StepOutput.Stream == event.StreamStderr {
 			to = &a.of(e.Host).stderr
 		}
 		to.add(e.StepOutput.Text)
@@ -130,7 +130,7 @@ func (a *Answers) of(host string) *answer {
 }
 
 // end puts a host to those that ended alike.
-func (a *Answers) end(host string, end *engine.HostEnd) {
+func (a *Answers) end(host string, end *event.HostEnd) {
 	got := a.of(host)
 	delete(a.open, host)
 	key := answerKey{end.Status, end.Message, got.hint, got.stdout.hashed(), got.stderr.hashed()}
@@ -150,7 +150,7 @@ func (a *Answers) end(host string, end *engine.HostEnd) {
 	g.longest = max(g.longest, time.Duration(end.Duration))
 }
 
-func (a *Answers) text(end *engine.RunEnd) string {
+func (a *Answers) text(end *event.RunEnd) string {
 	var b strings.Builder
 	for _, g := range a.ordered() {
 		for _, l := range a.groupLines(g) {
@@ -168,8 +168,8 @@ func (a *Answers) text(end *engine.RunEnd) string {
 
 // ordered brings what went well first, and of that what most hosts have in common.
 func (a *Answers) ordered() []*answerGroup {
-	rank := map[engine.HostStatus]int{
-		engine.HostOK: 0, engine.HostNotReached: 1, engine.HostInterrupted: 2, engine.HostUnreached: 3, engine.HostFailed: 4,
+	rank := map[event.HostStatus]int{
+		event.HostOK: 0, event.HostNotReached: 1, event.HostInterrupted: 2, event.HostUnreached: 3, event.HostFailed: 4,
 	}
 	list := make([]*answerGroup, 0, len(a.groups))
 	for _, g := range a.groups {
@@ -194,9 +194,9 @@ func (a *Answers) groupLines(g *answerGroup) []string {
 	s := a.style
 	symbol, tone := s.cross(), bad
 	switch g.status {
-	case engine.HostOK:
+	case event.HostOK:
 		symbol, tone = s.tick(), good
-	case engine.HostNotReached, engine.HostInterrupted:
+	case event.HostNotReached, event.HostInterrupted:
 		symbol, tone = "!", unsure
 	}
 	who := s.hostList(g.hosts, 0)
@@ -204,13 +204,13 @@ func (a *Answers) groupLines(g *answerGroup) []string {
 		who = count(len(g.hosts), "host") + ": " + who
 	}
 	head := s.paint(tone, symbol) + " " + s.paint(strong, who)
-	if g.status != engine.HostOK {
+	if g.status != event.HostOK {
 		head += "  " + s.paint(tone, strings.ReplaceAll(string(g.status), "_", " "))
 	}
 	if g.message != "" {
 		head += "  " + Line(g.message)
 	}
-	if g.status != engine.HostNotReached {
+	if g.status != event.HostNotReached {
 		head += "  " + s.paint(faint, short(g.longest))
 	}
 	lines := []string{s.wrap(head, 4)}

@@ -6,21 +6,21 @@ import (
 	"strings"
 	"testing"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // answered feeds the events of a run of one command to an Answers and returns it with what it wrote.
-func answered(t *testing.T, s Style, totals map[engine.HostStatus]int, events ...engine.Event) (*Answers, string) {
+func answered(t *testing.T, s Style, totals map[event.HostStatus]int, events ...event.Event) (*Answers, string) {
 	t.Helper()
 	var buf bytes.Buffer
 	a := NewAnswers(&buf, s)
-	feed(a, event("", engine.RunStart{Command: engine.CommandRun, Hosts: len(events)}))
+	feed(a, sampleEvent("", event.RunStart{Command: event.CommandRun, Hosts: len(events)}))
 	feed(a, events...)
-	end := engine.RunEnd{Status: "ok", Totals: totals, Duration: ms(2100)}
-	if totals[engine.HostFailed] > 0 {
+	end := event.RunEnd{Status: "ok", Totals: totals, Duration: ms(2100)}
+	if totals[event.HostFailed] > 0 {
 		end.Status, end.Exit = "failed", 1
 	}
-	feed(a, event("", end))
+	feed(a, sampleEvent("", end))
 	if err := a.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -28,28 +28,28 @@ func answered(t *testing.T, s Style, totals map[engine.HostStatus]int, events ..
 }
 
 // ran are the events of a host that printed something and ended.
-func ran(host, stdout, stderr string, exit int) []engine.Event {
-	var events []engine.Event
-	for _, out := range []engine.StepOutput{
-		{Addr: "run", Stream: engine.StreamStdout, Text: stdout}, {Addr: "run", Stream: engine.StreamStderr, Text: stderr},
+func ran(host, stdout, stderr string, exit int) []event.Event {
+	var events []event.Event
+	for _, out := range []event.StepOutput{
+		{Addr: "run", Stream: event.StreamStdout, Text: stdout}, {Addr: "run", Stream: event.StreamStderr, Text: stderr},
 	} {
 		if out.Text != "" {
-			events = append(events, event(host, out))
+			events = append(events, sampleEvent(host, out))
 		}
 	}
-	step := engine.StepEnd{Addr: "run", Status: engine.StepChanged}
-	end := engine.HostEnd{Status: engine.HostOK, Duration: ms(400)}
+	step := event.StepEnd{Addr: "run", Status: event.StepChanged}
+	end := event.HostEnd{Status: event.HostOK, Duration: ms(400)}
 	if exit != 0 {
 		message := fmt.Sprintf("exit status %d", exit)
-		step.Status, step.Error = engine.StepFailed, &engine.Failure{Message: message, Exit: exit}
-		end.Status, end.Message = engine.HostFailed, message
+		step.Status, step.Error = event.StepFailed, &event.Failure{Message: message, Exit: exit}
+		end.Status, end.Message = event.HostFailed, message
 	}
-	return append(events, event(host, step), event(host, end))
+	return append(events, sampleEvent(host, step), sampleEvent(host, end))
 }
 
 // Hosts with the same answer stand together, what went wrong comes last, and nothing that a host sent steers the terminal.
 func TestAnswersOfFleet(t *testing.T) {
-	var events []engine.Event
+	var events []event.Event
 	events = append(events, ran("db1", "", "df: /data: No such file\n", 1)...)
 	for i := 1; i <= 18; i++ {
 		events = append(events, ran(fmt.Sprintf("web%02d", i), "up 3 days\nload\t0.1\n", "", 0)...)
@@ -59,27 +59,27 @@ func TestAnswersOfFleet(t *testing.T) {
 	events = append(events, ran("evil", "\x1b]0;title\x07\u202ebidi\xff\n", "", 2)...)
 	events = append(
 		events,
-		event("gone", engine.HostUnreachable{Phase: "connect", Message: "connect: connection refused", Hint: "is sshd running?"}),
-		event("gone", engine.HostEnd{Status: engine.HostUnreached, Message: "connect: connection refused", Duration: ms(30)}),
-		event("late1", engine.HostEnd{Status: engine.HostNotReached, Message: "the run was stopped before its turn"}),
-		event("late2", engine.HostEnd{Status: engine.HostNotReached, Message: "the run was stopped before its turn"}),
-		event("silent", engine.HostEnd{Status: engine.HostOK, Duration: ms(400)}),
+		sampleEvent("gone", event.HostUnreachable{Phase: "connect", Message: "connect: connection refused", Hint: "is sshd running?"}),
+		sampleEvent("gone", event.HostEnd{Status: event.HostUnreached, Message: "connect: connection refused", Duration: ms(30)}),
+		sampleEvent("late1", event.HostEnd{Status: event.HostNotReached, Message: "the run was stopped before its turn"}),
+		sampleEvent("late2", event.HostEnd{Status: event.HostNotReached, Message: "the run was stopped before its turn"}),
+		sampleEvent("silent", event.HostEnd{Status: event.HostOK, Duration: ms(400)}),
 	)
-	totals := map[engine.HostStatus]int{engine.HostOK: 20, engine.HostFailed: 3, engine.HostUnreached: 1, engine.HostNotReached: 2}
+	totals := map[event.HostStatus]int{event.HostOK: 20, event.HostFailed: 3, event.HostUnreached: 1, event.HostNotReached: 2}
 	_, text := answered(t, unicodeStyle, totals, events...)
 	golden(t, "answers_fleet.txt", text)
 }
 
 // The order of chunks, and how the two streams mix, is chance and tells no hosts apart.
 func TestAnswersDoNotDependOnTiming(t *testing.T) {
-	chunk := func(host, stream, text string) engine.Event {
-		return event(host, engine.StepOutput{Addr: "run", Stream: stream, Text: text})
+	chunk := func(host, stream, text string) event.Event {
+		return sampleEvent(host, event.StepOutput{Addr: "run", Stream: stream, Text: text})
 	}
 	_, text := answered(
 		t, unicodeStyle, nil,
-		chunk("a", engine.StreamStdout, "one\ntwo\n"), chunk("a", engine.StreamStderr, "err\n"), chunk("b", engine.StreamStderr, "er"),
-		chunk("b", engine.StreamStdout, "one\n"), chunk("b", engine.StreamStderr, "r\n"), chunk("b", engine.StreamStdout, "two\n"),
-		event("a", engine.HostEnd{Status: engine.HostOK}), event("b", engine.HostEnd{Status: engine.HostOK}),
+		chunk("a", event.StreamStdout, "one\ntwo\n"), chunk("a", event.StreamStderr, "err\n"), chunk("b", event.StreamStderr, "er"),
+		chunk("b", event.StreamStdout, "one\n"), chunk("b", event.StreamStderr, "r\n"), chunk("b", event.StreamStdout, "two\n"),
+		sampleEvent("a", event.HostEnd{Status: event.HostOK}), sampleEvent("b", event.HostEnd{Status: event.HostOK}),
 	)
 	if !strings.Contains(text, "2 hosts: a, b") {
 		t.Errorf("one answer became two:\n%s", text)
@@ -89,10 +89,10 @@ func TestAnswersDoNotDependOnTiming(t *testing.T) {
 // Of endless output the beginning is kept, the rest is counted, and a difference in that rest still counts.
 func TestAnswersAreBounded(t *testing.T) {
 	line := strings.Repeat("x", 1023) + "\n"
-	var events []engine.Event
+	var events []event.Event
 	for i, host := range []string{"a", "b", "c"} {
 		for range 3000 {
-			events = append(events, event(host, engine.StepOutput{Addr: "run", Stream: engine.StreamStdout, Text: line}))
+			events = append(events, sampleEvent(host, event.StepOutput{Addr: "run", Stream: event.StreamStdout, Text: line}))
 		}
 		last := "same\n"
 		if i == 2 {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // TestDemo shows a person what all of it looks like: DEMO=1 with the compiled test on a
@@ -26,14 +26,14 @@ func TestDemo(t *testing.T) {
 		hosts = n
 	}
 	events := applyOf(hosts)
-	sink := engine.Tee(
+	sink := event.Tee(
 		NewProgress(term, ProgressOptions{Verbose: os.Getenv("DEMO") == "v"}), NewSummary(os.Stdout, term.Style),
 	)
 	for _, e := range events {
 		if e.RunEnd != nil {
-			e.RunEnd = &engine.RunEnd{
+			e.RunEnd = &event.RunEnd{
 				Status: "failed", Exit: 1, Duration: ms(62000), Next: "provision resume 20240517-093000-ab12",
-				Totals: map[engine.HostStatus]int{engine.HostOK: hosts - 1, engine.HostFailed: 1},
+				Totals: map[event.HostStatus]int{event.HostOK: hosts - 1, event.HostFailed: 1},
 			}
 		}
 		sink.Event(e)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -13,9 +13,9 @@ const failureLines = 20 // of output, in a failure block
 
 // failure is the block that says all about a step that went wrong: where it stands, what ran,
 // what it printed, and what to do next.
-func (s Style) failure(host string, e *engine.StepEnd) []string {
+func (s Style) failure(host string, e *event.StepEnd) []string {
 	verdict := strings.ReplaceAll(string(e.Status), "_", " ")
-	if e.Status == engine.StepNotConverged {
+	if e.Status == event.StepNotConverged {
 		verdict = "did not converge"
 	}
 	head := func(verdict string) string {
@@ -65,7 +65,7 @@ func (s Style) failure(host string, e *engine.StepEnd) []string {
 }
 
 // unplanned is the block for a step that cannot be planned.
-func (s Style) unplanned(host string, p *engine.PlanStep) []string {
+func (s Style) unplanned(host string, p *event.PlanStep) []string {
 	lines := []string{s.paint(bad, s.cross()+" "+Line(host)+"  "+Line(p.Addr)+"  "+unplannedWords)}
 	field := func(name, text string) {
 		if text != "" {
@@ -81,12 +81,12 @@ func (s Style) unplanned(host string, p *engine.PlanStep) []string {
 }
 
 // neverRan tells whether a step, which may fail, could not even be planned.
-func neverRan(e *engine.StepEnd) bool {
-	return e.Status == engine.StepFailed && e.Action == steps.Unknown && e.Duration == 0
+func neverRan(e *event.StepEnd) bool {
+	return e.Status == event.StepFailed && e.Action == steps.Unknown && e.Duration == 0
 }
 
 // diffOf is what still differs after a step that did not converge.
-func (s Style) diffOf(e *engine.StepEnd) []line {
+func (s Style) diffOf(e *event.StepEnd) []line {
 	names := 0
 	for _, a := range e.Diff {
 		names = max(names, width(Line(a.Name)))

@@ -10,7 +10,7 @@ import (
 	"github.com/maruel/natural"
 	"github.com/schollz/progressbar/v3"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -22,7 +22,7 @@ type fleet struct {
 	hosts   map[string]*hostState
 	bar     *progressbar.ProgressBar
 	barSize int
-	batch   *engine.BatchStart // the last that began
+	batch   *event.BatchStart // the last that began
 }
 
 type hostState struct {
@@ -35,12 +35,12 @@ type hostState struct {
 	ended   int    // of them, that have their verdict
 	over    bool
 	planned bool
-	status  engine.HostStatus // once it is over
+	status  event.HostStatus // once it is over
 }
 
 func newFleet(s Style) *fleet { return &fleet{style: s, hosts: map[string]*hostState{}} }
 
-func (f *fleet) event(e engine.Event, now time.Time) {
+func (f *fleet) event(e event.Event, now time.Time) {
 	if e.RunStart != nil {
 		f.command, f.total = e.RunStart.Command, e.RunStart.Hosts
 	}
@@ -57,15 +57,15 @@ func (f *fleet) event(e engine.Event, now time.Time) {
 		f.total = max(f.total, len(f.hosts))
 	}
 	switch e.Type {
-	case engine.EventHostConnecting:
+	case event.TypeHostConnecting:
 		h.busy("connecting", false, now)
-	case engine.EventHostConnected:
+	case event.TypeHostConnected:
 		h.busy("looking", false, now)
-	case engine.EventHostRetry:
+	case event.TypeHostRetry:
 		h.busy("connecting again", false, now)
-	case engine.EventHostLocked:
+	case event.TypeHostLocked:
 		h.busy("waiting for another run", false, now)
-	case engine.EventHostPlanned:
+	case event.TypeHostPlanned:
 		h.busy("", false, now)
 		h.planned, h.pending, h.ended = true, 0, 0
 		for action, n := range e.HostPlanned.Counts {
@@ -73,20 +73,20 @@ func (f *fleet) event(e engine.Event, now time.Time) {
 				h.pending += n
 			}
 		}
-	case engine.EventStepStart:
+	case event.TypeStepStart:
 		h.busy(Line(e.StepStart.Addr), true, now)
 		h.pending = max(h.pending, e.StepStart.Of)
-	case engine.EventStepOutput:
+	case event.TypeStepOutput:
 		if i := strings.TrimRight(e.StepOutput.Text, "\r\n"); i != "" {
 			i = i[strings.LastIndexAny(i, "\r\n")+1:]
 			h.last = Line(i[:min(len(i), 400)])
 		}
-	case engine.EventStepEnd:
+	case event.TypeStepEnd:
 		h.busy("", false, now)
-		if e.StepEnd.Status != engine.StepUnchanged && e.StepEnd.Status != engine.StepSkipped {
+		if e.StepEnd.Status != event.StepUnchanged && e.StepEnd.Status != event.StepSkipped {
 			h.ended++
 		}
-	case engine.EventHostEnd:
+	case event.TypeHostEnd:
 		h.busy("", false, now)
 		h.over, h.status = true, e.HostEnd.Status
 	}
@@ -201,9 +201,9 @@ func (f *fleet) barLine(elapsed time.Duration, columns int) painted {
 			over++
 			part++
 			switch h.status {
-			case engine.HostUnreached:
+			case event.HostUnreached:
 				unreachable++
-			case engine.HostFailed, engine.HostIsLocked, engine.HostStale:
+			case event.HostFailed, event.HostIsLocked, event.HostStale:
 				failed++
 			}
 		case h.pending > 0:
@@ -217,7 +217,7 @@ func (f *fleet) barLine(elapsed time.Duration, columns int) painted {
 	}
 	label := fmt.Sprintf("%d/%d hosts", over, f.total)
 	switch {
-	case f.command == engine.CommandPlan:
+	case f.command == event.CommandPlan:
 		label, part = fmt.Sprintf("%d/%d hosts looked at", planned, f.total), float64(planned)
 		if f.total == 1 {
 			label = "planning"

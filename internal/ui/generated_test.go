@@ -17,8 +17,10 @@ import (
 	"pgregory.net/rapid"
 
 	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/record"
 	"provision/internal/redact"
+	"provision/internal/savedplan"
 	"provision/internal/steps"
 )
 
@@ -39,7 +41,7 @@ type generated struct {
 // draw makes a run up.
 func draw(t *rapid.T, dir string) *generated {
 	g := &generated{t: t, dir: dir, hosts: shellHosts{}, steps: map[string]generatedSteps{}}
-	g.command = rapid.SampledFrom([]string{engine.CommandApply, engine.CommandApply, engine.CommandApply, engine.CommandPlan}).Draw(t, "command")
+	g.command = rapid.SampledFrom([]string{event.CommandApply, event.CommandApply, event.CommandApply, event.CommandPlan}).Draw(t, "command")
 	g.secrets = rapid.SliceOfN(rapid.SampledFrom([]string{"s3cr3t-value", "file", "create", "true", "host1", "failed", "1", "generated.hcl"}), 0, 3).Draw(t, "secrets")
 	once := rapid.IntRange(0, 4).Draw(t, "once") == 0
 	for i := range rapid.IntRange(1, 3).Draw(t, "hosts") {
@@ -162,12 +164,12 @@ func (g *generated) must(err error) {
 
 // A shown run is what there is to see of one.
 type shown struct {
-	events                                         []engine.Event
+	events                                         []event.Event
 	status                                         int
 	text, markdown, summary, progress, page, junit string
 	replayed                                       string // by runs
 	log                                            string
-	saved                                          *engine.SavedPlan
+	saved                                          *savedplan.Plan
 	saveErr                                        error
 }
 
@@ -175,11 +177,11 @@ type shown struct {
 type counter struct {
 	mu     sync.Mutex
 	n      int
-	events []engine.Event
+	events []event.Event
 	at     map[int]func()
 }
 
-func (c *counter) Event(e engine.Event) {
+func (c *counter) Event(e event.Event) {
 	c.mu.Lock()
 	c.n++
 	c.events = append(c.events, e)
@@ -211,8 +213,8 @@ func (g *generated) run() *shown {
 	late := &lateSummary{Summary: NewSummary(&summary, style)}
 	run := &engine.Run{
 		ID: engine.NewID(epoch), Owner: "test@here", Command: g.command, Playbook: "generated.hcl", Salt: engine.NewSalt(), Parallel: 2, Dialer: g.hosts,
-		Phases: g.phases, Sink: engine.Tee(count, plan, live, sinkFunc(pages.event), log, late), Secrets: redact.Of(g.secrets...), Stop: stop,
-		Selection: &engine.Selection{Names: g.names},
+		Phases: g.phases, Sink: event.Tee(count, plan, live, sinkFunc(pages.event), log, late), Secrets: redact.Of(g.secrets...), Stop: stop,
+		Selection: &event.Selection{Names: g.names},
 	}
 	for _, name := range g.names {
 		run.Hosts = append(run.Hosts, engine.Host{Name: name, Address: "127.0.0.1:22", User: "root", Source: g.steps[name]})
@@ -221,11 +223,11 @@ func (g *generated) run() *shown {
 	var text, markdown bytes.Buffer
 	g.must(plan.Text(&text, style, false))
 	g.must(plan.Markdown(&markdown, 0))
-	if g.command == engine.CommandApply {
+	if g.command == event.CommandApply {
 		late.begin()
 		run.Apply(ctx)
 	} else if ctx.Err() == nil {
-		s.saved, s.saveErr = run.Saved(engine.NewSealer(run.Salt))
+		s.saved, s.saveErr = run.Saved(savedplan.NewSealer(run.Salt))
 	}
 	s.status = run.Close()
 	live.Close()
@@ -251,11 +253,11 @@ func (g *generated) run() *shown {
 // lateSummary takes part from the apply on, and catches up before, as in the command.
 type lateSummary struct {
 	*Summary
-	before []engine.Event
+	before []event.Event
 	begun  bool
 }
 
-func (l *lateSummary) Event(e engine.Event) {
+func (l *lateSummary) Event(e event.Event) {
 	if l.begun {
 		l.Summary.Event(e)
 		return
@@ -270,11 +272,11 @@ func (l *lateSummary) begin() {
 	l.begun = true
 }
 
-type sinkFunc func(engine.Event)
+type sinkFunc func(event.Event)
 
-func (f sinkFunc) Event(e engine.Event) { f(e) }
+func (f sinkFunc) Event(e event.Event) { f(e) }
 
-func eventsText(events []engine.Event) string {
+func eventsText(events []event.Event) string {
 	var b strings.Builder
 	for _, e := range events {
 		data, _ := json.Marshal(e)

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 //go:embed html/page.html
@@ -158,7 +158,7 @@ func (r *reported) headline(p *page, counts map[verdict]int) {
 		p.Symbol, p.Tone, p.Verdict = "?", "warn", "The run was cut off: its end is not known"
 	case status == "interrupted":
 		p.Symbol, p.Tone, p.Verdict = "!", "warn", "Interrupted"
-	case unplanned > 0 && r.start.Command == engine.CommandPlan:
+	case unplanned > 0 && r.start.Command == event.CommandPlan:
 		p.Symbol, p.Tone, p.Verdict = "✗", "bad", count(unplanned, "step")+" cannot be planned"
 		if len(r.hosts) > 1 {
 			p.Verdict = changing + ", " + p.Verdict
@@ -166,7 +166,7 @@ func (r *reported) headline(p *page, counts map[verdict]int) {
 		if n := bad - where; n > 0 {
 			p.Verdict += fmt.Sprintf(", %d without a plan", n)
 		}
-	case status != "ok" && r.start.Command == engine.CommandPlan && len(r.hosts) > 1:
+	case status != "ok" && r.start.Command == event.CommandPlan && len(r.hosts) > 1:
 		p.Symbol, p.Tone, p.Verdict = "✗", "bad", fmt.Sprintf("%s, %d without a plan", changing, bad)
 	case status != "ok":
 		p.Symbol, p.Tone, p.Verdict = "✗", "bad", part(bad)+" not done"
@@ -175,11 +175,11 @@ func (r *reported) headline(p *page, counts map[verdict]int) {
 		}
 	case r.tolerated() > 0:
 		p.Symbol, p.Tone, p.Verdict = "!", "warn", "Done, but "+count(r.tolerated(), "step")+" with continue_on_error failed"
-	case r.start.Command == engine.CommandPlan && counts[verdictPending] > 0:
+	case r.start.Command == event.CommandPlan && counts[verdictPending] > 0:
 		p.Symbol, p.Tone, p.Verdict = "~", "info", changing
-	case r.start.Command == engine.CommandPlan:
+	case r.start.Command == event.CommandPlan:
 		p.Verdict = "No changes"
-	case r.start.Command == engine.CommandRun:
+	case r.start.Command == event.CommandRun:
 		p.Verdict = "Done on " + part(len(r.hosts))
 	case counts[verdictChanged] > 0:
 		p.Verdict = "Done: " + part(counts[verdictChanged]) + " changed"
@@ -210,7 +210,7 @@ func (r *reported) tolerated() int {
 	n := 0
 	for _, h := range r.hosts {
 		for _, s := range h.steps {
-			if h.end != nil && h.end.Status == engine.HostOK && s.verdict(r.start.Command).trouble() {
+			if h.end != nil && h.end.Status == event.HostOK && s.verdict(r.start.Command).trouble() {
 				n++
 			}
 		}
@@ -259,8 +259,8 @@ func (r *reported) facts() []named {
 // verdictOrder is the order in which verdicts are listed: what needs a person first.
 func verdictOrder() []verdict {
 	return []verdict{
-		verdictFailed, verdictUnplanned, verdictLeft, verdict(engine.StepNotConverged), verdict(engine.StepStale), verdict(engine.HostUnreached),
-		verdict(engine.HostIsLocked), verdict(engine.StepInterrupted), verdictUnended, verdictNotRun, verdictPending, verdictChanged,
+		verdictFailed, verdictUnplanned, verdictLeft, verdict(event.StepNotConverged), verdict(event.StepStale), verdict(event.HostUnreached),
+		verdict(event.HostIsLocked), verdict(event.StepInterrupted), verdictUnended, verdictNotRun, verdictPending, verdictChanged,
 		verdictPassed, verdictUnchanged, verdictSkipped,
 	}
 }
@@ -277,11 +277,11 @@ func (v verdict) look() (symbol, class string) {
 		return "~", "info"
 	case verdictSkipped, verdictNotRun:
 		return "–", "calm"
-	case verdict(engine.HostIsLocked), verdict(engine.StepInterrupted):
+	case verdict(event.HostIsLocked), verdict(event.StepInterrupted):
 		return "!", "warn"
 	case verdictUnended:
 		return "?", "warn"
-	case verdict(engine.HostUnreached):
+	case verdict(event.HostUnreached):
 		return "⊘", "bad"
 	}
 	return "✗", "bad"
@@ -310,7 +310,7 @@ func pageTotals(counts map[verdict]int, of int) []pageTotal {
 	return list
 }
 
-func batchLine(b *engine.BatchEnd) pageBatch {
+func batchLine(b *event.BatchEnd) pageBatch {
 	text := fmt.Sprintf("batch %d of %d", b.Number, b.Of)
 	if b.Failed > 0 || b.Unreachable > 0 {
 		text += fmt.Sprintf(", %d failed and %d unreachable so far", b.Failed, b.Unreachable)
@@ -318,14 +318,14 @@ func batchLine(b *engine.BatchEnd) pageBatch {
 	if b.Message != "" {
 		text += ": " + Line(b.Message)
 	}
-	if b.Status == engine.BatchStopped {
+	if b.Status == event.BatchStopped {
 		return pageBatch{"✗", "bad", text}
 	}
 	return pageBatch{"✓", "good", text}
 }
 
 // shortPlace is where a step stands, seen from the playbook.
-func (r *reported) shortPlace(s engine.Source) string {
+func (r *reported) shortPlace(s event.Source) string {
 	playbook := r.start.Playbook
 	for _, dir := range []string{playbook, path.Dir(playbook)} {
 		if rest, ok := strings.CutPrefix(s.File, strings.TrimSuffix(dir, "/")+"/"); ok && dir != "." {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -64,19 +64,19 @@ func TestPageOfAPlan(t *testing.T) {
 	if n := len(data["plans"].([]any)); n != 6 {
 		t.Errorf("%d plans for 4 that are shared and one of each host", n)
 	}
-	if page := report(t, ReportHTML, event("", engine.RunStart{Command: engine.CommandPlan, Hosts: 1}),
-		event("web1", engine.HostEnd{Status: engine.HostOK}), event("", engine.RunEnd{Status: "ok"})); !strings.Contains(page, "No changes") {
+	if page := report(t, ReportHTML, sampleEvent("", event.RunStart{Command: event.CommandPlan, Hosts: 1}),
+		sampleEvent("web1", event.HostEnd{Status: event.HostOK}), sampleEvent("", event.RunEnd{Status: "ok"})); !strings.Contains(page, "No changes") {
 		t.Error("an empty plan is not called one")
 	}
 }
 
 // Of provision run what the hosts answered is the point; of an apply only what went wrong.
 func TestPageOfAnswers(t *testing.T) {
-	for command, want := range map[string]bool{engine.CommandRun: true, engine.CommandApply: false} {
+	for command, want := range map[string]bool{event.CommandRun: true, event.CommandApply: false} {
 		page := report(
-			t, ReportHTML, event("", engine.RunStart{Command: command, Hosts: 1}), event("web1", engine.StepStart{Addr: "command", Kind: "command"}),
-			printed("web1", "command", engine.StreamStdout, "up 3 days\n"), event("web1", engine.StepEnd{Addr: "command", Kind: "command", Status: engine.StepChanged}),
-			event("web1", engine.HostEnd{Status: engine.HostOK}), event("", engine.RunEnd{Status: "ok"}),
+			t, ReportHTML, sampleEvent("", event.RunStart{Command: command, Hosts: 1}), sampleEvent("web1", event.StepStart{Addr: "command", Kind: "command"}),
+			printed("web1", "command", event.StreamStdout, "up 3 days\n"), sampleEvent("web1", event.StepEnd{Addr: "command", Kind: "command", Status: event.StepChanged}),
+			sampleEvent("web1", event.HostEnd{Status: event.HostOK}), sampleEvent("", event.RunEnd{Status: "ok"}),
 		)
 		if strings.Contains(page, "up 3 days") != want {
 			t.Errorf("%s: it shows the output: %v", command, !want)
@@ -86,13 +86,13 @@ func TestPageOfAnswers(t *testing.T) {
 
 // A rollout that stopped says at which batch, and why.
 func TestPageOfBatches(t *testing.T) {
-	ended := func(b engine.BatchEnd) engine.Event {
-		return engine.Event{Type: engine.EventBatchEnd, Time: epoch, BatchEnd: &b}
+	ended := func(b event.BatchEnd) event.Event {
+		return event.Event{Type: event.TypeBatchEnd, Time: epoch, BatchEnd: &b}
 	}
 	markup, _ := parts(t, report(
-		t, ReportHTML, event("", engine.RunStart{Command: engine.CommandApply, Hosts: 1}),
-		ended(engine.BatchEnd{Number: 1, Of: 3, Status: engine.BatchOK}),
-		ended(engine.BatchEnd{Number: 2, Of: 3, Status: engine.BatchStopped, Failed: 4, Message: "more than 10% have failed"}),
+		t, ReportHTML, sampleEvent("", event.RunStart{Command: event.CommandApply, Hosts: 1}),
+		ended(event.BatchEnd{Number: 1, Of: 3, Status: event.BatchOK}),
+		ended(event.BatchEnd{Number: 2, Of: 3, Status: event.BatchStopped, Failed: 4, Message: "more than 10% have failed"}),
 	))
 	for _, want := range []string{"</span> batch 1 of 3</li>", "</span> batch 2 of 3, 4 failed and 0 unreachable so far: more than 10% have failed</li>"} {
 		if !strings.Contains(markup, want) {
@@ -103,15 +103,15 @@ func TestPageOfBatches(t *testing.T) {
 
 // Hosts that cannot be reached stand together, although each says so with its own address.
 func TestPageGroupsWhatIsAlike(t *testing.T) {
-	events := []engine.Event{event("", engine.RunStart{Command: engine.CommandApply, Hosts: 100})}
+	events := []event.Event{sampleEvent("", event.RunStart{Command: event.CommandApply, Hosts: 100})}
 	for i := range 100 {
 		host, why := fmt.Sprintf("web%d", i), fmt.Sprintf("203.0.113.%d:22: connection refused", i)
 		events = append(
-			events, event(host, engine.HostUnreachable{Phase: "connect", Message: why, Hint: "start sshd there"}),
-			event(host, engine.HostEnd{Status: engine.HostUnreached, Message: why}),
+			events, sampleEvent(host, event.HostUnreachable{Phase: "connect", Message: why, Hint: "start sshd there"}),
+			sampleEvent(host, event.HostEnd{Status: event.HostUnreached, Message: why}),
 		)
 	}
-	markup, _ := parts(t, report(t, ReportHTML, append(events, event("", engine.RunEnd{Status: "unreachable", Exit: 3}))...))
+	markup, _ := parts(t, report(t, ReportHTML, append(events, sampleEvent("", event.RunEnd{Status: "unreachable", Exit: 3}))...))
 	if n := strings.Count(markup, "<article"); n != 1 {
 		t.Errorf("%d articles", n)
 	}
@@ -126,26 +126,26 @@ func TestPageIsBounded(t *testing.T) {
 		t.Errorf("500 hosts with 30 steps each take %s", size(len(page)))
 	}
 	noise := strings.Repeat("noise \x00<&>\n", 8000)
-	events := []engine.Event{event("", engine.RunStart{Command: engine.CommandApply, Hosts: 200})}
+	events := []event.Event{sampleEvent("", event.RunStart{Command: event.CommandApply, Hosts: 200})}
 	for i := range 200 {
 		host := fmt.Sprintf("web%d", i)
 		for step := range 30 {
 			addr := fmt.Sprintf("step.file.f%d", step)
-			events = append(events, event(host, engine.PlanStep{
+			events = append(events, sampleEvent(host, event.PlanStep{
 				Addr: addr, Action: steps.Update, Source: at(step, ""),
 				Diff: []steps.Attr{{Name: "content", Before: host, After: host + strings.Repeat("x\n", 300)}},
 			}))
 			if step == 29 {
 				events = append(
-					events, event(host, engine.StepStart{Addr: addr, Source: at(step, "")}), printed(host, addr, "stdout", noise),
-					event(host, engine.StepEnd{
-						Addr: addr, Status: engine.StepFailed, Source: at(step, ""),
-						Error: &engine.Failure{Message: host + " failed", Output: host + noise, Command: strings.Repeat("c", 100_000)},
+					events, sampleEvent(host, event.StepStart{Addr: addr, Source: at(step, "")}), printed(host, addr, "stdout", noise),
+					sampleEvent(host, event.StepEnd{
+						Addr: addr, Status: event.StepFailed, Source: at(step, ""),
+						Error: &event.Failure{Message: host + " failed", Output: host + noise, Command: strings.Repeat("c", 100_000)},
 					}),
 				)
 			}
 		}
-		events = append(events, event(host, engine.HostEnd{Status: engine.HostFailed, BySteps: true}))
+		events = append(events, sampleEvent(host, event.HostEnd{Status: event.HostFailed, BySteps: true}))
 	}
 	page := report(t, ReportHTML, events...)
 	if len(page) > 8<<20 {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -42,7 +42,7 @@ type pageData struct {
 	longest    []time.Duration
 	slowest    []string // host
 	stepAt     map[string]int
-	planAt     map[*engine.PlanStep]int
+	planAt     map[*event.PlanStep]int
 	verdictAt  map[pageVerdict]int
 	noteAt     map[pageNote]int
 	diffBytes  int
@@ -90,7 +90,7 @@ type hostData struct {
 func (r *reported) data(names []string) *pageData {
 	d := &pageData{
 		Verdicts: []pageVerdict{}, Steps: [][2]string{}, Plans: []pagePlan{}, Notes: []pageNote{}, Hosts: []hostData{}, command: r.start.Command,
-		stepAt: map[string]int{}, planAt: map[*engine.PlanStep]int{}, verdictAt: map[pageVerdict]int{}, noteAt: map[pageNote]int{},
+		stepAt: map[string]int{}, planAt: map[*event.PlanStep]int{}, verdictAt: map[pageVerdict]int{}, noteAt: map[pageNote]int{},
 	}
 	for _, name := range names {
 		d.Hosts = append(d.Hosts, d.host(r, r.hosts[name]))
@@ -202,7 +202,7 @@ func (d *pageData) verdict(v verdict, words string) int {
 }
 
 // plan returns the index of what a step changes, -1 if that is nothing.
-func (d *pageData) plan(s *engine.PlanStep) int {
+func (d *pageData) plan(s *event.PlanStep) int {
 	i, known := d.planAt[s]
 	if known {
 		return i
@@ -231,7 +231,7 @@ func (d *pageData) plan(s *engine.PlanStep) int {
 	return d.planAt[s]
 }
 
-func (d *pageData) note(f engine.Failure) int {
+func (d *pageData) note(f event.Failure) int {
 	n := pageNote{
 		Message: headOf(inline(f.Message), pageWords), Command: headOf(Clean(f.Command), pageCommand), Exit: f.Exit,
 		Output: shownOutput(f.Output), Hint: headOf(inline(f.Hint), pageWords),

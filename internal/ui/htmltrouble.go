@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -47,7 +47,7 @@ func (r *reported) troubles(names []string) (list []pageTrouble, more int) {
 				all.add(i, name, r.stepTrouble(s), "")
 			}
 		}
-		if t := r.hostTrouble(h); t != nil && !(told && (h.end.BySteps || h.end.Status == engine.HostInterrupted && h.interrupted())) {
+		if t := r.hostTrouble(h); t != nil && !(told && (h.end.BySteps || h.end.Status == event.HostInterrupted && h.interrupted())) {
 			// Why a host cannot be reached has its address in it: hosts are alike in all but that.
 			why := t.Message
 			t.Message = ""
@@ -121,7 +121,7 @@ func (r *reported) stepTrouble(s *reportedStep) pageTrouble {
 	case s.left != nil:
 		t.Diff = pageDiff(s.left)
 	case s.end != nil && len(s.end.Diff) > 0:
-		t.Diff = pageDiff(&engine.PlanStep{Diff: s.end.Diff})
+		t.Diff = pageDiff(&event.PlanStep{Diff: s.end.Diff})
 	}
 	return t
 }
@@ -154,7 +154,7 @@ func shownOutput(output string) string {
 
 // dangers lists what a plan breaks, with its hosts. Once it is done it is history.
 func (r *reported) dangers(names []string) []named {
-	if r.start.Command != engine.CommandPlan {
+	if r.start.Command != event.CommandPlan {
 		return nil
 	}
 	hosts := map[string][]string{}
@@ -189,7 +189,7 @@ const (
 )
 
 // pageDiff lays out what a step changes.
-func pageDiff(p *engine.PlanStep) []pageLine {
+func pageDiff(p *event.PlanStep) []pageLine {
 	s := Style{Unicode: true}
 	var list []pageLine
 	lines := s.stepLines(p, true, map[string]bool{})[1:]

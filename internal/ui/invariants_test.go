@@ -5,41 +5,41 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // outcome is what the events of a run say, told apart from every renderer.
 type outcome struct {
-	unplanned map[string]map[string]*engine.PlanStep // by host and address: the last word is that it cannot be planned
-	early     map[string]map[string]*engine.PlanStep // of these, those of the plan that was shown
-	ended     map[string]map[string]*engine.StepEnd  // the last verdict on each step, without stale ones
-	checks    map[string]map[string]*engine.CheckEnd
-	ends      map[string]*engine.HostEnd
-	reached   map[string]*engine.HostUnreachable
-	planned   map[string]engine.Counts // as the events of the plan add up
-	told      map[string]engine.Counts // as host_planned says
-	verdicts  map[string]engine.Counts // as the verdicts add up
-	run       *engine.RunEnd
+	unplanned map[string]map[string]*event.PlanStep // by host and address: the last word is that it cannot be planned
+	early     map[string]map[string]*event.PlanStep // of these, those of the plan that was shown
+	ended     map[string]map[string]*event.StepEnd  // the last verdict on each step, without stale ones
+	checks    map[string]map[string]*event.CheckEnd
+	ends      map[string]*event.HostEnd
+	reached   map[string]*event.HostUnreachable
+	planned   map[string]event.Counts // as the events of the plan add up
+	told      map[string]event.Counts // as host_planned says
+	verdicts  map[string]event.Counts // as the verdicts add up
+	run       *event.RunEnd
 }
 
-func outcomeOf(events []engine.Event) *outcome {
+func outcomeOf(events []event.Event) *outcome {
 	o := &outcome{
-		map[string]map[string]*engine.PlanStep{},
-		map[string]map[string]*engine.PlanStep{},
-		map[string]map[string]*engine.StepEnd{},
-		map[string]map[string]*engine.CheckEnd{},
-		map[string]*engine.HostEnd{},
-		map[string]*engine.HostUnreachable{},
-		map[string]engine.Counts{},
-		map[string]engine.Counts{},
-		map[string]engine.Counts{},
+		map[string]map[string]*event.PlanStep{},
+		map[string]map[string]*event.PlanStep{},
+		map[string]map[string]*event.StepEnd{},
+		map[string]map[string]*event.CheckEnd{},
+		map[string]*event.HostEnd{},
+		map[string]*event.HostUnreachable{},
+		map[string]event.Counts{},
+		map[string]event.Counts{},
+		map[string]event.Counts{},
 		nil,
 	}
 	for _, e := range events {
 		if e.Host != "" && o.unplanned[e.Host] == nil {
-			o.unplanned[e.Host], o.early[e.Host] = map[string]*engine.PlanStep{}, map[string]*engine.PlanStep{}
-			o.ended[e.Host], o.checks[e.Host] = map[string]*engine.StepEnd{}, map[string]*engine.CheckEnd{}
-			o.planned[e.Host], o.verdicts[e.Host] = engine.Counts{}, engine.Counts{}
+			o.unplanned[e.Host], o.early[e.Host] = map[string]*event.PlanStep{}, map[string]*event.PlanStep{}
+			o.ended[e.Host], o.checks[e.Host] = map[string]*event.StepEnd{}, map[string]*event.CheckEnd{}
+			o.planned[e.Host], o.verdicts[e.Host] = event.Counts{}, event.Counts{}
 		}
 		switch {
 		case e.PlanStep != nil:
@@ -50,7 +50,7 @@ func outcomeOf(events []engine.Event) *outcome {
 			if o.told[e.Host] == nil {
 				word := string(e.PlanStep.Action)
 				if e.PlanStep.Error != nil {
-					word = engine.CountError
+					word = event.CountError
 					o.early[e.Host][e.PlanStep.Addr] = e.PlanStep
 				}
 				o.planned[e.Host][word]++
@@ -59,7 +59,7 @@ func outcomeOf(events []engine.Event) *outcome {
 			o.told[e.Host] = e.HostPlanned.Counts
 		case e.HostUnreachable != nil:
 			o.reached[e.Host] = e.HostUnreachable
-		case e.StepEnd != nil && e.StepEnd.Status != engine.StepStale:
+		case e.StepEnd != nil && e.StepEnd.Status != event.StepStale:
 			o.ended[e.Host][e.StepEnd.Addr] = e.StepEnd
 			o.verdicts[e.Host][string(e.StepEnd.Status)]++
 		case e.CheckEnd != nil:
@@ -86,7 +86,7 @@ func (g *generated) violations(s *shown) []string {
 			}
 		}
 	}
-	applied := g.command == engine.CommandApply
+	applied := g.command == event.CommandApply
 
 	// The status says whether everything went well.
 	tolerated := map[string]bool{}
@@ -107,12 +107,12 @@ func (g *generated) violations(s *shown) []string {
 			bad = bad || !tolerated[name+addr]
 		}
 		for addr, e := range o.ended[name] {
-			bad = bad || (e.Status == engine.StepFailed || e.Status == engine.StepNotConverged || e.Status == engine.StepInterrupted) && !tolerated[name+addr]
+			bad = bad || (e.Status == event.StepFailed || e.Status == event.StepNotConverged || e.Status == event.StepInterrupted) && !tolerated[name+addr]
 		}
 		for _, c := range o.checks[name] {
 			bad = bad || !c.OK
 		}
-		ok := end.Status == engine.HostOK || end.Status == engine.HostSkipped
+		ok := end.Status == event.HostOK || end.Status == event.HostSkipped
 		if bad && ok {
 			wrong("%s ended well, and something failed on it", name)
 		}
@@ -167,7 +167,7 @@ func (g *generated) violations(s *shown) []string {
 			}
 		}
 		for addr, e := range o.ended[name] {
-			if e.Status != engine.StepFailed && e.Status != engine.StepNotConverged {
+			if e.Status != event.StepFailed && e.Status != event.StepNotConverged {
 				continue
 			}
 			if e.Error == nil || e.Error.Message == "" {
@@ -202,10 +202,10 @@ func (g *generated) violations(s *shown) []string {
 		}
 		switch {
 		case end == nil:
-		case end.Status == engine.HostIsLocked, end.Status == engine.HostFailed && !end.BySteps,
-			end.Status == engine.HostInterrupted, end.Status == engine.HostNotReached:
+		case end.Status == event.HostIsLocked, end.Status == event.HostFailed && !end.BySteps,
+			end.Status == event.HostInterrupted, end.Status == event.HostNotReached:
 			for _, form := range everywhere {
-				if end.Status == engine.HostInterrupted && (form == "html" || form == "junit") && interruptedStep(o, name) {
+				if end.Status == event.HostInterrupted && (form == "html" || form == "junit") && interruptedStep(o, name) {
 					continue
 				}
 				lacks(form, name, inline(end.Message))
@@ -278,7 +278,7 @@ func (g *generated) violations(s *shown) []string {
 
 func interruptedStep(o *outcome, name string) bool {
 	for _, e := range o.ended[name] {
-		if e.Status == engine.StepInterrupted {
+		if e.Status == event.StepInterrupted {
 			return true
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"io"
 	"sync"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // JSON is a Sink that writes each event as one line, as described in docs/events.md.
@@ -18,7 +18,7 @@ type JSON struct {
 func NewJSON(w io.Writer) *JSON { return &JSON{w: w} }
 
 // Event implements engine.Sink. After an error of the writer it does nothing.
-func (j *JSON) Event(e engine.Event) {
+func (j *JSON) Event(e event.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err == nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // The elements of a JUnit report, as far as the schema of Jenkins' xUnit plugin (junit-10.xsd) knows them: what it does
@@ -134,9 +134,9 @@ func (r *reported) junitStep(h *reportedHost, s *reportedStep) junitCase {
 		}
 	}
 	switch v {
-	case verdictFailed, verdictLeft, verdict(engine.StepNotConverged):
+	case verdictFailed, verdictLeft, verdict(event.StepNotConverged):
 		c.Failure = problem()
-	case verdictUnplanned, verdict(engine.StepStale), verdict(engine.StepInterrupted):
+	case verdictUnplanned, verdict(event.StepStale), verdict(event.StepInterrupted):
 		c.Error = problem()
 	case verdictNotRun:
 		c.Skipped = &junitProblem{Message: "not reached"}
@@ -152,7 +152,7 @@ func (r *reported) junitStep(h *reportedHost, s *reportedStep) junitCase {
 }
 
 // junitText is the long form of a failure.
-func (s *reportedStep) junitText(f engine.Failure) string {
+func (s *reportedStep) junitText(f event.Failure) string {
 	var b strings.Builder
 	field := func(name, text string) {
 		if text = strings.TrimRight(text, "\n"); text != "" {
@@ -166,7 +166,7 @@ func (s *reportedStep) junitText(f engine.Failure) string {
 	}
 	left := s.left
 	if s.end != nil && len(s.end.Diff) > 0 {
-		left = &engine.PlanStep{Addr: s.addr, Action: s.end.Action, Source: s.source, Diff: s.end.Diff}
+		left = &event.PlanStep{Addr: s.addr, Action: s.end.Action, Source: s.source, Diff: s.end.Diff}
 	}
 	if left != nil {
 		b.WriteString("still differs:\n" + plainLines(Style{Unicode: true}.stepLines(left, false, map[string]bool{})))
@@ -191,21 +191,21 @@ func (r *reported) junitTrouble(h *reportedHost, told bool) *junitCase {
 	}
 	problem := &junitProblem{Type: verdict(h.end.Status).words(), Message: Line(h.name) + ": " + Line(message)}
 	switch h.end.Status {
-	case engine.HostOK:
+	case event.HostOK:
 		return nil
-	case engine.HostUnreached:
+	case event.HostUnreached:
 		c.Name, c.Error = "connection", problem
 		if u := h.unreachable; u != nil {
 			problem.Text = characters(Line(u.Phase) + ": " + Line(u.Message) + "\n" + Line(u.Hint))
 		}
-	case engine.HostNotReached, engine.HostSkipped:
+	case event.HostNotReached, event.HostSkipped:
 		c.Skipped = &junitProblem{Message: Line(message)}
-	case engine.HostFailed:
+	case event.HostFailed:
 		if told && h.end.BySteps {
 			return nil
 		}
 		c.Failure = problem
-	case engine.HostInterrupted:
+	case event.HostInterrupted:
 		if h.interrupted() {
 			return nil
 		}

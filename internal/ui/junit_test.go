@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -107,7 +107,7 @@ func checkJUnit(t *testing.T, text string) map[string]int {
 }
 
 func TestJUnitKeepsToTheSchema(t *testing.T) {
-	for name, events := range map[string][]engine.Event{
+	for name, events := range map[string][]event.Event{
 		"apply": serverFleet(41), "plan": fleetPlanned(3), "cut off": serverFleet(3)[:60], "empty": nil,
 	} {
 		t.Run(name, func(t *testing.T) { checkJUnit(t, report(t, ReportJUnit, events...)) })
@@ -133,34 +133,34 @@ func FuzzJUnit(f *testing.F) {
 
 // What did not go well is counted as what it is.
 func TestJUnitVerdicts(t *testing.T) {
-	start := event("", engine.RunStart{Command: engine.CommandApply, Hosts: 1})
-	plan := event("web1", engine.PlanStep{Addr: "step.file.a", Kind: "file", Action: steps.Create, Source: at(1, "")})
-	step := func(status engine.StepStatus) engine.Event {
-		return event("web1", engine.StepEnd{Addr: "step.file.a", Kind: "file", Status: status, Source: at(1, "")})
+	start := sampleEvent("", event.RunStart{Command: event.CommandApply, Hosts: 1})
+	plan := sampleEvent("web1", event.PlanStep{Addr: "step.file.a", Kind: "file", Action: steps.Create, Source: at(1, "")})
+	step := func(status event.StepStatus) event.Event {
+		return sampleEvent("web1", event.StepEnd{Addr: "step.file.a", Kind: "file", Status: status, Source: at(1, "")})
 	}
-	end := func(status engine.HostStatus) engine.Event {
-		return event("web1", engine.HostEnd{Status: status, Message: "because", BySteps: status == engine.HostFailed})
+	end := func(status event.HostStatus) event.Event {
+		return sampleEvent("web1", event.HostEnd{Status: status, Message: "because", BySteps: status == event.HostFailed})
 	}
 	for name, c := range map[string]struct {
-		events                    []engine.Event
+		events                    []event.Event
 		failures, errors, skipped int
 	}{
-		"changed":       {[]engine.Event{plan, step(engine.StepChanged), end(engine.HostOK)}, 0, 0, 0},
-		"failed":        {[]engine.Event{plan, step(engine.StepFailed), end(engine.HostFailed)}, 1, 0, 0},
-		"not converged": {[]engine.Event{plan, step(engine.StepNotConverged), end(engine.HostFailed)}, 1, 0, 0},
-		"no plan":       {[]engine.Event{end(engine.HostFailed)}, 1, 0, 0},
-		"unreachable":   {[]engine.Event{end(engine.HostUnreached)}, 0, 1, 0},
-		"locked":        {[]engine.Event{plan, end(engine.HostIsLocked)}, 0, 1, 1},
-		"not reached":   {[]engine.Event{plan, end(engine.HostNotReached)}, 0, 0, 2},
-		"no play":       {[]engine.Event{end(engine.HostSkipped)}, 0, 0, 1},
-		"stale":         {[]engine.Event{plan, step(engine.StepStale), end(engine.HostStale)}, 0, 1, 1},
-		"interrupted":   {[]engine.Event{plan, step(engine.StepInterrupted), end(engine.HostInterrupted)}, 0, 1, 0},
-		"no condition":  {[]engine.Event{plan, step(engine.StepSkipped), end(engine.HostOK)}, 0, 0, 1},
-		"cut off":       {[]engine.Event{plan}, 0, 1, 1},
-		"check":         {[]engine.Event{event("web1", engine.CheckEnd{Name: "site"}), end(engine.HostFailed)}, 1, 0, 0},
+		"changed":       {[]event.Event{plan, step(event.StepChanged), end(event.HostOK)}, 0, 0, 0},
+		"failed":        {[]event.Event{plan, step(event.StepFailed), end(event.HostFailed)}, 1, 0, 0},
+		"not converged": {[]event.Event{plan, step(event.StepNotConverged), end(event.HostFailed)}, 1, 0, 0},
+		"no plan":       {[]event.Event{end(event.HostFailed)}, 1, 0, 0},
+		"unreachable":   {[]event.Event{end(event.HostUnreached)}, 0, 1, 0},
+		"locked":        {[]event.Event{plan, end(event.HostIsLocked)}, 0, 1, 1},
+		"not reached":   {[]event.Event{plan, end(event.HostNotReached)}, 0, 0, 2},
+		"no play":       {[]event.Event{end(event.HostSkipped)}, 0, 0, 1},
+		"stale":         {[]event.Event{plan, step(event.StepStale), end(event.HostStale)}, 0, 1, 1},
+		"interrupted":   {[]event.Event{plan, step(event.StepInterrupted), end(event.HostInterrupted)}, 0, 1, 0},
+		"no condition":  {[]event.Event{plan, step(event.StepSkipped), end(event.HostOK)}, 0, 0, 1},
+		"cut off":       {[]event.Event{plan}, 0, 1, 1},
+		"check":         {[]event.Event{sampleEvent("web1", event.CheckEnd{Name: "site"}), end(event.HostFailed)}, 1, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			counts := checkJUnit(t, report(t, ReportJUnit, append([]engine.Event{start}, c.events...)...))
+			counts := checkJUnit(t, report(t, ReportJUnit, append([]event.Event{start}, c.events...)...))
 			if counts["failure"] != c.failures || counts["error"] != c.errors || counts["skipped"] != c.skipped {
 				t.Errorf("%v", counts)
 			}
@@ -170,13 +170,13 @@ func TestJUnitVerdicts(t *testing.T) {
 
 // test plans again after its apply: what has something to do then fails, although the apply went well.
 func TestJUnitOfAStepThatIsNotIdempotent(t *testing.T) {
-	plan := engine.PlanStep{Addr: "step.command.always", Kind: "command", Action: steps.Execute, Source: at(1, "")}
-	events := []engine.Event{
-		event("", engine.RunStart{Command: engine.CommandTest, Hosts: 1}), event("sandbox", plan),
-		event("sandbox", engine.StepEnd{Addr: plan.Addr, Kind: plan.Kind, Status: engine.StepChanged, Source: plan.Source}),
-		event("sandbox", engine.HostEnd{Status: engine.HostOK}), event("", engine.RunEnd{Status: "ok"}),
-		event("", engine.RunStart{Command: engine.CommandPlan, Hosts: 1}), event("sandbox", plan),
-		event("sandbox", engine.HostEnd{Status: engine.HostOK}), event("", engine.RunEnd{Status: "ok"}),
+	plan := event.PlanStep{Addr: "step.command.always", Kind: "command", Action: steps.Execute, Source: at(1, "")}
+	events := []event.Event{
+		sampleEvent("", event.RunStart{Command: event.CommandTest, Hosts: 1}), sampleEvent("sandbox", plan),
+		sampleEvent("sandbox", event.StepEnd{Addr: plan.Addr, Kind: plan.Kind, Status: event.StepChanged, Source: plan.Source}),
+		sampleEvent("sandbox", event.HostEnd{Status: event.HostOK}), sampleEvent("", event.RunEnd{Status: "ok"}),
+		sampleEvent("", event.RunStart{Command: event.CommandPlan, Hosts: 1}), sampleEvent("sandbox", plan),
+		sampleEvent("sandbox", event.HostEnd{Status: event.HostOK}), sampleEvent("", event.RunEnd{Status: "ok"}),
 	}
 	if counts := checkJUnit(t, report(t, ReportJUnit, events...)); counts["failure"] != 1 || counts["testcase"] != 1 {
 		t.Errorf("%v", counts)

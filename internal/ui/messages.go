@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // messages are what message blocks told, the same on several hosts once.
@@ -16,7 +16,7 @@ type messages struct {
 
 // A said is a message that was told. It has the hosts that it is about.
 type said struct {
-	engine.Message
+	event.Message
 	hosts []string
 }
 
@@ -24,8 +24,8 @@ type said struct {
 const messagesKept = 200
 
 // add takes a message in, in the order of the playbook.
-func (m *messages) add(host string, e *engine.Message) {
-	at, known := slices.BinarySearchFunc(m.list, e, func(t *said, e *engine.Message) int {
+func (m *messages) add(host string, e *event.Message) {
+	at, known := slices.BinarySearchFunc(m.list, e, func(t *said, e *event.Message) int {
 		return cmp.Or(strings.Compare(t.Source.File, e.Source.File), t.Source.Line-e.Source.Line, strings.Compare(t.Addr, e.Addr), strings.Compare(t.Text, e.Text))
 	})
 	switch {

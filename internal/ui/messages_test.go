@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // More messages than a screen can hold are not lost without a word.
@@ -13,7 +13,7 @@ func TestMessagesThatAreNotKeptAreCounted(t *testing.T) {
 	var m messages
 	for i := range messagesKept + 50 {
 		for _, host := range []string{"web1", "web2"} {
-			m.add(host, &engine.Message{Addr: "message.m", Text: fmt.Sprintf("token %03d", i)})
+			m.add(host, &event.Message{Addr: "message.m", Text: fmt.Sprintf("token %03d", i)})
 		}
 	}
 	shown := strings.Join(m.lines(Style{}, true), "\n")

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // maxLine bounds what is kept of a line that does not end; a program may print gigabytes
@@ -48,7 +48,7 @@ func (l *lineSplitter) feed(key chunkKey, text string) []string {
 // end returns what a step printed without a line break at the end, on both streams.
 func (l *lineSplitter) end(host, addr string) []string {
 	var lines []string
-	for _, stream := range []string{engine.StreamStdout, engine.StreamStderr} {
+	for _, stream := range []string{event.StreamStdout, event.StreamStderr} {
 		key := chunkKey{host, addr, stream}
 		if text := l.open[key]; text != "" {
 			lines = append(lines, lastState(text))

@@ -10,7 +10,7 @@ import (
 
 	"github.com/maruel/natural"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -26,20 +26,20 @@ type Plan struct {
 
 type hostPlan struct {
 	name    string
-	steps   []*engine.PlanStep // in playbook order, no-ops too
-	places  map[string]int     // where the step of an address is in steps
-	done    bool               // all steps are there
-	trouble string             // what is wrong with the host itself: "unreachable: connection refused"
-	hint    string             // what to do about it
-	leftOut bool               // it is planned, and apply changes nothing on it
-	skipped bool               // no play takes it
+	steps   []*event.PlanStep // in playbook order, no-ops too
+	places  map[string]int    // where the step of an address is in steps
+	done    bool              // all steps are there
+	trouble string            // what is wrong with the host itself: "unreachable: connection refused"
+	hint    string            // what to do about it
+	leftOut bool              // it is planned, and apply changes nothing on it
+	skipped bool              // no play takes it
 }
 
 // NewPlan returns a Plan without hosts.
 func NewPlan() *Plan { return &Plan{hosts: map[string]*hostPlan{}} }
 
 // Event implements engine.Sink.
-func (p *Plan) Event(e engine.Event) {
+func (p *Plan) Event(e event.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e.RunStart != nil {
@@ -59,7 +59,7 @@ func (p *Plan) Event(e engine.Event) {
 	switch {
 	case e.PlanStep != nil:
 		h.add(e.PlanStep)
-	case e.Message != nil && e.Message.At == engine.AtPlan:
+	case e.Message != nil && e.Message.At == event.AtPlan:
 		p.messages.add(e.Host, e.Message)
 	case e.HostPlanned != nil:
 		h.done, h.trouble, h.hint = true, "", ""
@@ -76,12 +76,12 @@ func (p *Plan) Event(e engine.Event) {
 }
 
 // end takes the end of a host. Once a host is planned, only an end that the planning brought belongs to the plan.
-func (h *hostPlan) end(e *engine.HostEnd) {
+func (h *hostPlan) end(e *event.HostEnd) {
 	switch {
-	case e.Status == engine.HostSkipped:
+	case e.Status == event.HostSkipped:
 		h.skipped = true
 		return
-	case h.done && (!e.Planning || e.Status == engine.HostOK):
+	case h.done && (!e.Planning || e.Status == event.HostOK):
 		return
 	case h.done:
 		if h.leftOut = true; e.BySteps {
@@ -97,8 +97,8 @@ func (h *hostPlan) end(e *engine.HostEnd) {
 }
 
 // unplanned returns the steps that cannot be planned.
-func (h *hostPlan) unplanned() []*engine.PlanStep {
-	var list []*engine.PlanStep
+func (h *hostPlan) unplanned() []*event.PlanStep {
+	var list []*event.PlanStep
 	for _, s := range h.steps {
 		if s.Error != nil {
 			list = append(list, s)
@@ -108,7 +108,7 @@ func (h *hostPlan) unplanned() []*engine.PlanStep {
 }
 
 // add takes a step in; one that is planned anew replaces what it was.
-func (h *hostPlan) add(s *engine.PlanStep) {
+func (h *hostPlan) add(s *event.PlanStep) {
 	if i, ok := h.places[s.Addr]; ok {
 		h.steps[i] = s
 		return
@@ -142,11 +142,11 @@ func (h *hostPlan) toDo() int {
 
 // listed returns the steps that a plan lists: those that are not no-ops, or all of them. A step that cannot be planned is
 // no no-op.
-func (h *hostPlan) listed(all bool) []*engine.PlanStep {
+func (h *hostPlan) listed(all bool) []*event.PlanStep {
 	if all {
 		return h.steps
 	}
-	var some []*engine.PlanStep
+	var some []*event.PlanStep
 	for _, s := range h.steps {
 		if s.Action != steps.NoOp || len(s.Events) > 0 || s.Error != nil {
 			some = append(some, s)
@@ -158,7 +158,7 @@ func (h *hostPlan) listed(all bool) []*engine.PlanStep {
 // A group is a set of hosts that a plan changes in the same way.
 type group struct {
 	hosts []string
-	steps []*engine.PlanStep
+	steps []*event.PlanStep
 	keys  map[string]bool // of the steps: what they come to, in full
 	own   map[string]int  // by address: how many forms a step has that differs from host to host; steps has that of the first host
 	alike *group          // an earlier group that this one is told by, or nil
@@ -260,7 +260,7 @@ func (p *Plan) forms(names []string) map[string]map[string]int {
 }
 
 // shape is what the plans of hosts have in common whose steps differ in values only.
-func shape(list []*engine.PlanStep) string {
+func shape(list []*event.PlanStep) string {
 	var b strings.Builder
 	for _, s := range list {
 		b.WriteString(stepShape(s) + "\n")
@@ -268,7 +268,7 @@ func shape(list []*engine.PlanStep) string {
 	return b.String()
 }
 
-func stepShape(s *engine.PlanStep) string {
+func stepShape(s *event.PlanStep) string {
 	bare := *s
 	bare.Path, bare.Reason, bare.Dangers, bare.Diff = "", "", nil, nil
 	for _, a := range s.Diff {
@@ -277,7 +277,7 @@ func stepShape(s *engine.PlanStep) string {
 	return stepKey(&bare)
 }
 
-func groupKey(s *engine.PlanStep, own map[string]int) string {
+func groupKey(s *event.PlanStep, own map[string]int) string {
 	if own[s.Addr] > 0 {
 		return stepShape(s)
 	}
@@ -286,7 +286,7 @@ func groupKey(s *engine.PlanStep, own map[string]int) string {
 
 // stepKey holds everything that is shown of a step, so that two steps with the same key look
 // the same.
-func stepKey(s *engine.PlanStep) string {
+func stepKey(s *event.PlanStep) string {
 	data, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // a struct of strings
@@ -331,7 +331,7 @@ func (p *Plan) counts() planCounts {
 			case s.Error != nil:
 			case s.Data:
 				continue
-			case s.Reason == engine.LeftOutReason:
+			case s.Reason == event.ReasonLeftOut:
 				c.unchosen++
 			case s.Action == steps.NoOp && len(s.Events) > 0:
 				c.byAction[steps.Execute]++ // it is as wanted, and restarts all the same
@@ -352,7 +352,7 @@ func (p *Plan) counts() planCounts {
 		case h.trouble == "" && h.toDo() == 0:
 			c.clean = append(c.clean, name)
 			for _, s := range h.steps {
-				if s.Reason != engine.LeftOutReason && !s.Data {
+				if s.Reason != event.ReasonLeftOut && !s.Data {
 					c.cleanSum++
 				}
 			}
@@ -402,7 +402,7 @@ func (p *Plan) dangers() (texts []string, hosts map[string][]string) {
 
 // stepDangers names what a step breaks: what its kind warns of, and every deletion, restart
 // and reboot, whether or not the kind said so.
-func stepDangers(s *engine.PlanStep) []string {
+func stepDangers(s *event.PlanStep) []string {
 	var texts []string
 	for _, d := range s.Dangers {
 		texts = append(texts, Line(s.Addr)+": "+Line(d))

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -20,15 +20,15 @@ func TestPlanOfOneHost(t *testing.T) {
 }
 
 func TestPlanWithoutChanges(t *testing.T) {
-	converged := make([]engine.PlanStep, 30)
+	converged := make([]event.PlanStep, 30)
 	for i := range converged {
-		converged[i] = engine.PlanStep{Addr: fmt.Sprintf("step.file.f%d", i), Action: steps.NoOp}
+		converged[i] = event.PlanStep{Addr: fmt.Sprintf("step.file.f%d", i), Action: steps.NoOp}
 	}
 	one := planText(t, unicodeStyle, false, plannedHost("web1", converged)...)
 	if want := "No changes. web1 is as the playbook says (30 steps checked in 0.4 s).\n"; one != want {
 		t.Errorf("one host: %q, want %q", one, want)
 	}
-	var events []engine.Event
+	var events []event.Event
 	for i := range 50 {
 		events = append(events, plannedHost(fmt.Sprintf("web%02d", i+1), converged)...)
 	}
@@ -37,7 +37,7 @@ func TestPlanWithoutChanges(t *testing.T) {
 		t.Errorf("fleet: %q, want %q", fleet, want)
 	}
 	// A host that nobody saw is no host without changes.
-	events = append(events, event("web51", engine.HostUnreachable{Phase: "connect", Message: "connection refused"}))
+	events = append(events, sampleEvent("web51", event.HostUnreachable{Phase: "connect", Message: "connection refused"}))
 	fleet = planText(t, unicodeStyle, false, events...)
 	if !strings.Contains(fleet, "web51  unreachable: connection refused") || !strings.Contains(fleet, "No plan for web51.") {
 		t.Errorf("an unreachable host is missing:\n%s", fleet)
@@ -46,8 +46,8 @@ func TestPlanWithoutChanges(t *testing.T) {
 
 // fleetEvents are fifty hosts: most alike, some that need one thing more, some converged, one
 // that is quite different, one down.
-func fleetEvents() []engine.Event {
-	var events []engine.Event
+func fleetEvents() []event.Event {
+	var events []event.Event
 	for i := 1; i <= 50; i++ {
 		host := fmt.Sprintf("web%02d", i)
 		list := serverSteps()
@@ -58,15 +58,15 @@ func fleetEvents() []engine.Event {
 			list[1].Action, list[1].Diff = steps.NoOp, nil
 		case i >= 20 && i <= 24:
 			for j := range list {
-				list[j] = engine.PlanStep{Addr: list[j].Addr, Source: list[j].Source, Action: steps.NoOp}
+				list[j] = event.PlanStep{Addr: list[j].Addr, Source: list[j].Source, Action: steps.NoOp}
 			}
 		case i == 30:
-			list = []engine.PlanStep{list[0], {
+			list = []event.PlanStep{list[0], {
 				Addr: "step.file.motd", Source: at(20, ""), Action: steps.Create,
 				Diff: []steps.Attr{{Name: "content", After: "new\n", BeforeMissing: true}},
 			}}
 		case i == 50:
-			events = append(events, event(host, engine.HostUnreachable{
+			events = append(events, sampleEvent(host, event.HostUnreachable{
 				Phase: "connect", Message: "connect to 203.0.113.50:22: no route to host", Hint: "is it up?",
 			}))
 			continue
@@ -85,15 +85,15 @@ func TestPlanOfFleet(t *testing.T) {
 // What a host says must never be control, whether in names, values, texts or reasons.
 func TestPlanOfHostileText(t *testing.T) {
 	evil := "a\x1b]0;owned\x07b\u202ec\u009bd\xffe\rf\x00"
-	list := []engine.PlanStep{{
-		Addr: `step.file.x["` + evil + `"]`, Kind: evil, Source: engine.Source{File: evil, Line: 1, Text: evil},
+	list := []event.PlanStep{{
+		Addr: `step.file.x["` + evil + `"]`, Kind: evil, Source: event.Source{File: evil, Line: 1, Text: evil},
 		Action: steps.Update, Reason: evil, After: []string{evil}, Dangers: []string{evil}, Events: []string{evil},
 		Diff: []steps.Attr{
 			{Name: evil, Before: evil, After: "x"},
 			{Name: "content", Before: "a\n" + evil + "\n", After: "a\nb\n"},
 		},
 	}}
-	events := append(plannedHost("web"+evil, list), event("db"+evil, engine.HostUnreachable{Message: evil}))
+	events := append(plannedHost("web"+evil, list), sampleEvent("db"+evil, event.HostUnreachable{Message: evil}))
 	text := planText(t, unicodeStyle, true, events...)
 	golden(t, "plan_hostile.txt", text)
 	if Clean(text) != text {
@@ -104,7 +104,7 @@ func TestPlanOfHostileText(t *testing.T) {
 // A file of one long line, such as JSON, is not written out; what differs in it is seen all the same.
 func TestPlanCutsLongLines(t *testing.T) {
 	long := strings.Repeat("0123456789", 1<<10)
-	list := []engine.PlanStep{{
+	list := []event.PlanStep{{
 		Addr: "step.file.x", Action: steps.Update,
 		Diff: []steps.Attr{
 			{Name: "content", Before: long + "old" + long + "\ncontext\n" + long + "\n", After: long + "new" + long + "\ncontext\n" + long + "\n"},
@@ -128,7 +128,7 @@ func TestPlanCutsLongLines(t *testing.T) {
 
 // What is deleted is named, also where the kind has no word of warning.
 func TestPlanNamesWhatItDeletes(t *testing.T) {
-	list := []engine.PlanStep{{
+	list := []event.PlanStep{{
 		Addr: "step.symlink.l", Action: steps.Delete, Diff: []steps.Attr{{Name: "path", Before: "/srv/l", AfterMissing: true}},
 	}}
 	text := planText(t, unicodeStyle, false, plannedHost("web1", list)...)
@@ -144,13 +144,13 @@ func TestPlanChanges(t *testing.T) {
 		t.Errorf("%d changes, want 6", got)
 	}
 	// A step that is planned anew counts once.
-	p.Event(event("web1", engine.PlanStep{Addr: "step.compose.site", Action: steps.NoOp}))
+	p.Event(sampleEvent("web1", event.PlanStep{Addr: "step.compose.site", Action: steps.NoOp}))
 	if got := p.Changes(); got != 5 {
 		t.Errorf("%d changes after planning one anew, want 5", got)
 	}
 }
 
-func markdown(t *testing.T, limit int, events ...engine.Event) string {
+func markdown(t *testing.T, limit int, events ...event.Event) string {
 	t.Helper()
 	p := NewPlan()
 	feed(p, events...)
@@ -162,15 +162,15 @@ func markdown(t *testing.T, limit int, events ...engine.Event) string {
 }
 
 func TestMarkdown(t *testing.T) {
-	start := event("", engine.RunStart{Command: engine.CommandPlan, Playbook: "server.hcl", Hosts: 1})
-	golden(t, "plan_one.md", markdown(t, 0, append([]engine.Event{start}, plannedHost("web1", serverSteps())...)...))
+	start := sampleEvent("", event.RunStart{Command: event.CommandPlan, Playbook: "server.hcl", Hosts: 1})
+	golden(t, "plan_one.md", markdown(t, 0, append([]event.Event{start}, plannedHost("web1", serverSteps())...)...))
 }
 
 func TestMarkdownIsBounded(t *testing.T) {
 	long := strings.Repeat("another line of a long file\n", 30)
-	var list []engine.PlanStep
+	var list []event.PlanStep
 	for i := range 300 {
-		list = append(list, engine.PlanStep{
+		list = append(list, event.PlanStep{
 			Addr: fmt.Sprintf("step.file.f%d", i), Action: steps.Update, Dangers: []string{strings.Repeat("d", 500)},
 			Diff: []steps.Attr{{Name: "content", Before: fmt.Sprintf("%d\n", i), After: long}},
 		})
@@ -193,7 +193,7 @@ func TestMarkdownIsBounded(t *testing.T) {
 
 // Content must not end the fence that it is in: what follows would be markup of its own.
 func TestMarkdownFence(t *testing.T) {
-	list := []engine.PlanStep{{
+	list := []event.PlanStep{{
 		Addr: "step.file.x", Action: steps.Create,
 		Diff: []steps.Attr{{Name: "content", After: "```\n# owned <b>\n````\n", BeforeMissing: true}},
 	}}
@@ -208,10 +208,10 @@ func TestMarkdownFence(t *testing.T) {
 
 // TestPlanOfHostsWithNamesOfTheirOwn: a file with the host's name in it makes no host an odd one out; one that really is odd stays so.
 func TestPlanOfHostsWithNamesOfTheirOwn(t *testing.T) {
-	var events []engine.Event
+	var events []event.Event
 	for i := 1; i <= 500; i++ {
 		host := fmt.Sprintf("web%03d", i)
-		list := []engine.PlanStep{
+		list := []event.PlanStep{
 			{Addr: "step.file.hostname", Kind: "file", Source: at(20, ""), Action: steps.Update, Diff: []steps.Attr{{Name: "content", Before: "localhost\n", After: host + "\n"}}},
 			{Addr: "step.file.motd", Kind: "file", Source: at(30, ""), Action: steps.Create, Diff: []steps.Attr{{Name: "mode", After: "0644", BeforeMissing: true}}},
 		}

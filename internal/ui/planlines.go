@@ -8,7 +8,7 @@ import (
 
 	udiff "github.com/aymanbagabas/go-udiff"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -32,7 +32,7 @@ const (
 
 // stepLines lays out one step of a plan. With detail nothing is cut short; without, the diff of
 // a text that is in seen already is not shown again.
-func (s Style) stepLines(p *engine.PlanStep, detail bool, seen map[string]bool) []line {
+func (s Style) stepLines(p *event.PlanStep, detail bool, seen map[string]bool) []line {
 	sign, tone := s.sign(p.Action)
 	head := line{sign: sign, tone: tone, text: Line(p.Addr), word: s.word(p), tail: place(p.Source)}
 	lines := []line{head}
@@ -77,7 +77,7 @@ func (s Style) stepLines(p *engine.PlanStep, detail bool, seen map[string]bool) 
 }
 
 // failureLines say why a step cannot be planned, and what to do about it.
-func (s Style) failureLines(f *engine.Failure) []line {
+func (s Style) failureLines(f *event.Failure) []line {
 	var lines []line
 	for text := range strings.SplitSeq(strings.TrimRight(Clean(f.Message), "\n"), "\n") {
 		lines = append(lines, line{depth: 1, text: tabs(text), tone: bad})
@@ -89,7 +89,7 @@ func (s Style) failureLines(f *engine.Failure) []line {
 }
 
 // word says what happens to a step.
-func (s Style) word(p *engine.PlanStep) string {
+func (s Style) word(p *event.PlanStep) string {
 	word := string(p.Action)
 	switch {
 	case p.Error != nil:
@@ -131,7 +131,7 @@ func (s Style) word(p *engine.PlanStep) string {
 // unplannedWords are what is said of a step that cannot be planned, wherever it is told of.
 const unplannedWords = "cannot be planned"
 
-func place(s engine.Source) string {
+func place(s event.Source) string {
 	if s.File == "" {
 		return ""
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // MarkdownLimit is the size in bytes that Markdown keeps to, unless told otherwise: GitHub
@@ -59,7 +59,7 @@ func (p *Plan) Markdown(w io.Writer, limit int) error {
 	}
 	left := 0
 	for _, g := range p.groups(false) {
-		g.steps = slices.DeleteFunc(slices.Clone(g.steps), func(step *engine.PlanStep) bool { return step.Error != nil })
+		g.steps = slices.DeleteFunc(slices.Clone(g.steps), func(step *event.PlanStep) bool { return step.Error != nil })
 		if len(g.steps) == 0 {
 			continue
 		}

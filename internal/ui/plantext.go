@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -56,7 +56,7 @@ func (s Style) heading(g *group, detail bool) string {
 }
 
 // steps writes lines for steps; those in seen come without their diff, and all are added to it.
-func (s Style) steps(w io.Writer, g *group, list []*engine.PlanStep, detail bool, seen map[string]bool) {
+func (s Style) steps(w io.Writer, g *group, list []*event.PlanStep, detail bool, seen map[string]bool) {
 	var lines []line
 	for _, step := range list {
 		own := s.stepLines(step, detail, seen)
@@ -75,7 +75,7 @@ func (s Style) steps(w io.Writer, g *group, list []*engine.PlanStep, detail bool
 }
 
 // differs says of a step that other hosts of the group have another form of it than the one that is shown, or "".
-func (g *group) differs(step *engine.PlanStep) string {
+func (g *group) differs(step *event.PlanStep) string {
 	if g.own[step.Addr] == 0 || len(g.hosts) < 2 {
 		return ""
 	}
@@ -85,7 +85,7 @@ func (g *group) differs(step *engine.PlanStep) string {
 // differences tells a group by what sets it apart from the one that it is like.
 func (p *Plan) differences(w io.Writer, s Style, g *group, detail bool, seen map[string]bool) {
 	base := s.hostList(g.alike.hosts, 2)
-	var own []*engine.PlanStep
+	var own []*event.PlanStep
 	byAddr := map[string]bool{}
 	for _, step := range g.steps {
 		byAddr[step.Addr] = true

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 const (
@@ -88,7 +88,7 @@ func (p *Progress) run(ticks <-chan time.Time, stop func()) {
 
 // Event implements engine.Sink. The end of the run also ends the Progress: when Event returns
 // from run_end, the screen is free for others.
-func (p *Progress) Event(e engine.Event) {
+func (p *Progress) Event(e event.Event) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -108,13 +108,13 @@ func (p *Progress) Event(e engine.Event) {
 		p.print(strings.Join(lines, "\n") + "\n")
 	}
 	p.mu.Unlock()
-	if e.Type == engine.EventRunEnd {
+	if e.Type == event.TypeRunEnd {
 		p.Close()
 	}
 }
 
 // CatchUp takes an event that was told before the Progress began: it counts and is not told again.
-func (p *Progress) CatchUp(e engine.Event) {
+func (p *Progress) CatchUp(e event.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fleet.event(e, p.clock.Now())

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -45,47 +45,47 @@ func (h *handClock) ring() {
 	h.c <- h.now
 }
 
-func ms(n int) engine.Millis { return engine.Millis(time.Duration(n) * time.Millisecond) }
+func ms(n int) event.Millis { return event.Millis(time.Duration(n) * time.Millisecond) }
 
 // A script is an apply on hosts: between the events, time passes.
-func applyOf(hosts int) []engine.Event {
-	events := []engine.Event{event("", engine.RunStart{Schema: 1, Command: engine.CommandApply, Hosts: hosts})}
+func applyOf(hosts int) []event.Event {
+	events := []event.Event{sampleEvent("", event.RunStart{Schema: 1, Command: event.CommandApply, Hosts: hosts})}
 	name := func(i int) string { return fmt.Sprintf("web%02d", i+1) }
 	for i := range hosts {
 		events = append(
-			events, event(name(i), engine.HostConnecting{}),
-			event(name(i), &engine.HostConnected{Address: "203.0.113.10:22", User: "root", OS: "CentOS Linux 7"}),
-			event(name(i), &engine.HostPlanned{Counts: engine.Counts{"create": 1, "run": 1, "no-op": 3}}),
+			events, sampleEvent(name(i), event.HostConnecting{}),
+			sampleEvent(name(i), &event.HostConnected{Address: "203.0.113.10:22", User: "root", OS: "CentOS Linux 7"}),
+			sampleEvent(name(i), &event.HostPlanned{Counts: event.Counts{"create": 1, "run": 1, "no-op": 3}}),
 		)
 	}
 	for i := range hosts {
 		events = append(
 			events,
-			event(name(i), &engine.StepStart{Addr: "step.file.motd", Action: steps.Create, Number: 1, Of: 2}),
-			event(name(i), &engine.StepEnd{Addr: "step.file.motd", Action: steps.Create, Status: engine.StepChanged, Duration: ms(100)}),
-			event(name(i), &engine.StepEnd{Addr: "step.user.app", Action: steps.NoOp, Status: engine.StepUnchanged}),
-			event(name(i), &engine.StepStart{Addr: "step.source_build.python", Action: steps.Execute, Number: 2, Of: 2}),
+			sampleEvent(name(i), &event.StepStart{Addr: "step.file.motd", Action: steps.Create, Number: 1, Of: 2}),
+			sampleEvent(name(i), &event.StepEnd{Addr: "step.file.motd", Action: steps.Create, Status: event.StepChanged, Duration: ms(100)}),
+			sampleEvent(name(i), &event.StepEnd{Addr: "step.user.app", Action: steps.NoOp, Status: event.StepUnchanged}),
+			sampleEvent(name(i), &event.StepStart{Addr: "step.source_build.python", Action: steps.Execute, Number: 2, Of: 2}),
 			printed(name(i), "step.source_build.python", "stdout", "gcc -c a.c\ngcc -c "),
 			printed(name(i), "step.source_build.python", "stdout", "b.c\n10%\r20%\r100%\n\x1b[31mwarning\x1b[0m with a rather long line of text that goes on\n"),
 		)
 	}
 	for i := range hosts {
-		end := engine.StepEnd{Addr: "step.source_build.python", Action: steps.Execute, Status: engine.StepChanged, Duration: ms(61000)}
-		status := engine.HostOK
+		end := event.StepEnd{Addr: "step.source_build.python", Action: steps.Execute, Status: event.StepChanged, Duration: ms(61000)}
+		status := event.HostOK
 		if i == 1 {
-			end.Status, status = engine.StepFailed, engine.HostFailed
+			end.Status, status = event.StepFailed, event.HostFailed
 			end.Source = at(40, `step "source_build" "python" {`)
-			end.Error = &engine.Failure{
+			end.Error = &event.Failure{
 				Message: "make failed", Command: "make -j2", Exit: 2, Output: "gcc -c b.c\nb.c:1: error\n",
 				Hint: "mend it, then: provision resume 20240517-093000-ab12",
 			}
 		}
 		events = append(
-			events, event(name(i), end),
-			event(name(i), &engine.HostEnd{Status: status, Counts: engine.Counts{"changed": 2, "unchanged": 3}, Duration: ms(62000)}),
+			events, sampleEvent(name(i), end),
+			sampleEvent(name(i), &event.HostEnd{Status: status, Counts: event.Counts{"changed": 2, "unchanged": 3}, Duration: ms(62000)}),
 		)
 	}
-	return append(events, event("", engine.RunEnd{Status: "ok", Duration: ms(62000)}))
+	return append(events, sampleEvent("", event.RunEnd{Status: "ok", Duration: ms(62000)}))
 }
 
 func TestProgressInAPipe(t *testing.T) {
@@ -112,7 +112,7 @@ func TestHeartbeat(t *testing.T) {
 	clock := newHandClock()
 	p := NewProgress(Terminal{Out: &buf, Style: unicodeStyle}, ProgressOptions{Clock: clock})
 	defer p.Close()
-	p.Event(event("web1", engine.StepStart{Addr: "step.source_build.python"}))
+	p.Event(sampleEvent("web1", event.StepStart{Addr: "step.source_build.python"}))
 	for range 3 {
 		clock.pass(time.Minute)
 		clock.ring()
@@ -161,7 +161,7 @@ func playOnTerminal(t *testing.T, hosts int, size, resized [2]int) (*vt, string)
 	events := applyOf(hosts)
 	for i, e := range events {
 		p.Event(e)
-		if e.Type == engine.EventRunEnd {
+		if e.Type == event.TypeRunEnd {
 			break
 		}
 		clock.pass(150 * time.Millisecond)
@@ -232,13 +232,13 @@ func TestStoppedTerminalStopsNoHost(t *testing.T) {
 	p := NewProgress(Terminal{
 		Out: screen, Style: unicodeStyle, Live: true, Size: func() (int, int) { return 80, 24 },
 	}, ProgressOptions{Clock: clock, Verbose: true})
-	p.Event(event("web1", engine.StepStart{Addr: "step.a.b"}))
+	p.Event(sampleEvent("web1", event.StepStart{Addr: "step.a.b"}))
 	clock.c <- clock.now
 	<-screen.entered
 	for range maxPending + 500 { // would never come back if it waited for the screen
 		p.Event(printed("web1", "step.a.b", "stdout", "line\n"))
 	}
-	p.Event(event("web1", engine.StepEnd{Addr: "step.a.b", Status: engine.StepChanged}))
+	p.Event(sampleEvent("web1", event.StepEnd{Addr: "step.a.b", Status: event.StepChanged}))
 	close(screen.free)
 	p.Close()
 	text := screen.text.String()

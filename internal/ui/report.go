@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // A ReportFormat is what a report is written as.
@@ -92,7 +92,7 @@ func writable(path string) (string, error) {
 }
 
 // Event implements engine.Sink.
-func (r *Report) Event(e engine.Event) {
+func (r *Report) Event(e event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.run.event(e)

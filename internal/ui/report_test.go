@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 func TestReportIsWrittenAsAWhole(t *testing.T) {
@@ -77,5 +77,5 @@ func TestReportOfARunWithoutEnd(t *testing.T) {
 		t.Error("the page does not say that the run has no end")
 	}
 	report(t, ReportHTML)
-	report(t, ReportHTML, event("web1", engine.StepEnd{Addr: "step.file.a", Status: engine.StepFailed}))
+	report(t, ReportHTML, sampleEvent("web1", event.StepEnd{Addr: "step.file.a", Status: event.StepFailed}))
 }

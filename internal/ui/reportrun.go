@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -18,17 +18,17 @@ const (
 // A reported is what a report knows of a run.
 type reported struct {
 	run      string
-	start    engine.RunStart
+	start    event.RunStart
 	began    time.Time
 	latest   time.Time // of all events
-	end      *engine.RunEnd
+	end      *event.RunEnd
 	proving  bool // the events are those of the plan that follows an apply to prove that nothing is left to do
 	hosts    map[string]*reportedHost
-	warnings []engine.Event
+	warnings []event.Event
 	messages messages
 	more     int // warnings that are not kept
-	batches  []*engine.BatchEnd
-	plans    map[[sha256.Size]byte]*engine.PlanStep // what hosts have in common is kept once
+	batches  []*event.BatchEnd
+	plans    map[[sha256.Size]byte]*event.PlanStep // what hosts have in common is kept once
 }
 
 // A reportedHost is what a report knows of a host.
@@ -36,38 +36,38 @@ type reportedHost struct {
 	name        string
 	began       time.Time
 	planned     time.Time // zero if there is no plan
-	connected   engine.HostConnected
-	unreachable *engine.HostUnreachable
+	connected   event.HostConnected
+	unreachable *event.HostUnreachable
 	retries     int
 	steps       []*reportedStep // in the order of the plan, checks last
 	places      map[string]int  // of the steps, by stepPlace
 	current     *reportedStep   // whose operations run
-	end         *engine.HostEnd
+	end         *event.HostEnd
 	ended       time.Time
 }
 
 // A reportedStep is what a report knows of a step of a host, or of a check.
 type reportedStep struct {
 	addr, kind string
-	source     engine.Source
-	plan       *engine.PlanStep // nil if it was never planned
-	end        *engine.StepEnd  // nil if it has no verdict
-	check      *engine.CheckEnd // of checks, in place of end
-	left       *engine.PlanStep // what a plan right after the apply would change still
-	start      time.Time        // zero if its operations never began
+	source     event.Source
+	plan       *event.PlanStep // nil if it was never planned
+	end        *event.StepEnd  // nil if it has no verdict
+	check      *event.CheckEnd // of checks, in place of end
+	left       *event.PlanStep // what a plan right after the apply would change still
+	start      time.Time       // zero if its operations never began
 	ended      time.Time
 	output     string // the end of what it printed, while it runs and as far as it is kept
 }
 
 func newReported() *reported {
-	return &reported{hosts: map[string]*reportedHost{}, plans: map[[sha256.Size]byte]*engine.PlanStep{}}
+	return &reported{hosts: map[string]*reportedHost{}, plans: map[[sha256.Size]byte]*event.PlanStep{}}
 }
 
-func (r *reported) event(e engine.Event) {
+func (r *reported) event(e event.Event) {
 	r.latest = e.Time
 	switch {
 	case e.RunStart != nil && r.end != nil:
-		r.proving = r.start.Command == engine.CommandTest && e.RunStart.Command == engine.CommandPlan
+		r.proving = r.start.Command == event.CommandTest && e.RunStart.Command == event.CommandPlan
 	case e.RunStart != nil:
 		r.run, r.start, r.began = e.Run, *e.RunStart, e.Time
 	case e.RunEnd != nil && !r.proving:
@@ -103,11 +103,11 @@ func (r *reported) event(e engine.Event) {
 		s.plan = r.shared(e.PlanStep)
 		return
 	}
-	h.event(e, r.start.Command == engine.CommandRun)
+	h.event(e, r.start.Command == event.CommandRun)
 }
 
 // shared returns one plan for all that are equal.
-func (r *reported) shared(p *engine.PlanStep) *engine.PlanStep {
+func (r *reported) shared(p *event.PlanStep) *event.PlanStep {
 	key := sha256.Sum256([]byte(stepKey(p)))
 	if known := r.plans[key]; known != nil {
 		return known
@@ -117,22 +117,22 @@ func (r *reported) shared(p *engine.PlanStep) *engine.PlanStep {
 }
 
 // prove takes an event of the plan that has to be empty.
-func (h *reportedHost) prove(e engine.Event) {
+func (h *reportedHost) prove(e event.Event) {
 	switch {
 	case e.PlanStep != nil && e.PlanStep.Error != nil:
 		s := h.step(e.PlanStep.Addr, e.PlanStep.Kind, e.PlanStep.Source)
 		s.plan, s.end = e.PlanStep, nil
 	case e.PlanStep != nil && (e.PlanStep.Action != steps.NoOp || len(e.PlanStep.Events) > 0):
 		h.step(e.PlanStep.Addr, e.PlanStep.Kind, e.PlanStep.Source).left = e.PlanStep
-	case e.HostEnd != nil && e.HostEnd.Status != engine.HostOK:
+	case e.HostEnd != nil && e.HostEnd.Status != event.HostOK:
 		h.end = e.HostEnd
 	}
 }
 
 // event takes an event in. What a step printed is kept only if it went wrong, unless it is what was asked for.
-func (h *reportedHost) event(e engine.Event, answers bool) {
+func (h *reportedHost) event(e event.Event, answers bool) {
 	switch {
-	case e.Type == engine.EventHostConnecting:
+	case e.Type == event.TypeHostConnecting:
 		h.began = e.Time
 	case e.HostConnected != nil:
 		h.connected = *e.HostConnected
@@ -166,7 +166,7 @@ func (h *reportedHost) event(e engine.Event, answers bool) {
 }
 
 // bounded returns a verdict with no more output than a report shows.
-func bounded(e *engine.StepEnd) *engine.StepEnd {
+func bounded(e *event.StepEnd) *event.StepEnd {
 	if e.Error == nil || len(e.Error.Output) <= reportedOutput {
 		return e
 	}
@@ -177,7 +177,7 @@ func bounded(e *engine.StepEnd) *engine.StepEnd {
 }
 
 // step returns the step of an address. The same address in two plays stands in two places of the playbook.
-func (h *reportedHost) step(addr, kind string, source engine.Source) *reportedStep {
+func (h *reportedHost) step(addr, kind string, source event.Source) *reportedStep {
 	key := addr + "\n" + place(source)
 	if i, ok := h.places[key]; ok {
 		return h.steps[i]

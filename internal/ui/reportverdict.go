@@ -7,7 +7,7 @@ import (
 
 	"github.com/maruel/natural"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -21,10 +21,10 @@ const (
 	verdictPassed    verdict = "passed"         // a check
 	verdictLeft      verdict = "not_idempotent" // right after an apply it would change something again
 	verdictNotRun    verdict = "not_reached"    // its turn never came
-	verdictFailed    verdict = verdict(engine.StepFailed)
-	verdictChanged   verdict = verdict(engine.StepChanged)
-	verdictUnchanged verdict = verdict(engine.StepUnchanged)
-	verdictSkipped   verdict = verdict(engine.StepSkipped)
+	verdictFailed    verdict = verdict(event.StepFailed)
+	verdictChanged   verdict = verdict(event.StepChanged)
+	verdictUnchanged verdict = verdict(event.StepUnchanged)
+	verdictSkipped   verdict = verdict(event.StepSkipped)
 	verdictUnplanned verdict = "unplanned" // why is known, and it has no change
 	verdictUnended   verdict = "unended"   // a host that the stream ends without
 )
@@ -38,7 +38,7 @@ func (v verdict) words() string {
 		return "no end is known"
 	case verdictUnplanned:
 		return unplannedWords
-	case verdict(engine.StepNotConverged):
+	case verdict(event.StepNotConverged):
 		return "did not converge"
 	}
 	return strings.ReplaceAll(string(v), "_", " ")
@@ -47,8 +47,8 @@ func (v verdict) words() string {
 // trouble tells whether a verdict is bad news.
 func (v verdict) trouble() bool {
 	switch v {
-	case verdictFailed, verdictLeft, verdictUnplanned, verdict(engine.StepStale), verdict(engine.StepNotConverged), verdict(engine.StepInterrupted),
-		verdict(engine.HostUnreached), verdict(engine.HostIsLocked):
+	case verdictFailed, verdictLeft, verdictUnplanned, verdict(event.StepStale), verdict(event.StepNotConverged), verdict(event.StepInterrupted),
+		verdict(event.HostUnreached), verdict(event.HostIsLocked):
 		return true
 	}
 	return false
@@ -68,13 +68,13 @@ func (s *reportedStep) verdict(command string) verdict {
 		return verdictFailed
 	case s.unplanned():
 		return verdictUnplanned
-	case s.end != nil && s.end.Status == engine.StepStale:
+	case s.end != nil && s.end.Status == event.StepStale:
 		return verdictNotRun // it was to be planned anew
 	case s.end != nil:
 		return verdict(s.end.Status)
 	case !s.start.IsZero():
-		return verdict(engine.StepInterrupted)
-	case s.plan == nil || command != engine.CommandPlan:
+		return verdict(event.StepInterrupted)
+	case s.plan == nil || command != event.CommandPlan:
 		return verdictNotRun
 	case s.plan.Skipped:
 		return verdictSkipped
@@ -86,7 +86,7 @@ func (s *reportedStep) verdict(command string) verdict {
 
 // unplanned tells whether the last word on a step is that it cannot be planned.
 func (s *reportedStep) unplanned() bool {
-	return s.plan != nil && s.plan.Error != nil && (s.end == nil || s.end.Status == engine.StepStale)
+	return s.plan != nil && s.plan.Error != nil && (s.end == nil || s.end.Status == event.StepStale)
 }
 
 func (s *reportedStep) trouble() bool { return s.verdict("").trouble() }
@@ -103,8 +103,8 @@ func (s *reportedStep) took() time.Duration {
 }
 
 // failure returns what is known of a step that went wrong, with texts that may be empty.
-func (s *reportedStep) failure() engine.Failure {
-	var f engine.Failure
+func (s *reportedStep) failure() event.Failure {
+	var f event.Failure
 	switch {
 	case s.left != nil:
 		f.Message = "right after the apply it would change something again"
@@ -142,7 +142,7 @@ func (h *reportedHost) verdict(command string) verdict {
 			best = v
 		}
 	}
-	if h.end.Status != engine.HostOK {
+	if h.end.Status != event.HostOK {
 		return verdict(h.end.Status)
 	}
 	return best
@@ -150,7 +150,7 @@ func (h *reportedHost) verdict(command string) verdict {
 
 // interrupted tells whether a step of the host says that it was.
 func (h *reportedHost) interrupted() bool {
-	return slices.ContainsFunc(h.steps, func(s *reportedStep) bool { return s.verdict("") == verdict(engine.StepInterrupted) })
+	return slices.ContainsFunc(h.steps, func(s *reportedStep) bool { return s.verdict("") == verdict(event.StepInterrupted) })
 }
 
 // names returns the hosts as people sort them.

@@ -9,45 +9,45 @@ import (
 	"testing"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/record"
 )
 
 // startOf is the start of an apply on hosts.
-func startOf(hosts ...string) engine.Event {
-	return event("", engine.RunStart{
-		Schema: 1, Command: engine.CommandApply, Playbook: "site/server.hcl", Hosts: len(hosts), Owner: "ann@laptop since 09:30 on 17 May, run x",
-		Selection: &engine.Selection{Limit: []string{"web*"}, Names: hosts, Vars: map[string]string{"tier": "blue"}, Secret: []string{"token"}},
+func startOf(hosts ...string) event.Event {
+	return sampleEvent("", event.RunStart{
+		Schema: 1, Command: event.CommandApply, Playbook: "site/server.hcl", Hosts: len(hosts), Owner: "ann@laptop since 09:30 on 17 May, run x",
+		Selection: &event.Selection{Limit: []string{"web*"}, Names: hosts, Vars: map[string]string{"tier": "blue"}, Secret: []string{"token"}},
 	})
 }
 
-func endOf(status string, exit int, totals map[engine.HostStatus]int) engine.Event {
-	return event("", engine.RunEnd{Status: status, Exit: exit, Totals: totals, Duration: ms(62000)})
+func endOf(status string, exit int, totals map[event.HostStatus]int) event.Event {
+	return sampleEvent("", event.RunEnd{Status: status, Exit: exit, Totals: totals, Duration: ms(62000)})
 }
 
 // failedRun is an apply of which one host of two failed.
-func failedRun() []engine.Event {
+func failedRun() []event.Event {
 	steps := serverSteps()[:3]
-	events := []engine.Event{startOf("web1", "web2")}
+	events := []event.Event{startOf("web1", "web2")}
 	for _, host := range []string{"web1", "web2"} {
 		events = append(events, plannedHost(host, steps)...)
 	}
 	return append(
 		events,
-		event("web1", engine.StepEnd{Addr: "step.user.app", Action: "create", Status: engine.StepChanged, Duration: ms(90)}),
-		event("web1", engine.HostEnd{Status: engine.HostOK, Counts: engine.Counts{"changed": 1}, Duration: ms(900)}),
+		sampleEvent("web1", event.StepEnd{Addr: "step.user.app", Action: "create", Status: event.StepChanged, Duration: ms(90)}),
+		sampleEvent("web1", event.HostEnd{Status: event.HostOK, Counts: event.Counts{"changed": 1}, Duration: ms(900)}),
 		printed("web2", "step.user.app", "stderr", "useradd: no\x1b[2J space\n"),
-		event("web2", engine.StepEnd{
-			Addr: "step.user.app", Source: at(9, `step "user" "app" {`), Status: engine.StepFailed, Duration: ms(80),
-			Error: &engine.Failure{Message: "the command failed", Command: "useradd app", Exit: 1, Output: "useradd: no space\n", Hint: "mend it"},
+		sampleEvent("web2", event.StepEnd{
+			Addr: "step.user.app", Source: at(9, `step "user" "app" {`), Status: event.StepFailed, Duration: ms(80),
+			Error: &event.Failure{Message: "the command failed", Command: "useradd app", Exit: 1, Output: "useradd: no space\n", Hint: "mend it"},
 		}),
-		event("web2", engine.HostEnd{Status: engine.HostFailed, Counts: engine.Counts{"failed": 1}, Duration: ms(800)}),
-		endOf("failed", 1, map[engine.HostStatus]int{engine.HostOK: 1, engine.HostFailed: 1}),
+		sampleEvent("web2", event.HostEnd{Status: event.HostFailed, Counts: event.Counts{"failed": 1}, Duration: ms(800)}),
+		endOf("failed", 1, map[event.HostStatus]int{event.HostOK: 1, event.HostFailed: 1}),
 	)
 }
 
 // keptRun leaves the record of a run that ended a number of hours after epoch.
-func keptRun(t *testing.T, root, id string, hours int, events ...engine.Event) string {
+func keptRun(t *testing.T, root, id string, hours int, events ...event.Event) string {
 	t.Helper()
 	l := record.NewLog(root, record.Options{Lines: HostLines})
 	when := epoch.Add(time.Duration(hours) * time.Hour)
@@ -135,7 +135,7 @@ func TestRunsTable(t *testing.T) {
 	events := failedRun()
 	again := *events[0].RunStart
 	again.Resumes = "20240517-093000-ab12"
-	keptRun(t, root, "20240517-103000-cd34", 1, event("", again), endOf("ok", 0, map[engine.HostStatus]int{engine.HostOK: 1}))
+	keptRun(t, root, "20240517-103000-cd34", 1, sampleEvent("", again), endOf("ok", 0, map[event.HostStatus]int{event.HostOK: 1}))
 	died := keptRun(t, root, "20240517-113000-ef56", 2, events[:3]...)
 	if err := os.WriteFile(filepath.Join(died, "summary.json"), []byte("{\"id\":\"../../x\",\"sta"), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,21 +4,21 @@ import (
 	"strings"
 	"testing"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/record"
 )
 
 func TestMergeNotes(t *testing.T) {
-	hosts := func(names ...string) map[string]engine.HostEnd {
-		ends := map[string]engine.HostEnd{}
+	hosts := func(names ...string) map[string]event.HostEnd {
+		ends := map[string]event.HostEnd{}
 		for _, name := range names {
-			ends[name] = engine.HostEnd{Status: engine.HostOK}
+			ends[name] = event.HostEnd{Status: event.HostOK}
 		}
 		return ends
 	}
 	got := strings.Join(MergeNotes(&record.Merge{Runs: []record.Run{
-		{Dir: "a", Status: "ok", Start: epoch, Selection: &engine.Selection{Shard: "1/4"}, Hosts: hosts("web1", "web2")},
-		{Dir: "b\x1b[2J", Status: record.Died, Start: epoch.Add(1), Selection: &engine.Selection{Shard: "2/4"}, Hosts: hosts("web2", "web3")},
+		{Dir: "a", Status: "ok", Start: epoch, Selection: &event.Selection{Shard: "1/4"}, Hosts: hosts("web1", "web2")},
+		{Dir: "b\x1b[2J", Status: record.Died, Start: epoch.Add(1), Selection: &event.Selection{Shard: "2/4"}, Hosts: hosts("web2", "web3")},
 	}}), "\n")
 	want := "1 host in more than one run (web2): the run that began last has the word\n" +
 		`the run in b\x1b[2J did not end: its hosts without an end count as interrupted` + "\n" +

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/record"
 	"provision/internal/redact"
 )
@@ -37,8 +37,8 @@ func ShowRun(w io.Writer, run record.Run, s Style, o ShowOptions) error {
 		return out.Flush()
 	}
 	var verdict bytes.Buffer
-	var summary engine.Sink = NewSummary(&verdict, s)
-	if run.Command == engine.CommandRun {
+	var summary event.Sink = NewSummary(&verdict, s)
+	if run.Command == event.CommandRun {
 		summary = NewAnswers(&verdict, s)
 		fmt.Fprintln(&verdict)
 	}
@@ -48,7 +48,7 @@ func ShowRun(w io.Writer, run record.Run, s Style, o ShowOptions) error {
 	}
 	shown.conclude(run)
 	shown.failures.write(out, s, o.Verbose)
-	if len(shown.plan.counts().planned) > 0 || run.Command == engine.CommandPlan {
+	if len(shown.plan.counts().planned) > 0 || run.Command == event.CommandPlan {
 		fmt.Fprintln(out)
 		if err := shown.plan.Text(out, s, o.Verbose); err != nil {
 			return err
@@ -90,7 +90,7 @@ func (s Style) runHeading(w io.Writer, r record.Run) {
 }
 
 // chosen is what the command line said beside the playbook.
-func chosen(c *engine.Selection) string {
+func chosen(c *event.Selection) string {
 	if c == nil {
 		return ""
 	}
@@ -120,12 +120,12 @@ func chosen(c *engine.Selection) string {
 type shownRun struct {
 	plan     *Plan
 	failures *failureList
-	summary  engine.Sink // writes at the end
+	summary  event.Sink // writes at the end
 	next     string
 	ended    bool
 }
 
-func (r *shownRun) Event(e engine.Event) {
+func (r *shownRun) Event(e event.Event) {
 	if e.RunEnd != nil {
 		end := *e.RunEnd
 		end.Next = r.next // as typed here and now, not as it was there and then
@@ -141,17 +141,17 @@ func (r *shownRun) conclude(run record.Run) {
 	if r.ended || run.Status == record.Running {
 		return
 	}
-	totals := map[engine.HostStatus]int{}
+	totals := map[event.HostStatus]int{}
 	for status, n := range run.Totals {
 		totals[status] = n
 	}
 	for _, host := range run.Unended() {
-		totals[engine.HostInterrupted]++
-		r.summary.Event(engine.Event{Host: host, HostEnd: &engine.HostEnd{
-			Status: engine.HostInterrupted, Message: "provision ended before this host did; what the host was sent, it ends by itself",
+		totals[event.HostInterrupted]++
+		r.summary.Event(event.Event{Host: host, HostEnd: &event.HostEnd{
+			Status: event.HostInterrupted, Message: "provision ended before this host did; what the host was sent, it ends by itself",
 		}})
 	}
-	r.summary.Event(engine.Event{RunEnd: &engine.RunEnd{Status: "interrupted", Totals: totals, Duration: run.Duration, Next: r.next}})
+	r.summary.Event(event.Event{RunEnd: &event.RunEnd{Status: "interrupted", Totals: totals, Duration: run.Duration, Next: r.next}})
 }
 
 // A failureList is a Sink that keeps what went wrong, as it was told then.
@@ -160,7 +160,7 @@ type failureList struct {
 	blocks   [][]string
 }
 
-func (f *failureList) Event(e engine.Event) {
+func (f *failureList) Event(e event.Event) {
 	switch {
 	case e.RunStart != nil, e.HostPlanned != nil:
 		f.verdicts.lines(e)
@@ -169,7 +169,7 @@ func (f *failureList) Event(e engine.Event) {
 		return
 	case e.PlanStep != nil && e.PlanStep.Error != nil:
 	case e.StepEnd == nil && e.CheckEnd == nil && e.HostUnreachable == nil && e.HostLocked == nil && e.Warning == nil &&
-		(e.BatchEnd == nil || e.BatchEnd.Status != engine.BatchStopped):
+		(e.BatchEnd == nil || e.BatchEnd.Status != event.BatchStopped):
 		return
 	}
 	if lines := f.verdicts.lines(e); len(lines) > 0 {
@@ -199,7 +199,7 @@ type lineSink struct {
 	host     string // only of this host, with the time; "" is all
 }
 
-func (l *lineSink) Event(e engine.Event) {
+func (l *lineSink) Event(e event.Event) {
 	if l.host != "" && e.Host != l.host {
 		return
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/record"
 )
 
@@ -95,11 +95,11 @@ func resultTone(r *record.Run) tone {
 }
 
 // hostTotals writes how many hosts ended in which way: 48 ok, 2 failed.
-func hostTotals(byStatus map[engine.HostStatus]int) string {
+func hostTotals(byStatus map[event.HostStatus]int) string {
 	var parts []string
-	for _, status := range []engine.HostStatus{
-		engine.HostOK, engine.HostFailed, engine.HostUnreached, engine.HostIsLocked,
-		engine.HostStale, engine.HostInterrupted, engine.HostNotReached, engine.HostSkipped,
+	for _, status := range []event.HostStatus{
+		event.HostOK, event.HostFailed, event.HostUnreached, event.HostIsLocked,
+		event.HostStale, event.HostInterrupted, event.HostNotReached, event.HostSkipped,
 	} {
 		if n := byStatus[status]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(string(status), "_", " ")))

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -43,23 +43,23 @@ var unicodeStyle = Style{Unicode: true}
 var epoch = time.Date(2024, 5, 17, 9, 30, 0, 0, time.UTC)
 
 // event makes an event of a payload, or of the value of one.
-func event(host string, payload any) engine.Event {
-	p, ok := payload.(engine.Payload)
+func sampleEvent(host string, payload any) event.Event {
+	p, ok := payload.(event.Payload)
 	if !ok {
 		v := reflect.New(reflect.TypeOf(payload))
 		v.Elem().Set(reflect.ValueOf(payload))
-		p = v.Interface().(engine.Payload)
+		p = v.Interface().(event.Payload)
 	}
-	return engine.Event{Time: epoch, Run: "20240517-093000-ab12", Host: host}.With(p)
+	return event.Event{Time: epoch, Run: "20240517-093000-ab12", Host: host}.With(p)
 }
 
-func at(n int, text string) engine.Source {
-	return engine.Source{File: "server.hcl", Line: n, Text: text}
+func at(n int, text string) event.Source {
+	return event.Source{File: "server.hcl", Line: n, Text: text}
 }
 
 // serverSteps is the plan of a small server, with one of everything.
-func serverSteps() []engine.PlanStep {
-	return []engine.PlanStep{
+func serverSteps() []event.PlanStep {
+	return []event.PlanStep{
 		{
 			Addr: "step.group.wheel", Kind: "group", Source: at(3, `step "group" "wheel" {`), Action: steps.NoOp,
 		},
@@ -102,26 +102,26 @@ func serverSteps() []engine.PlanStep {
 	}
 }
 
-func plannedHost(host string, list []engine.PlanStep) []engine.Event {
-	counts := engine.Counts{}
-	var events []engine.Event
+func plannedHost(host string, list []event.PlanStep) []event.Event {
+	counts := event.Counts{}
+	var events []event.Event
 	for _, s := range list {
 		counts[string(s.Action)]++
-		events = append(events, event(host, s))
+		events = append(events, sampleEvent(host, s))
 	}
-	return append(events, event(host, engine.HostPlanned{
-		Counts: counts, Exchanges: 1, Duration: engine.Millis(400 * time.Millisecond),
+	return append(events, sampleEvent(host, event.HostPlanned{
+		Counts: counts, Exchanges: 1, Duration: event.Millis(400 * time.Millisecond),
 	}))
 }
 
-func feed(to engine.Sink, events ...engine.Event) {
+func feed(to event.Sink, events ...event.Event) {
 	for _, e := range events {
 		to.Event(e)
 	}
 }
 
 // planText renders a plan of hosts in a style.
-func planText(t *testing.T, s Style, detail bool, events ...engine.Event) string {
+func planText(t *testing.T, s Style, detail bool, events ...event.Event) string {
 	t.Helper()
 	p := NewPlan()
 	feed(p, events...)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/maruel/natural"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 )
 
 // A Summary is a Sink that says at the end of a run how it went for every host: those that did
@@ -24,8 +24,8 @@ type Summary struct {
 	style Style
 
 	mu       sync.Mutex
-	start    engine.RunStart
-	ends     map[string]*engine.HostEnd
+	start    event.RunStart
+	ends     map[string]*event.HostEnd
 	failures map[string][]summaryFailure // by host, in order
 	hints    map[string]string           // by host that cannot be reached
 	planned  map[string]bool             // hosts that the plan has told of, with the reason
@@ -36,7 +36,7 @@ type Summary struct {
 
 // NewSummary returns a Summary that writes to w.
 func NewSummary(w io.Writer, s Style) *Summary {
-	return &Summary{w: w, style: s, ends: map[string]*engine.HostEnd{}, failures: map[string][]summaryFailure{}, hints: map[string]string{}, planned: map[string]bool{}}
+	return &Summary{w: w, style: s, ends: map[string]*event.HostEnd{}, failures: map[string][]summaryFailure{}, hints: map[string]string{}, planned: map[string]bool{}}
 }
 
 // Err returns the first error of the writer.
@@ -47,7 +47,7 @@ func (s *Summary) Err() error {
 }
 
 // Event implements engine.Sink.
-func (s *Summary) Event(e engine.Event) {
+func (s *Summary) Event(e event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -65,14 +65,14 @@ func (s *Summary) Event(e engine.Event) {
 		s.checks++
 	case e.CheckEnd != nil:
 		s.add(e.Host, "check."+e.CheckEnd.Name, checkFailed(e.CheckEnd))
-	case e.Message != nil && e.Message.At == engine.AtApply:
+	case e.Message != nil && e.Message.At == event.AtApply:
 		s.messages.add(e.Host, e.Message)
 	case e.HostUnreachable != nil:
 		s.hints[e.Host] = Line(e.HostUnreachable.Hint)
 	case e.HostEnd != nil:
 		s.ends[e.Host] = e.HostEnd
 	case e.RunEnd != nil && s.Quiet && e.RunEnd.Exit == 0:
-	case e.RunEnd != nil && s.start.Command != engine.CommandPlan:
+	case e.RunEnd != nil && s.start.Command != event.CommandPlan:
 		_, err := io.WriteString(s.w, strings.Join(s.lines(e.RunEnd), "\n")+"\n")
 		if s.err == nil {
 			s.err = err
@@ -109,17 +109,17 @@ func (s *Summary) reasons(host string) []string {
 }
 
 // unplanned says in one line why a step cannot be planned.
-func unplanned(p *engine.PlanStep) string {
+func unplanned(p *event.PlanStep) string {
 	return told(p.Addr, unplannedWords, p.Error.Message, p.Source)
 }
 
 // checkFailed says in one line why a check failed.
-func checkFailed(c *engine.CheckEnd) string {
+func checkFailed(c *event.CheckEnd) string {
 	return told("check."+strings.TrimPrefix(c.Name, "check."), "failed", c.Message, c.Source)
 }
 
 // told says in one line what went wrong where, and why.
-func told(addr, what, why string, source engine.Source) string {
+func told(addr, what, why string, source event.Source) string {
 	text := Line(addr) + " " + what
 	switch why = inline(why); {
 	case strings.HasPrefix(why, what+" "): // "failed with status 3"
@@ -134,17 +134,17 @@ func told(addr, what, why string, source engine.Source) string {
 }
 
 // failed says in one line what went wrong with a step, "" if nothing did.
-func failed(e *engine.StepEnd) string {
+func failed(e *event.StepEnd) string {
 	text := ""
 	switch e.Status {
-	case engine.StepFailed:
+	case event.StepFailed:
 		text = "failed"
 		if neverRan(e) {
 			text = unplannedWords
 		}
-	case engine.StepNotConverged:
+	case event.StepNotConverged:
 		text = "did not converge"
-	case engine.StepInterrupted:
+	case event.StepInterrupted:
 		text = "interrupted"
 	default:
 		return ""
@@ -156,7 +156,7 @@ func failed(e *engine.StepEnd) string {
 	return told(e.Addr, text, why, e.Source)
 }
 
-func (s *Summary) lines(end *engine.RunEnd) []string {
+func (s *Summary) lines(end *event.RunEnd) []string {
 	lines := []string{""}
 	groups := s.groups()
 	names := 0
@@ -200,9 +200,9 @@ func (s *Summary) slowest() string {
 }
 
 // CatchUp takes an event that was told before the Summary took part: the plan beside it has why a host cannot be reached.
-func (s *Summary) CatchUp(e engine.Event) {
+func (s *Summary) CatchUp(e event.Event) {
 	s.Event(e)
-	if e.HostEnd != nil && e.HostEnd.Status == engine.HostUnreached && !s.Quiet {
+	if e.HostEnd != nil && e.HostEnd.Status == event.HostUnreached && !s.Quiet {
 		s.planned[e.Host] = true
 	}
 }
@@ -210,7 +210,7 @@ func (s *Summary) CatchUp(e engine.Event) {
 // A verdictGroup is a set of hosts for which a run ended in the same way.
 type verdictGroup struct {
 	hosts   []string
-	end     *engine.HostEnd
+	end     *event.HostEnd
 	reasons []string
 	hint    string
 	planned bool
@@ -232,9 +232,9 @@ func (s *Summary) groups() []*verdictGroup {
 	}
 	slices.SortStableFunc(names, natural.Compare)
 	var groups []*verdictGroup
-	for _, status := range []engine.HostStatus{
-		engine.HostOK, engine.HostSkipped, engine.HostNotReached, engine.HostInterrupted, engine.HostIsLocked,
-		engine.HostStale, engine.HostUnreached, engine.HostFailed,
+	for _, status := range []event.HostStatus{
+		event.HostOK, event.HostSkipped, event.HostNotReached, event.HostInterrupted, event.HostIsLocked,
+		event.HostStale, event.HostUnreached, event.HostFailed,
 	} {
 		byKey := map[string]*verdictGroup{}
 		for _, name := range names {
@@ -261,18 +261,18 @@ func (s *Summary) groups() []*verdictGroup {
 func (s *Summary) groupLines(g *verdictGroup, names int) []string {
 	symbol, tone := s.style.cross(), bad
 	switch g.end.Status {
-	case engine.HostOK:
+	case event.HostOK:
 		symbol, tone = s.style.tick(), good
-	case engine.HostNotReached, engine.HostInterrupted, engine.HostIsLocked:
+	case event.HostNotReached, event.HostInterrupted, event.HostIsLocked:
 		symbol, tone = "!", unsure
-	case engine.HostSkipped:
+	case event.HostSkipped:
 		symbol, tone = s.style.pick("·", "."), faint
 	}
 	status := strings.ReplaceAll(string(g.end.Status), "_", " ")
 	text := s.style.paint(tone, symbol) + " " + s.style.paint(strong, pad(g.title(s.style), names)) +
 		"  " + s.style.paint(tone, status)
 	for _, part := range []string{tally(g.end.Counts), short(g.longest)} {
-		if part != "" && g.end.Status != engine.HostNotReached && g.end.Status != engine.HostSkipped {
+		if part != "" && g.end.Status != event.HostNotReached && g.end.Status != event.HostSkipped {
 			text += "  " + part
 		}
 	}
@@ -282,7 +282,7 @@ func (s *Summary) groupLines(g *verdictGroup, names int) []string {
 	}
 	if g.end.Message != "" && (len(g.reasons) == 0 || !g.end.BySteps) && !g.planned {
 		lines = append(lines, s.style.wrap("    "+inline(g.end.Message), 4))
-		if g.hint != "" && g.end.Status == engine.HostUnreached {
+		if g.hint != "" && g.end.Status == event.HostUnreached {
 			lines = append(lines, s.style.wrap("    "+g.hint, 4))
 		}
 	}
@@ -290,7 +290,7 @@ func (s *Summary) groupLines(g *verdictGroup, names int) []string {
 }
 
 // verdict is the last word: how many hosts ended in which way, and what to do now.
-func (s *Summary) verdict(end *engine.RunEnd) []string {
+func (s *Summary) verdict(end *event.RunEnd) []string {
 	word, tone := "Done", good
 	switch end.Status {
 	case "ok":
@@ -300,9 +300,9 @@ func (s *Summary) verdict(end *engine.RunEnd) []string {
 		word, tone = "Not done", bad
 	}
 	var parts []string
-	for _, status := range []engine.HostStatus{
-		engine.HostOK, engine.HostFailed, engine.HostUnreached, engine.HostIsLocked,
-		engine.HostStale, engine.HostInterrupted, engine.HostNotReached, engine.HostSkipped,
+	for _, status := range []event.HostStatus{
+		event.HostOK, event.HostFailed, event.HostUnreached, event.HostIsLocked,
+		event.HostStale, event.HostInterrupted, event.HostNotReached, event.HostSkipped,
 	} {
 		if n := end.Totals[status]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(string(status), "_", " ")))

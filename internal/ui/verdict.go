@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"provision/internal/engine"
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -22,7 +22,7 @@ type verdicts struct {
 	planned map[string]bool // hosts whose plan was told as a whole; what is planned anew after it is told of at once
 }
 
-func (v *verdicts) lines(e engine.Event) []string {
+func (v *verdicts) lines(e event.Event) []string {
 	lines := v.all(e)
 	if v.quiet && goesWell(e) {
 		return nil
@@ -31,21 +31,21 @@ func (v *verdicts) lines(e engine.Event) []string {
 }
 
 // goesWell tells whether an event is news that nobody has to act on.
-func goesWell(e engine.Event) bool {
+func goesWell(e event.Event) bool {
 	switch {
 	case e.StepEnd != nil:
-		return e.StepEnd.Status == engine.StepChanged
+		return e.StepEnd.Status == event.StepChanged
 	case e.CheckEnd != nil:
 		return e.CheckEnd.OK
 	case e.HostEnd != nil:
-		return e.HostEnd.Status == engine.HostOK
+		return e.HostEnd.Status == event.HostOK
 	case e.BatchEnd != nil:
-		return e.BatchEnd.Status != engine.BatchStopped
+		return e.BatchEnd.Status != event.BatchStopped
 	}
 	return e.BatchStart != nil
 }
 
-func (v *verdicts) all(e engine.Event) []string {
+func (v *verdicts) all(e event.Event) []string {
 	host := Line(e.Host)
 	switch {
 	case e.RunStart != nil:
@@ -94,7 +94,7 @@ func (v *verdicts) all(e engine.Event) []string {
 		if v.verbose {
 			rest = v.printed(host, v.output.end(e.Host, e.StepEnd.Addr))
 		}
-		if v.command == engine.CommandRun && e.StepEnd.Status != engine.StepInterrupted { // Answers has it
+		if v.command == event.CommandRun && e.StepEnd.Status != event.StepInterrupted { // Answers has it
 			return rest
 		}
 		return append(rest, v.stepEnd(e.Host, e.StepEnd)...)
@@ -152,23 +152,23 @@ func (v *verdicts) printed(host string, lines []string) []string {
 	return out
 }
 
-func (v *verdicts) stepEnd(rawHost string, e *engine.StepEnd) []string {
+func (v *verdicts) stepEnd(rawHost string, e *event.StepEnd) []string {
 	host, addr, took := Line(rawHost), Line(e.Addr), short(time.Duration(e.Duration))
 	switch e.Status {
-	case engine.StepChanged:
+	case event.StepChanged:
 		_, tone := v.style.sign(e.Action)
 		return v.one(good, v.style.tick(), host, addr, v.style.paint(tone, done(e.Action)), v.style.paint(faint, took))
-	case engine.StepUnchanged, engine.StepSkipped:
+	case event.StepUnchanged, event.StepSkipped:
 		if !v.verbose {
 			return nil
 		}
 		return v.one(faint, v.style.pick("·", "."), host, addr, string(e.Status), Line(e.Reason))
-	case engine.StepStale: // what becomes of it is told when it has been planned anew
+	case event.StepStale: // what becomes of it is told when it has been planned anew
 		if !v.verbose {
 			return nil
 		}
 		return v.one(faint, v.style.pick("·", "."), host, addr, "planned anew: its state has changed")
-	case engine.StepInterrupted:
+	case event.StepInterrupted:
 		return v.one(unsure, "!", host, addr, "interrupted", Line(e.Reason))
 	}
 	return v.style.failure(rawHost, e)
@@ -190,9 +190,9 @@ func done(a steps.Action) string {
 }
 
 // batchEnd tells why no further batch begins, and of a pause.
-func (v *verdicts) batchEnd(e *engine.BatchEnd) []string {
+func (v *verdicts) batchEnd(e *event.BatchEnd) []string {
 	switch {
-	case e.Status == engine.BatchStopped && e.Number < e.Of:
+	case e.Status == event.BatchStopped && e.Number < e.Of:
 		return v.one(bad, v.style.cross(), "stopped after batch "+fmt.Sprint(e.Number), Line(e.Message))
 	case e.Pause > 0:
 		return v.one(faint, v.style.pick("·", "."), "pause of "+short(time.Duration(e.Pause)))
@@ -202,21 +202,21 @@ func (v *verdicts) batchEnd(e *engine.BatchEnd) []string {
 
 // hostEnd tells the hosts of a fleet apart as they end. A single host has the summary, and so
 // has a plan.
-func (v *verdicts) hostEnd(host string, e *engine.HostEnd) []string {
-	if !v.several || v.command == engine.CommandPlan || e.Planning && !v.early {
+func (v *verdicts) hostEnd(host string, e *event.HostEnd) []string {
+	if !v.several || v.command == event.CommandPlan || e.Planning && !v.early {
 		return nil // the plan says it
 	}
 	switch e.Status {
-	case engine.HostUnreached: // told already
+	case event.HostUnreached: // told already
 		return nil
-	case engine.HostNotReached, engine.HostSkipped: // may be hundreds: the summary counts them
+	case event.HostNotReached, event.HostSkipped: // may be hundreds: the summary counts them
 		return nil
 	}
 	took := v.style.paint(faint, short(time.Duration(e.Duration)))
-	if e.Status == engine.HostOK && v.command == engine.CommandRun && !v.verbose {
+	if e.Status == event.HostOK && v.command == event.CommandRun && !v.verbose {
 		return nil
 	}
-	if e.Status == engine.HostOK {
+	if e.Status == event.HostOK {
 		return v.one(good, v.style.tick(), v.style.paint(strong, host), "done", tally(e.Counts), took)
 	}
 	status := strings.ReplaceAll(string(e.Status), "_", " ")
@@ -224,11 +224,11 @@ func (v *verdicts) hostEnd(host string, e *engine.HostEnd) []string {
 }
 
 // tally writes counts by step status or action in a fixed order: 3 changed, 25 unchanged.
-func tally(c engine.Counts) string {
+func tally(c event.Counts) string {
 	var parts []string
-	for _, status := range []engine.StepStatus{
-		engine.StepChanged, engine.StepFailed, engine.StepNotConverged, engine.StepStale,
-		engine.StepInterrupted, engine.StepSkipped, engine.StepUnchanged,
+	for _, status := range []event.StepStatus{
+		event.StepChanged, event.StepFailed, event.StepNotConverged, event.StepStale,
+		event.StepInterrupted, event.StepSkipped, event.StepUnchanged,
 	} {
 		if n := c[string(status)]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, strings.ReplaceAll(string(status), "_", " ")))

@@ -1,4 +1,4 @@
-package engine
+package event
 
 import (
 	"encoding/json"
@@ -71,17 +71,17 @@ func TestMillis(t *testing.T) {
 	}
 }
 
-type names struct{ got []EventType }
+type names struct{ got []Type }
 
 func (n *names) Event(e Event) { n.got = append(n.got, e.Type) }
 
 func TestTee(t *testing.T) {
 	a, b := &names{}, &names{}
 	s := Tee(a, nil, b)
-	s.Event(Event{Type: EventRunStart})
-	s.Event(Event{Type: EventRunEnd})
+	s.Event(Event{Type: TypeRunStart})
+	s.Event(Event{Type: TypeRunEnd})
 	for _, n := range []*names{a, b} {
-		if len(n.got) != 2 || n.got[0] != EventRunStart || n.got[1] != EventRunEnd {
+		if len(n.got) != 2 || n.got[0] != TypeRunStart || n.got[1] != TypeRunEnd {
 			t.Errorf("got %v", n.got)
 		}
 	}

@@ -1,4 +1,4 @@
-package engine
+package savedplan
 
 import (
 	"bytes"
@@ -15,17 +15,17 @@ import (
 	"provision/internal/steps"
 )
 
-// SavedLimit is the size in bytes that the file of a saved plan may have.
-const SavedLimit = 64 << 20
+// Limit is the size in bytes that the file of a saved plan may have.
+const Limit = 64 << 20
 
 // savedStart is how such a file begins, and no playbook does.
 var savedStart = regexp.MustCompile(`^\s*\{\s*"provision_plan"\s*:`)
 
-// IsSavedPlan tells from the first bytes of a file, 512 are enough, whether it is meant to be a saved plan.
-func IsSavedPlan(start []byte) bool { return savedStart.Match(start) }
+// IsPlan tells from the first bytes of a file, 512 are enough, whether it is meant to be a saved plan.
+func IsPlan(start []byte) bool { return savedStart.Match(start) }
 
 // Encode returns the plan as the content of a file.
-func (p *SavedPlan) Encode() ([]byte, error) {
+func (p *Plan) Encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -33,24 +33,24 @@ func (p *SavedPlan) Encode() ([]byte, error) {
 	if err := e.Encode(p); err != nil {
 		return nil, err
 	}
-	if b.Len() > SavedLimit {
-		return nil, fmt.Errorf("the plan would take %d MiB, and %d are what a file of a plan may have; save it in parts with --limit", b.Len()>>20, SavedLimit>>20)
+	if b.Len() > Limit {
+		return nil, fmt.Errorf("the plan would take %d MiB, and %d are what a file of a plan may have; save it in parts with --limit", b.Len()>>20, Limit>>20)
 	}
 	return b.Bytes(), nil
 }
 
-var errNoSavedPlan = errors.New("it is no saved plan: make one with provision plan --out FILE")
+var errNoPlan = errors.New("it is no saved plan: make one with provision plan --out FILE")
 
-// DecodeSavedPlan reads what Encode wrote. Whatever else the text is, it is an error: nothing of a damaged file is used.
-func DecodeSavedPlan(r io.Reader) (*SavedPlan, error) {
-	data, err := io.ReadAll(io.LimitReader(r, SavedLimit+1))
+// Decode reads what Encode wrote. Whatever else the text is, it is an error: nothing of a damaged file is used.
+func Decode(r io.Reader) (*Plan, error) {
+	data, err := io.ReadAll(io.LimitReader(r, Limit+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(data) > SavedLimit:
-		return nil, fmt.Errorf("it is larger than %d MiB: no plan is", SavedLimit>>20)
-	case !IsSavedPlan(data):
-		return nil, errNoSavedPlan
+	case len(data) > Limit:
+		return nil, fmt.Errorf("it is larger than %d MiB: no plan is", Limit>>20)
+	case !IsPlan(data):
+		return nil, errNoPlan
 	}
 	// The format first: a file of another one has other fields.
 	var head struct {
@@ -60,10 +60,10 @@ func DecodeSavedPlan(r io.Reader) (*SavedPlan, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, damaged(err)
 	}
-	if head.Format != SavedFormat {
-		return nil, fmt.Errorf("its format is %d, and this provision reads %d: use version %s, which made it, or make a new plan", head.Format, SavedFormat, head.Version)
+	if head.Format != Format {
+		return nil, fmt.Errorf("its format is %d, and this provision reads %d: use version %s, which made it, or make a new plan", head.Format, Format, head.Version)
 	}
-	plan := &SavedPlan{}
+	plan := &Plan{}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(plan); err != nil {
@@ -83,7 +83,7 @@ func damaged(err error) error {
 }
 
 // check finds what Encode never writes.
-func (p *SavedPlan) check() error {
+func (p *Plan) check() error {
 	switch {
 	case !isHash(p.Salt):
 		return errors.New("it has no salt")
@@ -125,7 +125,7 @@ func (p *SavedPlan) check() error {
 }
 
 // words are what the command line had that made the plan.
-func (p *SavedPlan) words() []string {
+func (p *Plan) words() []string {
 	words := []string{p.Playbook, p.Typed}
 	if s := p.Selection; s != nil {
 		words = slices.Concat(words, s.Limit, []string{s.Shard}, s.Tags, s.SkipTags, s.VarFiles, s.Secret)
@@ -148,49 +148,4 @@ func knownAction(a steps.Action) bool {
 		return true
 	}
 	return false
-}
-
-// Steps returns what is shown of a host's steps, in their order.
-func (p *SavedPlan) Steps(h *SavedHost) []PlanStep {
-	list := make([]PlanStep, len(h.Steps))
-	for i, s := range h.Steps {
-		list[i] = p.Shown[s.Shown]
-	}
-	return list
-}
-
-// Changes tells whether the plan has anything to do.
-func (p *SavedPlan) Changes() bool {
-	for i := range p.Shown {
-		if p.Shown[i].Action != steps.NoOp || len(p.Shown[i].Events) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// Replay gives a Sink the events of the plan as they were, as far as the file has them: what shows a plan shows a saved one.
-func (p *SavedPlan) Replay(sink Sink) {
-	tell := func(host string, what Payload) { sink.Event(Event{Time: p.Made, Run: p.Run, Host: host}.With(what)) }
-	tell("", &RunStart{
-		Schema: EventSchema, Command: CommandPlan, Playbook: p.Typed, Hosts: len(p.Hosts), Version: p.Version, Owner: p.By, Selection: p.Selection,
-	})
-	totals := map[HostStatus]int{}
-	for i := range p.Hosts {
-		h := &p.Hosts[i]
-		end := &HostEnd{Status: HostOK}
-		if h.Facts == "" {
-			end.Status, end.Message = HostSkipped, "no play takes it"
-		} else {
-			counts := Counts{}
-			for _, s := range p.Steps(h) {
-				counts[string(s.Action)]++
-				tell(h.Name, &s)
-			}
-			tell(h.Name, &HostPlanned{Counts: counts})
-		}
-		totals[end.Status]++
-		tell(h.Name, end)
-	}
-	tell("", &RunEnd{Status: "ok", Totals: totals})
 }

@@ -1,10 +1,11 @@
-package engine
+package savedplan
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"provision/internal/event"
 	"provision/internal/steps"
 )
 
@@ -15,9 +16,9 @@ func (e *StaleError) Error() string { return strings.Join(e.Reasons, "; ") }
 
 // Stale compares a saved plan with one that was made in the same way now. It returns, by host, what no longer holds, one line
 // for each step; hosts that have no plan now are passed over.
-func Stale(saved, now *SavedPlan) map[string][]string {
+func Stale(saved, now *Plan) map[string][]string {
 	found := map[string][]string{}
-	old := map[string]*SavedHost{}
+	old := map[string]*Host{}
 	for i := range saved.Hosts {
 		old[saved.Hosts[i].Name] = &saved.Hosts[i]
 	}
@@ -38,7 +39,7 @@ func Stale(saved, now *SavedPlan) map[string][]string {
 
 // OtherHosts tells, before any is connected to, which hosts are not those of the plan: new ones, those that are gone, and other
 // machines under the same name.
-func (p *SavedPlan) OtherHosts(hosts []Host) []string {
+func (p *Plan) OtherHosts(hosts []Host) []string {
 	now := map[string]*Host{}
 	for i := range hosts {
 		now[hosts[i].Name] = &hosts[i]
@@ -65,8 +66,8 @@ func (p *SavedPlan) OtherHosts(hosts []Host) []string {
 
 // A comparison is that of one host's plans.
 type comparison struct {
-	saved, now    *SavedPlan
-	before, after *SavedHost
+	saved, now    *Plan
+	before, after *Host
 }
 
 func (c *comparison) reasons() []string {
@@ -108,13 +109,13 @@ func (c *comparison) reasons() []string {
 }
 
 // named is the name of a step, with its place.
-func named(p *PlanStep) string {
+func named(p *event.PlanStep) string {
 	return fmt.Sprintf("%s (%s:%d)", p.Addr, p.Source.File, p.Source.Line)
 }
 
 // step tells why a step is not what it was when the plan was made, or "": whether it is the host that has changed, or what is
 // wanted of it.
-func (c *comparison) step(before, after *SavedStep) string {
+func (c *comparison) step(before, after *Step) string {
 	was, is := &c.saved.Shown[before.Shown], &c.now.Shown[after.Shown]
 	switch {
 	case before.Probe == after.Probe && before.State != after.State:
@@ -142,10 +143,10 @@ func (c *comparison) cause() string {
 
 // shown tells of a step that is in the same state, and is planned otherwise because of another one or of what is owed to it, or ""
 // if what was shown of it holds. It also finds a file whose text was edited so that it says something else than its hashes.
-func (c *comparison) shown(before, after *SavedStep) string {
+func (c *comparison) shown(before, after *Step) string {
 	was, is := c.saved.Shown[before.Shown], c.now.Shown[after.Shown]
 	// A line that has moved is no change.
-	was.Source, is.Source = Source{}, Source{}
+	was.Source, is.Source = event.Source{}, event.Source{}
 	if samePlan(&was, &is) {
 		return ""
 	}
@@ -155,43 +156,28 @@ func (c *comparison) shown(before, after *SavedStep) string {
 	return "what it would do is not what the plan shows" + turned(&was, &is)
 }
 
-func samePlan(a, b *PlanStep) bool {
+func samePlan(a, b *event.PlanStep) bool {
 	return a.Addr == b.Addr && a.Kind == b.Kind && a.Action == b.Action && a.Reason == b.Reason && a.Skipped == b.Skipped && slices.Equal(a.Diff, b.Diff) &&
 		slices.Equal(a.After, b.After) && slices.Equal(a.Dangers, b.Dangers) && slices.Equal(a.Events, b.Events) && sameFailure(a.Error, b.Error)
 }
 
-func sameFailure(a, b *Failure) bool {
+func sameFailure(a, b *event.Failure) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
 	return *a == *b
 }
 
-func turned(was, is *PlanStep) string {
+func turned(was, is *event.PlanStep) string {
 	if was.Action == is.Action {
 		return ""
 	}
 	return fmt.Sprintf(" (planned: %s; now: %s)", described(was), described(is))
 }
 
-func described(p *PlanStep) string {
+func described(p *event.PlanStep) string {
 	if p.Reason == "" {
 		return string(p.Action)
 	}
 	return string(p.Action) + ", " + p.Reason
-}
-
-// Refuse ends the run because a saved plan is stale on some hosts: these with the reasons, the others untouched. Call it between
-// Plan and Close, in place of Apply.
-func (r *Run) Refuse(stale map[string][]string) {
-	var names []string
-	for _, h := range r.alive() {
-		if reasons := stale[h.Name]; len(reasons) > 0 {
-			names = append(names, h.Name)
-			h.end(HostStale, (&StaleError{Reasons: reasons}).Error())
-		}
-	}
-	for _, h := range r.alive() {
-		h.end(HostNotReached, "nothing was changed: the plan is stale on "+strings.Join(names, ", "))
-	}
 }

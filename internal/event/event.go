@@ -1,4 +1,6 @@
-package engine
+// Package event has what is told of a run: the events that the engine emits, that renderers and the record of runs receive, and that
+// --events writes as lines of JSON.
+package event
 
 import (
 	"encoding/json"
@@ -7,43 +9,43 @@ import (
 	"provision/internal/steps"
 )
 
-// EventSchema is the version of the event stream, carried by its first event. It grows when a
+// Schema is the version of the event stream, carried by its first event. It grows when a
 // field changes its meaning or goes away; new fields and new types leave it as it is.
-const EventSchema = 1
+const Schema = 1
 
-// An EventType names what happened. Each type but HostConnecting carries one payload: the field
+// A Type names what happened. Each type but HostConnecting carries one payload: the field
 // of Event that has its name.
-type EventType string
+type Type string
 
 // The types, in the order in which a run brings them. The steps of a host come in the order of
 // its plan; the events of several hosts interleave.
 const (
-	EventRunStart        EventType = "run_start"        // first of the stream
-	EventHostConnecting  EventType = "host_connecting"  // no payload
-	EventHostConnected   EventType = "host_connected"   // logged in, facts known
-	EventHostUnreachable EventType = "host_unreachable" // never logged in; host_end follows
-	EventHostRetry       EventType = "host_retry"       // the link dropped; the program on the host goes on
-	EventHostLocked      EventType = "host_locked"      // another run holds the host's lock
-	EventPlanStep        EventType = "plan_step"        // what one step would change, no-ops too
-	EventMessage         EventType = "message"          // what a message block tells
-	EventHostPlanned     EventType = "host_planned"     // after the host's last plan_step
-	EventBatchStart      EventType = "batch_start"      // a batch of a rollout begins
-	EventBatchEnd        EventType = "batch_end"        // its hosts have ended their part, or it stays away
-	EventStepStart       EventType = "step_start"       // its operations begin
-	EventStepOutput      EventType = "step_output"      // a chunk of what it prints
-	EventStepEnd         EventType = "step_end"         // its verdict
-	EventCheckEnd        EventType = "check_end"        // the verdict of a check block
-	EventHostEnd         EventType = "host_end"         // exactly one for each host of the run
-	EventWarning         EventType = "warning"          // Host is "" if it is about the whole run
-	EventRunEnd          EventType = "run_end"          // last of the stream
+	TypeRunStart        Type = "run_start"        // first of the stream
+	TypeHostConnecting  Type = "host_connecting"  // no payload
+	TypeHostConnected   Type = "host_connected"   // logged in, facts known
+	TypeHostUnreachable Type = "host_unreachable" // never logged in; host_end follows
+	TypeHostRetry       Type = "host_retry"       // the link dropped; the program on the host goes on
+	TypeHostLocked      Type = "host_locked"      // another run holds the host's lock
+	TypePlanStep        Type = "plan_step"        // what one step would change, no-ops too
+	TypeMessage         Type = "message"          // what a message block tells
+	TypeHostPlanned     Type = "host_planned"     // after the host's last plan_step
+	TypeBatchStart      Type = "batch_start"      // a batch of a rollout begins
+	TypeBatchEnd        Type = "batch_end"        // its hosts have ended their part, or it stays away
+	TypeStepStart       Type = "step_start"       // its operations begin
+	TypeStepOutput      Type = "step_output"      // a chunk of what it prints
+	TypeStepEnd         Type = "step_end"         // its verdict
+	TypeCheckEnd        Type = "check_end"        // the verdict of a check block
+	TypeHostEnd         Type = "host_end"         // exactly one for each host of the run
+	TypeWarning         Type = "warning"          // Host is "" if it is about the whole run
+	TypeRunEnd          Type = "run_end"          // last of the stream
 )
 
 // An Event is one thing that happened in a run. As JSON it is one line; the schema is in
 // docs/events.md. No field ever holds a secret: sensitive attributes are empty, and values,
-// messages and output go through Run.Secrets (hide.go). Everything that a host sent (output, names, facts) is
+// messages and output went through the redactor of the run. Everything that a host sent (output, names, facts) is
 // hostile: a terminal gets it only through ui.Clean.
 type Event struct {
-	Type EventType `json:"type"`
+	Type Type      `json:"type"`
 	Time time.Time `json:"time"`           // of the machine that runs provision
 	Run  string    `json:"run,omitempty"`  // the run's id, a safe file name
 	Host string    `json:"host,omitempty"` // name in the inventory; "" for the whole run
@@ -95,7 +97,7 @@ const (
 
 // A RunStart opens the stream.
 type RunStart struct {
-	Schema   int    `json:"schema"`             // EventSchema
+	Schema   int    `json:"schema"`             // the constant Schema
 	Command  string `json:"command"`            // plan, apply, test or run
 	Playbook string `json:"playbook,omitempty"` // path as the user wrote it
 	Hosts    int    `json:"hosts"`              // how many were selected
@@ -171,6 +173,9 @@ type PlanStep struct {
 	Error   *Failure     `json:"error,omitempty"`   // why it cannot be planned; the action is unknown then, and there is no diff
 	Data    bool         `json:"data,omitempty"`    // it is a data block: it looks, and changes nothing; the action is no-op or unknown
 }
+
+// ReasonLeftOut is why nothing is planned for a step whose tags were not chosen.
+const ReasonLeftOut = "left out: other tags were chosen"
 
 // A Message is what a message block tells a person.
 type Message struct {
