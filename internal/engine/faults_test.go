@@ -336,7 +336,7 @@ func TestADeadLockIsTakenOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(7, uint64(len(name))))
 			host := newLocalHost(t, sh...)
-			text := fmt.Sprintf("LIBRARY=%s\neval \"$LIBRARY\"\nID=race OWNER='somebody' STAGE= LOGIN=\nDIR=$HOME/dir.$$\n%s", shell.Quote(library), programText) + `
+			text := fmt.Sprintf("LIBRARY=%s\neval \"$LIBRARY\"\nID=race OWNER='somebody' STAGE= LOGIN=\nDIR=$HOME/dir.$$\n%s", shell.Quote(library()), programText()) + `
 mkdir "$DIR" && { printf '%512s\n' '' >"$DIR/fault"; } || exit 3
 STARTED=$(started $$) BOOT=$(boot_id)
 until [ -f "$HOME/go" ]; do sleep 0.01 || sleep 1; done

@@ -20,7 +20,7 @@ import (
 //go:embed follow.sh
 var followSource string
 
-var followText = shell.Strip(followSource)
+func followText() string { return shell.Strip(followSource) }
 
 // errProgramStopped means that something other than this run told the program to end.
 var errProgramStopped = errors.New("the program on the host was told to stop, and not by this run: somebody ended it, or the host restarted; run again to go on")
@@ -133,7 +133,7 @@ func (s *Session) following(b *strings.Builder, login string) {
 	s.library(b)
 	if !s.follows {
 		s.follows = true
-		fmt.Fprintf(b, "%s%sLOGIN=%s\n", sweepText, followText, shell.Quote(login))
+		fmt.Fprintf(b, "%s%sLOGIN=%s\n", sweepText(), followText(), shell.Quote(login))
 	}
 }
 
@@ -322,7 +322,7 @@ const (
 
 // stopProgram tells a program of the wish that it ends.
 func (s *Session) stopProgram(ctx context.Context, id string, w wish) error {
-	text := sweepText + followText + fmt.Sprintf("DIR=$RUN/run-%s\n", id)
+	text := sweepText() + followText() + fmt.Sprintf("DIR=$RUN/run-%s\n", id)
 	if w == wishStopNow {
 		text += "stop_now >/dev/null 2>&1"
 	} else {

@@ -93,9 +93,9 @@ mark 0 0
 				session := openLocal(t, host)
 				var b strings.Builder
 				session.library(&b)
-				at := strings.Index(followText, "frames() {")
-				end := strings.Index(followText[at:], "\n}\n")
-				fmt.Fprintf(&b, "%sFRAMES=%s\n%s", followText, shell.Quote(followText[at:at+end+2]), script)
+				at := strings.Index(followText(), "frames() {")
+				end := strings.Index(followText()[at:], "\n}\n")
+				fmt.Fprintf(&b, "%sFRAMES=%s\n%s", followText(), shell.Quote(followText()[at:at+end+2]), script)
 				l := &ledger{}
 				err := session.followed(t.Context(), b.String(), &position{}, l)
 				session.Close()
@@ -248,7 +248,7 @@ func TestAFollowedProgramIsNeverSilentForLong(t *testing.T) {
 			defer session.Close()
 			var b strings.Builder
 			session.library(&b)
-			b.WriteString(followText)
+			b.WriteString(followText())
 			b.WriteString(`DIR=$RUN/run-x; mkdir -p "$STATE" "$DIR"; printf '%s 0\n' "$$" >"$DIR/pid"; : >"$STATE/journal.x"
 follow_alive() { :; }
 (sleep 4; printf 'done ok\n' >>"$STATE/journal.x"; : >"$DIR/done") &

@@ -16,10 +16,12 @@ var programSource string
 //go:embed sweep.sh
 var sweepSource string
 
-var sweepText = shell.Strip(sweepSource)
+func sweepText() string { return shell.Strip(sweepSource) }
 
-var programText = sweepText + shell.Strip(programSource)
+func programText() string { return sweepText() + shell.Strip(programSource) }
 
 // library is the sh that scripts and programs share: the environment and functions of fragments, the
 // facts, and what the engine itself needs.
-var library = shell.Strip(shell.Prelude + steps.FactsScript + shell.Put + librarySource)
+func library() string {
+	return shell.Strip(shell.Prelude + steps.FactsScript + shell.Put + librarySource)
+}

@@ -33,7 +33,7 @@ func TestWhoAmI(t *testing.T) {
 	} {
 		for kind, sh := range shells(t) {
 			t.Run(name+"/"+kind, func(t *testing.T) {
-				script := "NONCE= SALT= DETAIL=0\nLIBRARY=" + shell.Quote(library) + "\neval \"$LIBRARY\"\nfragment " + shell.Words(test.runAs, "", "", show)
+				script := "NONCE= SALT= DETAIL=0\nLIBRARY=" + shell.Quote(library()) + "\neval \"$LIBRARY\"\nfragment " + shell.Words(test.runAs, "", "", show)
 				cmd := exec.Command(sh[0], append(sh[1:], "-s")...)
 				cmd.Stdin = strings.NewReader(script)
 				cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, test.env...)

@@ -18,7 +18,7 @@ func TestOtherShells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte(library+followText+text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(library()+followText()+text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"dash", "bash", "ksh93", "mksh", "zsh", "yash"} {
@@ -41,7 +41,7 @@ func TestOtherShells(t *testing.T) {
 			if os.Getuid() != 0 {
 				t.Skip("only root becomes another user")
 			}
-			out := sh("-c", library+"\nSALT= DETAIL=0\nlook() { SAID=$(fragment nobody '' '' 'echo \"$(id -un) $RUN_AS\"' </dev/null); }\nlook\nprintf '%s' \"$SAID\"")
+			out := sh("-c", library()+"\nSALT= DETAIL=0\nlook() { SAID=$(fragment nobody '' '' 'echo \"$(id -un) $RUN_AS\"' </dev/null); }\nlook\nprintf '%s' \"$SAID\"")
 			if strings.TrimSpace(out) != "nobody nobody" {
 				t.Errorf("another user says %q", out)
 			}

@@ -73,11 +73,11 @@ type staged struct {
 // text returns the program as sh, and what has to be in the staging directory before it runs. It reads the local files that travel in it.
 func (p *program) text() (string, []staged, error) {
 	w := &programWriter{reads: true}
-	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library))
+	fmt.Fprintf(w, "LIBRARY=%s\neval \"$LIBRARY\"\n", shell.Quote(library()))
 	fmt.Fprintf(w, "ID=%s STAGE=%s SALT=%s OWNER=%s LOGIN=%s BOOTED=%s AFTER=%s TITLE=%s ROOM=%d PATIENCE=%d\nDIR=$RUN/run-$ID\n",
 		shell.Quote(p.id), shell.Quote(p.stage), shell.Quote(p.salt), shell.Quote(oneLine(p.owner)), shell.Quote(p.login), shell.Quote(p.boot), shell.Quote(p.after),
 		shell.Quote(titleName(p.title)), 4096+roomOfStep*len(p.entries), cmp.Or(p.patience, patience))
-	w.WriteString(programText)
+	w.WriteString(programText())
 	w.WriteString("start\n")
 	for i := range p.entries {
 		w.entry(&p.entries[i])

@@ -254,7 +254,7 @@ func (s *Session) library(b *strings.Builder) {
 		// sudo leaves the directory as it was, and with !env_reset the home.
 		fmt.Fprintf(b, "RUN_AS=%s\n", shell.Quote(s.user))
 	}
-	fmt.Fprintf(b, "NONCE=%s\nLIBRARY=%s\neval \"$LIBRARY\"\n", s.nonce, shell.Quote(library))
+	fmt.Fprintf(b, "NONCE=%s\nLIBRARY=%s\neval \"$LIBRARY\"\n", s.nonce, shell.Quote(library()))
 }
 
 // fragmentText runs a fragment so that exit, cd, set and even syntax errors stay inside it.

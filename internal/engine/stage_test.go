@@ -66,7 +66,7 @@ func TestStagePlaces(t *testing.T) {
 					}
 				}
 				// The second half looks at what was made, from inside, and removes it as a program does.
-				look := sweepText + `IFS=' ' read -r mark main || exit 0
+				look := sweepText() + `IFS=' ' read -r mark main || exit 0
 main=${main% stream}
 disk=none
 [ ! -d "$main/disk" ] || disk=$(readlink -f "$main/disk")

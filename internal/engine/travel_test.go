@@ -349,7 +349,7 @@ func TestAlike(t *testing.T) {
 			"exists no": true,
 		} {
 			cmd := exec.Command(sh[0], append(sh[1:], "-s")...)
-			cmd.Stdin = strings.NewReader(shell.Prelude + "\n" + functionOf(t, programText, "alike") + "\nSTATEMENT=" + shell.Quote(state) +
+			cmd.Stdin = strings.NewReader(shell.Prelude + "\n" + functionOf(t, programText(), "alike") + "\nSTATEMENT=" + shell.Quote(state) +
 				"\nalike 'exists no' " + shell.Quote("exists yes\nuid #\nhome /home/a") + "\n")
 			if err := cmd.Run(); (err == nil) != want {
 				t.Errorf("%s: %q: %v", name, state, err)
@@ -389,7 +389,7 @@ func TestAnswersAreShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The program, what follows it, and some words.
-	if rest := count.bytes - planned; rest > len(pack(text))+len(sweepText)+len(followText)+4000 {
+	if rest := count.bytes - planned; rest > len(pack(text))+len(sweepText())+len(followText())+4000 {
 		t.Errorf("a program of one step and its answer take %d bytes", rest)
 	}
 }

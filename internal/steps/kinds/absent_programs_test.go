@@ -373,7 +373,7 @@ func TestPortWithEachProgram(t *testing.T) {
 		{"nothing", map[string]string{}},
 	} {
 		withTools(t, b, nil, func(t *testing.T, h *host) {
-			look := kit.PortOpen + "port_open 127.0.0.1 "
+			look := kit.PortOpen() + "port_open 127.0.0.1 "
 			if r := h.fragment(t, look+port, nil, nil, false); b.name != "nothing" && r.exit != 0 || b.name == "nothing" && (r.exit != 127 || !strings.Contains(r.stderr, "install one")) {
 				t.Errorf("open: %+v", r)
 			}

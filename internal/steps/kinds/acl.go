@@ -15,8 +15,6 @@ import (
 //go:embed acl.sh
 var aclSource string
 
-var aclScript = shell.Strip(aclSource)
-
 var aclKind = &steps.Kind{
 	Name: "acl",
 	Doc: `Entries of the access list (POSIX ACL) of a file or directory, for users and groups beside its own.
@@ -167,7 +165,7 @@ func (s *acl) words() []string {
 }
 
 func (s *acl) Probe() string {
-	return aclScript + fmt.Sprintf("acl_look %s %t %s %s\n", s.State, len(s.Default) > 0, shell.Quote(s.Path), shell.Words(s.words()...))
+	return shell.Strip(aclSource) + fmt.Sprintf("acl_look %s %t %s %s\n", s.State, len(s.Default) > 0, shell.Quote(s.Path), shell.Words(s.words()...))
 }
 
 // Settled implements steps.Settler.

@@ -17,8 +17,6 @@ import (
 //go:embed unpack.sh
 var unpackScriptSource string
 
-var unpackScript = shell.Strip(unpackScriptSource)
-
 var archiveKind = &steps.Kind{
 	Name: "archive",
 	Doc: `An archive, unpacked into a directory of the host.
@@ -294,9 +292,9 @@ func (a *archive) ops(sum string) []steps.Op {
 // if it was uploaded for this.
 func (a *archive) script(sum, file string, uploaded bool) string {
 	var b strings.Builder
-	b.WriteString(unpackScript)
+	b.WriteString(shell.Strip(unpackScriptSource))
 	if a.URL != "" {
-		b.WriteString(kit.FetchScript)
+		b.WriteString(kit.FetchScript())
 		if len(a.Headers) > 0 {
 			b.WriteString(kit.HeadersOnHost("cat"))
 		}

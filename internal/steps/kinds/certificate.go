@@ -18,8 +18,6 @@ import (
 //go:embed certificate.sh
 var certificateSource string
 
-var certificateScript = shell.Strip(certificateSource)
-
 var certificateKind = &steps.Kind{
 	Name: "certificate",
 	Doc: `A private key, and a certificate signed by itself or a request for one.
@@ -157,9 +155,9 @@ func (s *certificate) form() string {
 
 func (s *certificate) Probe() string {
 	if s.absent() {
-		return certificateScript + fmt.Sprintf("cert_place key %s\ncert_place certificate %s\n", shell.Quote(s.Key), shell.Quote(s.Path))
+		return shell.Strip(certificateSource) + fmt.Sprintf("cert_place key %s\ncert_place certificate %s\n", shell.Quote(s.Key), shell.Quote(s.Path))
 	}
-	return certificateScript + fmt.Sprintf(`cert_place key %[1]s
+	return shell.Strip(certificateSource) + fmt.Sprintf(`cert_place key %[1]s
 p=%[1]s
 if [ "$TYPE" = file ]; then
 	%[2]selse
@@ -234,7 +232,7 @@ func (s *certificate) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change,
 		script += fmt.Sprintf("cert_make %s %s %s %d %s %s %s\n", s.form(), shell.Quote(s.Path), shell.Quote(s.Key), s.Days,
 			shell.Quote(s.CommonName), shell.Quote(s.Organization), shell.Quote(s.extension()))
 	}
-	change.Ops = []steps.Op{steps.Run{Script: certificateScript + script, Shown: "openssl"}}
+	change.Ops = []steps.Op{steps.Run{Script: shell.Strip(certificateSource) + script, Shown: "openssl"}}
 	return change, nil
 }
 

@@ -17,8 +17,6 @@ import (
 //go:embed compose.sh
 var composeScriptSource string
 
-var composeScript = shell.Strip(composeScriptSource)
-
 var composeKind = &steps.Kind{
 	Name: "compose",
 	Doc: `A Docker Compose project: its files, its images, its services up and healthy.
@@ -234,7 +232,7 @@ func (c *compose) head() string {
 	for _, p := range c.Profiles {
 		options = append(options, "--profile", p)
 	}
-	return composeScript + fmt.Sprintf("project=%s dir=%s wait=%d\nupdate_order=%s monitor=%d\nfiles=%s\noptions=%s\n",
+	return shell.Strip(composeScriptSource) + fmt.Sprintf("project=%s dir=%s wait=%d\nupdate_order=%s monitor=%d\nfiles=%s\noptions=%s\n",
 		shell.Quote(c.title()), shell.Quote(c.Dir), c.Wait, shell.Quote(c.UpdateOrder), c.Monitor, shell.Quote(shell.Words(files...)), shell.Quote(shell.Words(options...)))
 }
 

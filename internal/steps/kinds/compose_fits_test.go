@@ -3,6 +3,8 @@ package kinds
 import (
 	"strings"
 	"testing"
+
+	"provision/internal/shell"
 )
 
 // TestComposeFits judges versions of compose as they call themselves, in every shell.
@@ -20,7 +22,7 @@ func TestComposeFits(t *testing.T) {
 	} {
 		for _, sh := range availableShells(t, "") {
 			h := &host{shell: sh, work: t.TempDir()}
-			r := h.fragment(t, composeScript+"docker() { return 1; }\ncompose_version='"+c.version+"' compose_builds="+c.builds+"\ncompose_fits\n", nil, nil, false)
+			r := h.fragment(t, shell.Strip(composeScriptSource)+"docker() { return 1; }\ncompose_version='"+c.version+"' compose_builds="+c.builds+"\ncompose_fits\n", nil, nil, false)
 			if got := r.stdout + r.stderr; !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
 				t.Errorf("%v: compose %s says %q, want %q", sh, c.version, got, c.want)
 			}

@@ -95,7 +95,7 @@ func TestComposeOrders(t *testing.T) {
 	}
 	for _, sh := range availableShells(t, "") {
 		h := &host{shell: sh, work: t.TempDir()}
-		r := h.fragment(t, composeScript+"dir=/srv/p update_order=start-first compose_all= compose_version=2.26\ncompose_text="+shell.Quote(printed.String())+
+		r := h.fragment(t, shell.Strip(composeScriptSource)+"dir=/srv/p update_order=start-first compose_all= compose_version=2.26\ncompose_text="+shell.Quote(printed.String())+
 			"\ncompose_facts=$(compose_document | compose_parse facts)\ncompose_orders\n", nil, nil, false)
 		is := map[string]string{}
 		for line := range strings.Lines(r.stdout) {
@@ -192,7 +192,7 @@ follows worker app
 		}
 		for _, sh := range availableShells(t, "") {
 			h := &host{shell: sh, work: t.TempDir()}
-			r := h.fragment(t, composeScript+"printf %s "+shell.Quote(facts+c.states+containers)+" | compose_sequence "+shell.Words(c.again, c.options), nil, nil, false)
+			r := h.fragment(t, shell.Strip(composeScriptSource)+"printf %s "+shell.Quote(facts+c.states+containers)+" | compose_sequence "+shell.Words(c.again, c.options), nil, nil, false)
 			if d := cmp.Diff(c.want, r.stdout); d != "" || r.exit != 0 {
 				t.Errorf("%s, %v: exit %d %s\n%s", c.name, sh, r.exit, r.stderr, d)
 			}

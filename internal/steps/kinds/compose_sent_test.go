@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"provision/internal/shell"
 	"provision/internal/steps"
 )
 
@@ -156,7 +157,7 @@ func TestComposeRestores(t *testing.T) {
 			r.files("compose.yaml", project, "kept", "2", "turns/into/one", "a directory", "new/file", "1", "late", "a file", ".env", "A=2\n")
 			c, d, _ := r.look()
 			save := strings.Join(append(d.send, append(d.remove, d.prune...)...), " ")
-			r.send("dir="+c.Dir+"\n"+composeScript+"compose_containers() { :; }\ncompose_save "+save+"\n", "printf 'id image\\n' >\"$compose_saved/images\"\ncompose_restore && cp -- \"$compose_saved/sent\" \"$sent\"\n")
+			r.send("dir="+c.Dir+"\n"+shell.Strip(composeScriptSource)+"compose_containers() { :; }\ncompose_save "+save+"\n", "printf 'id image\\n' >\"$compose_saved/images\"\ncompose_restore && cp -- \"$compose_saved/sent\" \"$sent\"\n")
 			if diff := cmp.Diff(before, r.sh(listing+"; cat ../kept/sent")); diff != "" {
 				t.Errorf("it is not as it was (-before +after):\n%s", diff)
 			}

@@ -99,7 +99,7 @@ service worker starting
 			h := &host{shell: sh, work: filepath.Join(t.TempDir(), "work")}
 			h.work = t.TempDir()
 			for _, c := range []struct{ hashes, facts, want string }{{hashes + "\nhalted h13\nports h14\nconf h15", facts.String(), want}, {"", "", waiting}} {
-				r := h.fragment(t, composeScript+"compose_states "+shell.Words(c.hashes, containers, images, c.facts), nil, nil, false)
+				r := h.fragment(t, shell.Strip(composeScriptSource)+"compose_states "+shell.Words(c.hashes, containers, images, c.facts), nil, nil, false)
 				if d := cmp.Diff(c.want, r.stdout); d != "" || r.exit != 0 {
 					t.Errorf("exit %d %s\n%s", r.exit, r.stderr, d)
 				}

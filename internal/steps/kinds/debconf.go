@@ -14,8 +14,6 @@ import (
 //go:embed debconf.sh
 var debconfSource string
 
-var debconfScript = shell.Strip(debconfSource)
-
 var debconfKind = &steps.Kind{
 	Name: "debconf",
 	Doc: `An answer to a question that a Debian package asks while it is configured.
@@ -125,7 +123,7 @@ func (s *debconf) Probe() string {
 	default:
 		call = append(call, "open", shell.Quote(s.Value.Reveal()))
 	}
-	probe := debconfScript
+	probe := shell.Strip(debconfSource)
 	if s.OnlyNew {
 		probe += fmt.Sprintf("debconf_installed %s && say installed yes && exit 0\n", shell.Quote(s.Package))
 	}
@@ -198,7 +196,7 @@ func (s *debconf) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		text = steps.Secret(line)
 	}
 	change.Ops = []steps.Op{steps.Run{
-		Script: debconfScript + fmt.Sprintf("debconf_set %s %s %t\n", shell.Quote(s.Package), shell.Quote(s.Question), s.Seen),
+		Script: shell.Strip(debconfSource) + fmt.Sprintf("debconf_set %s %s %t\n", shell.Quote(s.Package), shell.Quote(s.Question), s.Seen),
 		Shown:  "debconf-set-selections",
 		Stdin:  &steps.Content{Text: text},
 	}}
@@ -226,7 +224,7 @@ func (s *debconf) planAbsent(obs steps.Observation) steps.Change {
 		Action: steps.Delete,
 		Diff:   []steps.Attr{{Name: "question", Before: s.Question, AfterMissing: true}},
 		Ops: []steps.Op{steps.Run{
-			Script: debconfScript + fmt.Sprintf("debconf_forget %s %s\n", shell.Quote(s.Package), shell.Quote(s.Question)),
+			Script: shell.Strip(debconfSource) + fmt.Sprintf("debconf_forget %s %s\n", shell.Quote(s.Package), shell.Quote(s.Question)),
 			Shown:  "debconf-communicate",
 		}},
 		Dangers: []string{"forgets the answer to " + s.Question},

@@ -12,8 +12,6 @@ import (
 //go:embed divert.sh
 var divertSource string
 
-var divertScript = shell.Strip(divertSource)
-
 var divertKind = &steps.Kind{
 	Name: "divert",
 	Doc: `A diversion of dpkg: what packages install at a path goes to another one.
@@ -117,7 +115,7 @@ func (s *divert) Requires() []steps.Thing {
 }
 
 func (s *divert) Probe() string {
-	return divertScript + fmt.Sprintf("divert_look %s %s %s %t\n", shell.Quote(s.State), shell.Quote(s.Path), shell.Quote(s.target()), s.Rename)
+	return shell.Strip(divertSource) + fmt.Sprintf("divert_look %s %s %s %t\n", shell.Quote(s.State), shell.Quote(s.Path), shell.Quote(s.target()), s.Rename)
 }
 
 // Settled implements steps.Settler.
@@ -207,7 +205,7 @@ func (s *divert) planAbsent(by, to string, obs steps.Observation) (steps.Change,
 // run is the operation: the file that is at from is moved too.
 func (s *divert) run(function, from string) steps.Op {
 	return steps.Run{
-		Script: divertScript + fmt.Sprintf("%s %s %s %s %s\n", function, shell.Quote(s.Path), shell.Quote(s.target()), shell.Quote(s.Package), from),
+		Script: shell.Strip(divertSource) + fmt.Sprintf("%s %s %s %s %s\n", function, shell.Quote(s.Path), shell.Quote(s.target()), shell.Quote(s.Package), from),
 		Shown:  "dpkg-divert",
 	}
 }

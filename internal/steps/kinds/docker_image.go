@@ -18,8 +18,6 @@ import (
 //go:embed docker_image.sh
 var dockerImageScriptSource string
 
-var dockerImageScript = shell.Strip(dockerImageScriptSource)
-
 var dockerImageKind = &steps.Kind{
 	Name: "docker_image",
 	Doc: `An image in the Docker engine of the host: loaded from a local archive, pulled, or removed.

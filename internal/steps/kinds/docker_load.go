@@ -28,7 +28,7 @@ func (c imageContent) layersJSON() string {
 // takes longer than the look.
 func (s *dockerImage) probeLoad() string {
 	var b strings.Builder
-	b.WriteString(dockerProbe + dockerImageScript + "image_lacks=\n")
+	b.WriteString(dockerProbe + shell.Strip(dockerImageScriptSource) + "image_lacks=\n")
 	var same []string
 	for _, image := range s.image.Images {
 		same = append(same, "*"+shell.Quote(`created "`+image.Created.Format(time.RFC3339Nano)+`"`)+"*"+shell.Quote(image.layersJSON())+"*")
@@ -159,12 +159,12 @@ func (s *dockerImage) planLoad(f *steps.Facts, obs steps.Observation) (steps.Cha
 	}
 	if stored != "" {
 		change.Reason = "it is there already, without the name"
-		change.Ops = []steps.Op{steps.Run{Script: dockerImageScript + "image_name " + shell.Words(append([]string{stored}, names...)...) + "\n"}}
+		change.Ops = []steps.Op{steps.Run{Script: shell.Strip(dockerImageScriptSource) + "image_name " + shell.Words(append([]string{stored}, names...)...) + "\n"}}
 		return change, nil
 	}
 	change.Reason = fmt.Sprintf("from %s, %s", path.Base(s.Archive.Path), size(s.Archive.Size))
 	script := fmt.Sprintf("layers=%s\nids=%s\nimage_load %s\n", shell.Quote(image.layersJSON()), shell.Quote(strings.Join(image.IDs, " ")), shell.Words(titles...))
-	change.Ops = []steps.Op{steps.Run{Script: dockerImageScript + script, Stdin: &steps.Content{Local: s.Archive}}}
+	change.Ops = []steps.Op{steps.Run{Script: shell.Strip(dockerImageScriptSource) + script, Stdin: &steps.Content{Local: s.Archive}}}
 	if lacking {
 		change.Needs = obs.Needs()
 		if s.image.Docker != nil && len(s.image.Images) == 1 {

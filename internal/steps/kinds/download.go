@@ -133,7 +133,7 @@ func (d *download) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, er
 
 func (d *download) script() string {
 	var b strings.Builder
-	b.WriteString(kit.FetchScript)
+	b.WriteString(kit.FetchScript())
 	if len(d.Headers) > 0 {
 		b.WriteString(kit.HeadersOnHost("cat"))
 	}

@@ -13,12 +13,10 @@ import (
 //go:embed git.sh
 var gitScriptSource string
 
-var gitScript = shell.Strip(gitScriptSource)
-
 // setup is sh that makes git ready. Stdin holds the key in an operation.
 func (g *git) setup(operation bool) string {
 	var b strings.Builder
-	b.WriteString(gitScript)
+	b.WriteString(shell.Strip(gitScriptSource))
 	if g.HostKey != "" {
 		fmt.Fprintf(&b, "git_tmp \"${TMPDIR:-/tmp}/provision-git.XXXXXX\" && GIT_HOSTS=$git_made || exit 1\n{ %s\n} >\"$GIT_HOSTS\"\n", shell.Printf([]byte(g.HostKey+"\n")))
 	}

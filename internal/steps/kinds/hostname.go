@@ -14,8 +14,6 @@ import (
 //go:embed hostname.sh
 var hostnameSource string
 
-var hostnameScript = shell.Strip(hostnameSource)
-
 var hostnameKind = &steps.Kind{
 	Name: "hostname",
 	Doc: `The name of the host: now, and after the next boot.
@@ -91,7 +89,7 @@ func (s *hostname) Brings(steps.Change) steps.Supply {
 func (s *hostname) Touches(steps.Observation) steps.Supply { return steps.Supply{Trees: kernelTrees()} }
 
 func (s *hostname) Probe() string {
-	b := hostnameScript
+	b := shell.Strip(hostnameSource)
 	if s.Live {
 		b += "n=$(cat /proc/sys/kernel/hostname) || exit 1\nsay kernel \"$n\"\n"
 	}
@@ -131,7 +129,7 @@ func (s *hostname) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, er
 	if kernel, there := obs.Get("kernel"); s.Live && kernel != s.Name {
 		file := change.Ops
 		change.Also(steps.Attr{Name: "kernel", Before: kernel, BeforeMissing: !there, After: s.Name})
-		change.Ops = append([]steps.Op{steps.Run{Script: hostnameScript + "hostname_live " + shell.Quote(s.Name) + "\n", Shown: "set the name in the kernel"}}, file...)
+		change.Ops = append([]steps.Op{steps.Run{Script: shell.Strip(hostnameSource) + "hostname_live " + shell.Quote(s.Name) + "\n", Shown: "set the name in the kernel"}}, file...)
 	}
 	if change.Action != steps.NoOp && f.Init == "" {
 		change.Reason = strings.TrimPrefix(change.Reason+"; no service manager was found that reads "+edit.Path+" at boot", "; ")

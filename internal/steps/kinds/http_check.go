@@ -129,7 +129,7 @@ func (h *httpCheck) ask() string {
 	if h.Body != "" {
 		match = "grep -qF -e " + shell.Quote(h.Body) + ` "$body_file" || http_body=lacking`
 	}
-	return kit.HTTPAsk + fmt.Sprintf(`body_file=$(mktemp) && trap 'rm -f -- "$body_file" ${FETCH_HEADERS:+"$FETCH_HEADERS"}' EXIT || exit 1
+	return kit.HTTPAsk() + fmt.Sprintf(`body_file=$(mktemp) && trap 'rm -f -- "$body_file" ${FETCH_HEADERS:+"$FETCH_HEADERS"}' EXIT || exit 1
 ask() {
 	http_ask %s %s "$1" "$body_file" %d %d || return 1
 	http_body=found

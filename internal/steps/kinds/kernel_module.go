@@ -16,8 +16,6 @@ import (
 //go:embed kernel_module.sh
 var kernelModuleSource string
 
-var kernelModuleScript = shell.Strip(kernelModuleSource)
-
 var kernelModuleKind = &steps.Kind{
 	Name: "kernel_module",
 	Doc: `A module of the kernel: loaded now and at each boot, or kept from being loaded.
@@ -137,7 +135,7 @@ func (s *kernelModule) Brings(steps.Change) steps.Supply {
 
 func (s *kernelModule) Probe() string {
 	load, conf := s.files()
-	return kernelModuleScript + fmt.Sprintf("module_look %s %s %t || exit 1\nmodule_file load %s\nmodule_file conf %s\n", s.State, s.Name, s.Live, load.Name, conf.Name)
+	return shell.Strip(kernelModuleSource) + fmt.Sprintf("module_look %s %s %t || exit 1\nmodule_file load %s\nmodule_file conf %s\n", s.State, s.Name, s.Live, load.Name, conf.Name)
 }
 
 // Settled implements steps.Settler.
@@ -190,9 +188,9 @@ func (s *kernelModule) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change
 	if s.Live {
 		switch {
 		case s.State == "present" && loaded == "no":
-			change.Also(steps.Attr{Name: "loaded", Before: "no", After: "yes"}, steps.Run{Script: kernelModuleScript + "module_load " + s.Name + "\n"})
+			change.Also(steps.Attr{Name: "loaded", Before: "no", After: "yes"}, steps.Run{Script: shell.Strip(kernelModuleSource) + "module_load " + s.Name + "\n"})
 		case s.State != "present" && loaded == "yes":
-			change.Also(steps.Attr{Name: "loaded", Before: "yes", After: "no"}, steps.Run{Script: kernelModuleScript + "module_unload " + s.Name + "\n"})
+			change.Also(steps.Attr{Name: "loaded", Before: "yes", After: "no"}, steps.Run{Script: shell.Strip(kernelModuleSource) + "module_unload " + s.Name + "\n"})
 			change.Dangers = append(change.Dangers, "unloads the module "+s.Name)
 		}
 	}

@@ -17,8 +17,6 @@ import (
 //go:embed limits.sh
 var limitsSource string
 
-var limitsScript = shell.Strip(limitsSource)
-
 var limitsKind = &steps.Kind{
 	Name: "limits",
 	Doc: `A limit that logins get from pam_limits: a line of limits.conf(5).
@@ -148,7 +146,7 @@ func (s *limits) short() string {
 }
 
 func (s *limits) Probe() string {
-	b := limitsScript
+	b := shell.Strip(limitsSource)
 	item := shell.Words(s.Domain, s.Item)
 	if !s.Absent() {
 		b += "[ -d /etc/security ] || fail \"this host has no /etc/security, and so no pam_limits; install Linux-PAM first\"\n"

@@ -16,8 +16,6 @@ import (
 //go:embed mount.sh
 var mountSource string
 
-var mountScript = shell.Strip(mountSource)
-
 var mountKind = &steps.Kind{
 	Name: "mount",
 	Doc: `A file system that is mounted: its line in /etc/fstab, and now.
@@ -204,7 +202,7 @@ func (s *mount) readFstab(line string) []string {
 
 func (s *mount) Probe() string {
 	var b strings.Builder
-	b.WriteString(mountScript)
+	b.WriteString(shell.Strip(mountSource))
 	p, source := shell.Quote(s.Path), shell.Quote(s.Source)
 	if s.Live {
 		fmt.Fprintf(&b, "mount_live %s\n", p)
@@ -299,10 +297,10 @@ func (s *mount) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, error
 	}
 	// What is in use, and what cannot be mounted, leaves the file as it was.
 	if first != "" {
-		change.Ops = append([]steps.Op{steps.Run{Script: mountScript + first + "\n"}}, file...)
+		change.Ops = append([]steps.Op{steps.Run{Script: shell.Strip(mountSource) + first + "\n"}}, file...)
 	}
 	if len(file) > 0 {
-		change.Ops = append(change.Ops, steps.Run{Script: mountScript + "mount_reload\n"})
+		change.Ops = append(change.Ops, steps.Run{Script: shell.Strip(mountSource) + "mount_reload\n"})
 	}
 	if change.Action == steps.Create && obs.Yes("live") {
 		change.Action = steps.Update

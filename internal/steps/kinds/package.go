@@ -101,7 +101,7 @@ func (p *packages) all() []string {
 func (p *packages) Probe() string {
 	names := shell.Words(p.all()...)
 	var b strings.Builder
-	b.WriteString(packageQuery)
+	b.WriteString(shell.Strip(packageQuerySource))
 	fmt.Fprintf(&b, "lines=$(package_versions %s) || exit 1\n", names)
 	switch {
 	case p.Version != "":
@@ -111,8 +111,8 @@ func (p *packages) Probe() string {
 		b.WriteString("printf '%s\\n' \"$lines\" | sed -e 's/ -$/ absent/' -e t -e 's/ provided$/ provided/' -e t -e 's/ .*/ installed/' | sed 's/^/package /'\n")
 	}
 	if p.State == "latest" {
-		b.WriteString(packageLists)
-		b.WriteString(packageUpdates)
+		b.WriteString(shell.Strip(packageListsSource))
+		b.WriteString(shell.Strip(packageUpdatesSource))
 		fmt.Fprintf(&b, "package_updates %s || exit 1\n", names)
 	}
 	return b.String()
@@ -222,9 +222,9 @@ func (p *packages) predict(lines []string) []steps.Observation {
 // run is the operation for the packages that are not as they should be.
 func (p *packages) run(names []string) steps.Run {
 	var b strings.Builder
-	b.WriteString(packageQuery)
-	b.WriteString(packageLists)
-	b.WriteString(packageChange)
+	b.WriteString(shell.Strip(packageQuerySource))
+	b.WriteString(shell.Strip(packageListsSource))
+	b.WriteString(shell.Strip(packageChangeSource))
 	switch {
 	case p.State == "absent":
 	case p.UpdateCache:

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"provision/internal/shell"
 )
 
 // A host where an earlier run left postgres half configured, which apt tries again whenever it installs something.
@@ -63,7 +65,7 @@ func TestAptFailureHasItsOwnReason(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				r := h.fragment(t, "PATH="+dir+":$PATH\nF_PACKAGE_MANAGER=apt F_UID=0\n"+packageQuery+packageLists+packageChange+
+				r := h.fragment(t, "PATH="+dir+":$PATH\nF_PACKAGE_MANAGER=apt F_UID=0\n"+shell.Strip(packageQuerySource)+shell.Strip(packageListsSource)+shell.Strip(packageChangeSource)+
 					"lock_holder() { return 1; }\nas_login() { \"$@\"; }\napt_get install || package_failed "+c.call, nil, nil, false)
 				if r.exit == 0 || !strings.Contains(r.stderr, c.want) {
 					t.Fatalf("exit %d, stderr %q; it must fail and say %q", r.exit, r.stderr, c.want)

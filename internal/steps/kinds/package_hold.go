@@ -144,6 +144,6 @@ func (s *packageHold) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change,
 	if s.State == "absent" {
 		verb = "unhold"
 	}
-	change.Ops = []steps.Op{steps.Run{Script: packageQuery + packageChange + "wait_for_lock\nas_login apt-mark " + verb + " " + shell.Words(names...) + " >&2 || fail \"apt-mark " + verb + " failed\"\n"}}
+	change.Ops = []steps.Op{steps.Run{Script: shell.Strip(packageQuerySource) + shell.Strip(packageChangeSource) + "wait_for_lock\nas_login apt-mark " + verb + " " + shell.Words(names...) + " >&2 || fail \"apt-mark " + verb + " failed\"\n"}}
 	return change, nil
 }

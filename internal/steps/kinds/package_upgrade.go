@@ -13,8 +13,6 @@ import (
 //go:embed package_upgrade.sh
 var packageUpgradeScriptSource string
 
-var packageUpgradeScript = shell.Strip(packageUpgradeScriptSource)
-
 var packageUpgradeKind = &steps.Kind{
 	Name: "package_upgrade",
 	Doc: `Installed packages brought up to date.
@@ -71,7 +69,7 @@ func (u *packageUpgrade) arguments() string {
 func (u *packageUpgrade) minutes() int { return max(1, u.MaxAge/60) }
 
 func (u *packageUpgrade) Probe() string {
-	return packageLists + packageUpdates + packageUpgradeScript + fmt.Sprintf(`lines=$(upgrades %s)
+	return shell.Strip(packageListsSource) + shell.Strip(packageUpdatesSource) + shell.Strip(packageUpgradeScriptSource) + fmt.Sprintf(`lines=$(upgrades %s)
 case $? in
 0) ;;
 3) say lists none; exit 0 ;;
@@ -147,7 +145,7 @@ func counted(n int, what string) string {
 }
 
 func (u *packageUpgrade) script() string {
-	return packageQuery + packageLists + packageUpdates + packageChange + packageUpgradeScript +
+	return shell.Strip(packageQuerySource) + shell.Strip(packageListsSource) + shell.Strip(packageUpdatesSource) + shell.Strip(packageChangeSource) + shell.Strip(packageUpgradeScriptSource) +
 		"upgrade_packages " + u.arguments() + "\n"
 }
 

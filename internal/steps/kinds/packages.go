@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 
-	"provision/internal/shell"
 	"provision/internal/steps"
 	"provision/internal/steps/kit"
 )
@@ -17,22 +16,14 @@ import (
 //go:embed package_query.sh
 var packageQuerySource string
 
-var packageQuery = shell.Strip(packageQuerySource)
-
 //go:embed package_lists.sh
 var packageListsSource string
-
-var packageLists = shell.Strip(packageListsSource)
 
 //go:embed package_updates.sh
 var packageUpdatesSource string
 
-var packageUpdates = shell.Strip(packageUpdatesSource)
-
 //go:embed package_change.sh
 var packageChangeSource string
-
-var packageChange = shell.Strip(packageChangeSource)
 
 var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._:()-]*$`)
 

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"provision/internal/shell"
 )
 
 // A packageCase runs one of the shell functions about packages. The programs of the package
@@ -176,7 +178,7 @@ pacman() {
 						t.Fatal(err)
 					}
 				}
-				r := h.fragment(t, "PATH="+dir+":$PATH\nF_PACKAGE_MANAGER='"+c.manager+"'\n"+packageQuery+packageLists+packageUpdates+c.programs+"\n"+c.call, nil, nil, false)
+				r := h.fragment(t, "PATH="+dir+":$PATH\nF_PACKAGE_MANAGER='"+c.manager+"'\n"+shell.Strip(packageQuerySource)+shell.Strip(packageListsSource)+shell.Strip(packageUpdatesSource)+c.programs+"\n"+c.call, nil, nil, false)
 				if c.fails {
 					if r.exit == 0 || !strings.Contains(r.stderr, c.want) {
 						t.Fatalf("exit %d, stderr %q; it must fail and say %q", r.exit, r.stderr, c.want)

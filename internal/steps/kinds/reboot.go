@@ -12,8 +12,6 @@ import (
 //go:embed reboot.sh
 var rebootScriptSource string
 
-var rebootScript = shell.Strip(rebootScriptSource)
-
 var rebootKind = &steps.Kind{
 	Name: "reboot",
 	Doc: `A restart of the host; the run goes on when it is back.
@@ -53,7 +51,7 @@ func (r *reboot) Probe() string {
 		return ""
 	}
 	// The reason may name packages that change from look to look; it is detail, and not the state.
-	return rebootScript + `needed=$(reboot_needed) || exit 1
+	return shell.Strip(rebootScriptSource) + `needed=$(reboot_needed) || exit 1
 case $needed in
 'reboot no') say reboot no ;;
 *)

@@ -42,7 +42,7 @@ func (t *remoteTree) setup() string {
 			secrets.WriteString(f.Path + "\n")
 		}
 	}
-	return syncScript + t.ownerWanted() + fmt.Sprintf("dest=%s\nowner_format=%s\nlinks=%s\nsecrets=%s\nmanifest=%s\n",
+	return shell.Strip(syncScriptSource) + t.ownerWanted() + fmt.Sprintf("dest=%s\nowner_format=%s\nlinks=%s\nsecrets=%s\nmanifest=%s\n",
 		shell.Quote(t.dest), shell.Quote(t.ownerFormat()),
 		shell.Quote(strings.TrimSuffix(links.String(), "\n")), shell.Quote(strings.TrimSuffix(secrets.String(), "\n")),
 		shell.Quote(strings.TrimSuffix(manifest, "\n")))

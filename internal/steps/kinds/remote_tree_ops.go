@@ -11,7 +11,7 @@ import (
 // ops is the one Run that removes the differences.
 func (t *remoteTree) ops(d differences) []steps.Op {
 	var b strings.Builder
-	b.WriteString(syncScript + mergeScript)
+	b.WriteString(shell.Strip(syncScriptSource) + mergeScript)
 	replaces := ""
 	if len(d.send) > d.created {
 		replaces = "yes"

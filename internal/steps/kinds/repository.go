@@ -200,7 +200,7 @@ fi
 	b.WriteString("fi\n")
 	if len(r.URIs) > 0 && r.Enabled {
 		// Only what names one of these archives is of interest, in an order that stays.
-		b.WriteString(repositoryProbe + "if [ \"$F_PACKAGE_MANAGER\" = apt ]; then\n\tl=$(apt_sources \"$p\") || fail \"the sources of apt cannot be read\"\n")
+		b.WriteString(shell.Strip(repositoryProbeSource) + "if [ \"$F_PACKAGE_MANAGER\" = apt ]; then\n\tl=$(apt_sources \"$p\") || fail \"the sources of apt cannot be read\"\n")
 		b.WriteString("\tprintf '%s\\n' \"$l\" | while IFS='|' read -r file uri suite key; do\n\t\tcase ${uri%/} in\n\t\t")
 		var patterns []string
 		for _, uri := range r.URIs {

@@ -13,12 +13,8 @@ import (
 //go:embed repository.sh
 var repositoryScriptSource string
 
-var repositoryScript = shell.Strip(repositoryScriptSource)
-
 //go:embed repository_probe.sh
 var repositoryProbeSource string
-
-var repositoryProbe = shell.Strip(repositoryProbeSource)
 
 func (r *repository) armored() bool {
 	return strings.HasPrefix(strings.TrimSpace(r.SignedBy), "-----BEGIN PGP PUBLIC KEY BLOCK-----")
@@ -44,7 +40,7 @@ func (r *repository) planLine(obs steps.Observation) steps.Change {
 	}
 	change := steps.Change{
 		Action: steps.Create, Diff: []steps.Attr{{Name: "line", BeforeMissing: true, After: r.BaseURL}},
-		Ops: []steps.Op{steps.Run{Script: repositoryScript + "apk_repository " + shell.Words(r.BaseURL, wanted) + "\n"}},
+		Ops: []steps.Op{steps.Run{Script: shell.Strip(repositoryScriptSource) + "apk_repository " + shell.Words(r.BaseURL, wanted) + "\n"}},
 	}
 	if wanted == "no" {
 		change.Action = steps.Delete
@@ -115,12 +111,12 @@ func (r *repository) path(manager string) string {
 // script makes the files in a private directory, tries them, and puts them in place.
 func (r *repository) script(manager string) string {
 	var b strings.Builder
-	b.WriteString(packageQuery + packageLists + packageChange + repositoryScript)
+	b.WriteString(shell.Strip(packageQuerySource) + shell.Strip(packageListsSource) + shell.Strip(packageChangeSource) + shell.Strip(repositoryScriptSource))
 	fmt.Fprintf(&b, "name=%s file=%s enabled=%s\n", shell.Quote(r.Name), shell.Quote(r.path(manager)), yesNo(r.Enabled))
 	b.WriteString("t=$(mktemp -d) || exit 1\ntrap 'rm -rf -- \"$t\"' EXIT\nmkdir \"$t/repos\" || exit 1\n")
 	fetches := r.URL != "" && manager != "apt" || manager == "apt" && strings.HasPrefix(r.SignedBy, "https://")
 	if fetches {
-		b.WriteString(kit.FetchScript)
+		b.WriteString(kit.FetchScript())
 	}
 	if manager == "apt" && r.SignedBy != "" {
 		key := r.keyPath()

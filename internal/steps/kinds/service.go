@@ -14,12 +14,8 @@ import (
 //go:embed service_probe.sh
 var serviceProbeSource string
 
-var serviceProbe = shell.Strip(serviceRunlevelsSource + serviceProbeSource)
-
 //go:embed service_change.sh
 var serviceChangeSource string
-
-var serviceChange = shell.Strip(serviceRunlevelsSource + serviceChangeSource)
 
 //go:embed service_runlevels.sh
 var serviceRunlevelsSource string
@@ -130,7 +126,7 @@ func (s *service) Validate() []steps.Problem {
 // Probe leaves out what the step does not ask for: a service that comes up just now must not make the
 // plan stale.
 func (s *service) Probe() string {
-	return serviceProbe + s.setUnit() + fmt.Sprintf("service_state \"$unit\" %s %s %s\n", yesNo(s.State != ""), yesNo(s.Enabled != nil), yesNo(s.Masked != nil))
+	return shell.Strip(serviceRunlevelsSource+serviceProbeSource) + s.setUnit() + fmt.Sprintf("service_state \"$unit\" %s %s %s\n", yesNo(s.State != ""), yesNo(s.Enabled != nil), yesNo(s.Masked != nil))
 }
 
 // shownName is the name in messages.
@@ -221,7 +217,7 @@ func (s *service) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, err
 		return change, nil
 	}
 	change.Action = steps.Update
-	change.Ops = []steps.Op{steps.Run{Script: serviceChange + s.setUnit() + strings.Join(script, "\n") + "\n"}}
+	change.Ops = []steps.Op{steps.Run{Script: shell.Strip(serviceRunlevelsSource+serviceChangeSource) + s.setUnit() + strings.Join(script, "\n") + "\n"}}
 	return change, nil
 }
 
@@ -345,5 +341,5 @@ func (s *service) Handle(_ *steps.Facts, event string, change steps.Change) []st
 	if s.State == "started" {
 		when = "always"
 	}
-	return []steps.Op{steps.Run{Script: serviceChange + s.setUnit() + "service_event " + shell.Words(event) + " \"$unit\" " + when + "\n"}}
+	return []steps.Op{steps.Run{Script: shell.Strip(serviceRunlevelsSource+serviceChangeSource) + s.setUnit() + "service_event " + shell.Words(event) + " \"$unit\" " + when + "\n"}}
 }

@@ -21,8 +21,6 @@ import (
 //go:embed source_build.sh
 var sourceBuildScriptSource string
 
-var sourceBuildScript = shell.Strip(sourceBuildScriptSource)
-
 var sourceBuildKind = &steps.Kind{
 	Name: "source_build",
 	Doc: `A program that the host builds from its source: configure, make, make install.
@@ -298,15 +296,15 @@ func (s *sourceBuild) head() string {
 	for _, v := range s.Env {
 		given = append(given, v.Name)
 	}
-	return sourceBuildScript + fmt.Sprintf("name=%s\nkey=%s\nwork=%s\nbuilder=%s\nsubdir=%s\ngiven=%s\nbuild_place\n",
+	return shell.Strip(sourceBuildScriptSource) + fmt.Sprintf("name=%s\nkey=%s\nwork=%s\nbuilder=%s\nsubdir=%s\ngiven=%s\nbuild_place\n",
 		shell.Words(s.title()), s.key(), shell.Quote(s.WorkDir), shell.Quote(s.BuildUser), shell.Quote(s.Subdir), shell.Quote(strings.Join(given, " ")))
 }
 
 func (s *sourceBuild) script(f *steps.Facts) string {
 	var b strings.Builder
-	b.WriteString(unpackScript)
+	b.WriteString(shell.Strip(unpackScriptSource))
 	if s.URL != "" {
-		b.WriteString(kit.FetchScript)
+		b.WriteString(kit.FetchScript())
 	}
 	b.WriteString(s.head())
 	sum := s.SHA256

@@ -16,8 +16,6 @@ import (
 //go:embed supervisor_program.sh
 var supervisorScriptSource string
 
-var supervisorScript = shell.Strip(supervisorScriptSource)
-
 var supervisorProgramKind = &steps.Kind{
 	Name: "supervisor_program",
 	Doc: `A program that supervisord keeps running.
@@ -192,7 +190,7 @@ func (s *supervisorProgram) find() string {
 
 func (s *supervisorProgram) Probe() string {
 	var b strings.Builder
-	b.WriteString(supervisorScript)
+	b.WriteString(shell.Strip(supervisorScriptSource))
 	b.WriteString(s.find() + " || exit 0\n")
 	if s.State != "absent" {
 		b.WriteString("supervisor_elsewhere\n" + s.probeLogs())
@@ -317,7 +315,7 @@ func (s *supervisorProgram) planAbsent(obs steps.Observation, kind, process stri
 func (s *supervisorProgram) head(obs steps.Observation) string {
 	config, _ := obs.Get("config")
 	ini, _ := obs.Get("ini")
-	return supervisorScript + fmt.Sprintf("name=%s ctl=%s config=%s ini=%s new=%s\n",
+	return shell.Strip(supervisorScriptSource) + fmt.Sprintf("name=%s ctl=%s config=%s ini=%s new=%s\n",
 		shell.Quote(s.Name), shell.Quote(s.Ctl), shell.Quote(config), shell.Quote(ini), shell.Quote(s.pending(ini)))
 }
 
@@ -355,6 +353,6 @@ func (s *supervisorProgram) Handle(_ *steps.Facts, _ string, change steps.Change
 	if s.State != "running" || len(change.Ops) > 0 {
 		return nil // it is just being started with what is there now
 	}
-	script := supervisorScript + s.find() + " || fail \"$name is not known to a supervisord here\"\nsupervisor_must restart \"$name:*\"\n" + s.run()
+	script := shell.Strip(supervisorScriptSource) + s.find() + " || fail \"$name is not known to a supervisord here\"\nsupervisor_must restart \"$name:*\"\n" + s.run()
 	return []steps.Op{steps.Run{Script: script}}
 }

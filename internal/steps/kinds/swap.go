@@ -16,8 +16,6 @@ import (
 //go:embed swap.sh
 var swapSource string
 
-var swapScript = shell.Strip(swapSource)
-
 var swapKind = &steps.Kind{
 	Name: "swap",
 	Doc: `Swap space in a file or on a device: made, in /etc/fstab, and in use.
@@ -145,7 +143,7 @@ func (s *swap) Probe() string {
 	if !s.absent() {
 		wanted = "one"
 	}
-	return swapScript + fmt.Sprintf("swap_look %s %s %t %t\n", s.State, quoted, s.Live, s.Priority != nil) +
+	return shell.Strip(swapSource) + fmt.Sprintf("swap_look %s %s %t %t\n", s.State, quoted, s.Live, s.Priority != nil) +
 		s.edit().Probe(kit.ProbeLines+fmt.Sprintf("r=$(lines | swap_lines %s \"$SWAP_BY\" %s) || exit 1\nif [ \"$r\" = %s ]; then r=same; else r=differ; fi\n",
 			shell.Quote(fstabEscape.Replace(s.Path)), shell.Quote(s.priority()), wanted))
 }
@@ -196,10 +194,10 @@ func (s *swap) Plan(_ *steps.Facts, obs steps.Observation) (steps.Change, error)
 	}
 	// What cannot be made or switched off leaves the file as it was.
 	if first != "" {
-		change.Ops = append([]steps.Op{steps.Run{Script: swapScript + first, Shown: "mkswap, swapon or swapoff"}}, line...)
+		change.Ops = append([]steps.Op{steps.Run{Script: shell.Strip(swapSource) + first, Shown: "mkswap, swapon or swapoff"}}, line...)
 	}
 	if len(line) > 0 {
-		change.Ops = append(change.Ops, steps.Run{Script: mountScript + "mount_reload\n"})
+		change.Ops = append(change.Ops, steps.Run{Script: shell.Strip(mountSource) + "mount_reload\n"})
 	}
 	if change.Action != steps.NoOp && len(change.Needs) == 0 {
 		change.AddNeeds(obs)

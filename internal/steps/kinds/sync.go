@@ -7,15 +7,12 @@ import (
 
 	"github.com/moby/patternmatcher/ignorefile"
 
-	"provision/internal/shell"
 	"provision/internal/steps"
 	"provision/internal/steps/kit"
 )
 
 //go:embed sync.sh
 var syncScriptSource string
-
-var syncScript = shell.Strip(syncScriptSource)
 
 var syncKind = &steps.Kind{
 	Name: "sync",

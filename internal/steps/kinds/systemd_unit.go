@@ -8,15 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"provision/internal/shell"
 	"provision/internal/steps"
 	"provision/internal/steps/kit"
 )
 
 //go:embed systemd_unit.sh
 var systemdUnitSource string
-
-var systemdUnitScript = shell.Strip(systemdUnitSource)
 
 var systemdUnitKind = &steps.Kind{
 	Name: "systemd_unit",

@@ -12,7 +12,7 @@ import (
 
 func (s *systemdUnit) Probe() string {
 	var b strings.Builder
-	b.WriteString(systemdUnitScript)
+	b.WriteString(shell.Strip(systemdUnitSource))
 	name, file := shell.Quote(s.Name), shell.Quote(s.path())
 	b.WriteString("if [ \"$F_INIT\" = systemd ]; then\n")
 	if s.template() {
@@ -129,7 +129,9 @@ func (s *systemdUnit) need(change *steps.Change, obs steps.Observation) {
 }
 
 // script is what operations begin with.
-func (s *systemdUnit) script() string { return serviceChange + systemdUnitScript }
+func (s *systemdUnit) script() string {
+	return shell.Strip(serviceRunlevelsSource+serviceChangeSource) + shell.Strip(systemdUnitSource)
+}
 
 // read is the sh that has systemd read its files.
 func (s *systemdUnit) read(change *steps.Change, obs steps.Observation, written bool) []string {

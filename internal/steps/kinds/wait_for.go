@@ -123,7 +123,7 @@ func (w *waitFor) look() string {
 }
 `, *w.Port)
 	}
-	return kit.PortOpen + fmt.Sprintf("look() { port_open %s %d; }\n", shell.Quote(w.Host), *w.Port)
+	return kit.PortOpen() + fmt.Sprintf("look() { port_open %s %d; }\n", shell.Quote(w.Host), *w.Port)
 }
 
 func (w *waitFor) Probe() string {

@@ -28,11 +28,14 @@ var fetchScriptSource string
 //go:embed http_ask.sh
 var httpAskSource string
 
-var (
-	PortOpen    = shell.Strip(networkSource + portOpenSource)
-	FetchScript = shell.Strip(networkSource + fetchScriptSource)
-	HTTPAsk     = shell.Strip(networkSource + httpAskSource)
-)
+// PortOpen returns port_open.
+func PortOpen() string { return shell.Strip(networkSource + portOpenSource) }
+
+// FetchScript returns fetch.
+func FetchScript() string { return shell.Strip(networkSource + fetchScriptSource) }
+
+// HTTPAsk returns http_ask.
+func HTTPAsk() string { return shell.Strip(networkSource + httpAskSource) }
 
 // Duration shows a number of seconds as people write a duration.
 func Duration(n int) string {
