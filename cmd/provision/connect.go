@@ -282,7 +282,7 @@ func (c conn) Start(ctx context.Context, command string) (*engine.Process, error
 		}
 		return err
 	}
-	return &engine.Process{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Wait: wait, Close: end}, nil
+	return &engine.Process{Stdin: p.Stdin, Stdout: p.Stdout, Stderr: p.Stderr, Wait: wait, Close: end, RoundTrip: p.RoundTrip()}, nil
 }
 
 func (c conn) Upload(ctx context.Context, path string, mode os.FileMode, size int64, r io.Reader) error {

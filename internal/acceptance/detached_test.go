@@ -213,3 +213,28 @@ func TestOneRunAtATime(t *testing.T) {
 	}
 	tidy(t, h)
 }
+
+// A client on a long link does not wait until the host has tidied up: the host does so behind it, below sudo too.
+func TestLongLinkIsTidiedBehindTheClient(t *testing.T) {
+	t.Parallel()
+	h := testhost.Fresh(t, testhost.AsAdmin())
+	proxy := sshtest.NewProxy(t, fmt.Sprintf("%s:%d", h.Addr, h.Port), 100*time.Millisecond)
+	b := newBook(t, h, "").through(proxy.Port)
+	for _, key := range []string{"first", "second", "third"} {
+		b.steps(fmt.Sprintf("step \"env_file\" \"secret\" {\n  path   = \"/etc/secret.env\"\n  values = { KEY = %q }\n}\n", key))
+		if o := b.apply(); o.exit != 0 {
+			t.Fatal(o.dump())
+		}
+		left := ""
+		for range 50 {
+			if left = h.Run(t, "ls /run/provision | grep ^run- || true"); left == "" {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if left != "" {
+			t.Fatalf("after 5 s the host still has %s", left)
+		}
+	}
+	tidy(t, h)
+}

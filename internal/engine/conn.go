@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 )
 
 // A Conn is what the engine needs of an SSH connection to one host.
@@ -23,6 +24,7 @@ type Process struct {
 	Stdout, Stderr io.Reader
 	Wait           func() (status int, err error) // err is for a lost connection, not for a status
 	Close          func() error                   // ends the channel, not what runs at its other end
+	RoundTrip      time.Duration                  // how long the host took to open the channel; 0 if that is not known
 }
 
 // A Dialer makes a connection. The error of an unreachable host wraps ErrUnreachable.

@@ -300,9 +300,13 @@ func (s *Session) readFrame() (frame, error) {
 // leaveTimeout is how long a session may take to do what it was told last.
 const leaveTimeout = 500 * time.Millisecond
 
-// leave ends the session once the host has done what it was told last.
+// nearby is the round trip of a link on which it costs nothing to wait for that.
+const nearby = 20 * time.Millisecond
+
+// leave ends the session once the host has done what it was told last. On a long link it does not wait for that: what was told is on its way,
+// and the shell there does it whoever is still connected.
 func (s *Session) leave() {
-	if s.told {
+	if s.told && s.process.RoundTrip < nearby {
 		_ = s.process.Stdin.Close()
 		late := time.AfterFunc(leaveTimeout, func() { s.abort(context.DeadlineExceeded) })
 		_, _ = io.Copy(io.Discard, s.stdout)

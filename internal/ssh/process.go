@@ -25,6 +25,7 @@ type Process struct {
 	client *Client
 	ch     ssh.Channel
 	closed sync.Once
+	asked  time.Time // when the channel was asked for
 	began  time.Time
 
 	done   chan struct{} // closed once the host has closed the channel
@@ -38,11 +39,12 @@ type Process struct {
 // to run is sent without waiting for its reply (RFC 4254 section 6.5 makes the reply optional), so that what the caller
 // writes to Stdin travels right behind it. A host that refuses to run it closes the channel, which Wait reports.
 func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
+	asked := time.Now()
 	ch, requests, err := c.openSession(ctx, PhaseSession)
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{client: c, ch: ch, began: time.Now(), done: make(chan struct{}), mute: make(chan struct{}), Stdout: ch, Stderr: ch.Stderr()}
+	p := &Process{client: c, ch: ch, asked: asked, began: time.Now(), done: make(chan struct{}), mute: make(chan struct{}), Stdout: ch, Stderr: ch.Stderr()}
 	p.Stdin = stdin{p}
 	if _, err := ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{command})); err != nil {
 		go ssh.DiscardRequests(requests)
@@ -51,6 +53,9 @@ func (c *Client) Start(ctx context.Context, command string) (*Process, error) {
 	go p.follow(requests)
 	return p, nil
 }
+
+// RoundTrip is how long the host took to open the channel of the command.
+func (p *Process) RoundTrip() time.Duration { return p.began.Sub(p.asked) }
 
 // openSession opens a session channel. A refusal may be about a session that has just ended: OpenSSH counts it until its
 // process is reaped and its channel swept up, a moment after both sides have closed it. So a refused one is tried again
