@@ -21,7 +21,9 @@ var cronKind = &steps.Kind{
 
 With place = "cron.d" the job is the file /etc/cron.d/NAME, all of it. With place = "crontab" it is a
 line in the crontab of the user, behind a comment "# provision: NAME"; all other lines stay, and a
-job that is there without the comment gets it. crontab(1) writes the table, so that its owner, its
+job that is there without the comment gets it. Whatever job stands directly behind the comment is this
+one; where other lines are in between, its command must be that of the step, and another job is an
+error. crontab(1) writes the table, so that its owner, its
 mode and the daemon are in its hands.
 
 The schedule is checked before anything is done, since cron passes over a whole file without a word
@@ -300,7 +302,7 @@ func (c *cron) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 			return steps.Change{}, fmt.Errorf("the crond of busybox may not know @reboot; start the command from a service, or install cronie")
 		}
 		if other, yes := obs.Get("between"); yes {
-			return steps.Change{}, fmt.Errorf("in the crontab of %s a comment stands between %q and the job %q, which may be another one: move the comment above the first of these lines, or remove that line", c.User, c.mark(), other)
+			return steps.Change{}, fmt.Errorf("in the crontab of %s other lines stand between %q and the job %q, which may be another one: move them above the first of these lines if the job is this one, or remove that line", c.User, c.mark(), other)
 		}
 		return c.planTable(obs), nil
 	}
@@ -341,6 +343,9 @@ func (c *cron) planTable(obs steps.Observation) steps.Change {
 	for _, job := range jobs {
 		switch {
 		case there:
+			if !c.Absent() && job != line {
+				change.Dangers = append(change.Dangers, fmt.Sprintf("removes the job %q of %s", job, c.User))
+			}
 			change.Diff = append(change.Diff, steps.Attr{Name: "job", Before: job, AfterMissing: true})
 		case job != line:
 			change.Diff = append(change.Diff, steps.Attr{Name: "job", Before: job, After: line})

@@ -45,10 +45,11 @@ cron_options() {
 	[ "$(id -un)" = "$1" ] || fail "only root may use the crontab of $1; set become = true, or run_as = \"$1\""
 }
 
-# cron_jobs WORD MARK LINE: reads a crontab. With "look" it says "job LINE" for the line after a mark, "bare" where there is none, and
+# cron_jobs WORD MARK LINE: reads a crontab. With "look" it says "job LINE" for the job after a mark, "bare" where there is none, and
 # "unmarked" for LINE without a mark. With "set" it prints the table with one mark and LINE in the first of these places, or
-# at the end; with "drop" the table without any of them. Comments after a mark stay where they are; behind them the job is
-# known by its command, and "between LINE" is a job of which nobody can tell whose it is.
+# at the end; with "drop" the table without any of them. Cron passes over a mark, and over what stands between it and a job: comments,
+# empty lines and variables after a mark stay where they are. Behind them the job is known by its command, and "between LINE" is a
+# job of which nobody can tell whose it is.
 cron_jobs() {
 	CRON_WORD=$1 CRON_MARK=$2 CRON_LINE=$3
 	export CRON_WORD CRON_MARK CRON_LINE
@@ -65,30 +66,37 @@ cron_jobs() {
 		held = ""
 		done = 1
 	}
-	# Comments that no job follows come after the job.
+	# What no job follows comes after the job.
 	function bare() {
 		text = held
 		held = ""
 		found("bare yes")
 		if (word != "look") printf "%s", text
 	}
+	# An editor may have left blanks or a carriage return behind the command.
 	function ours(text) {
-		return command != "" && length(text) > length(command) && substr(text, length(text) - length(command)) == " " command
+		sub(/[ \t\r]+$/, "", text)
+		return command != "" && length(text) > length(command) && substr(text, length(text) - length(command)) ~ /^[ \t]/ &&
+			substr(text, length(text) - length(command) + 1) == command
 	}
-	# Not the mark of another job, and no job that somebody has commented out.
-	marked && /^[ \t]*#/ && !/^# provision: / && !/^[ \t]*#+[ \t]*(@[a-z]+|[0-9*][^ \t]*[ \t]+[0-9*][^ \t]*[ \t]+[^ \t]+[ \t]+[^ \t]+[ \t]+[^ \t]+)[ \t]+[^ \t]/ {
+	function is_mark(text) {
+		sub(/[ \t\r]+$/, "", text)
+		return text == mark
+	}
+	# No job, and neither the mark of another one nor one that somebody has commented out.
+	marked && !/^[ \t]*[0-9*@~?%&!-]/ && !/^# provision: / && !/^[ \t]*#+[ \t]*(@[a-z]+|[0-9*][^ \t]*[ \t]+[0-9*][^ \t]*[ \t]+[^ \t]+[ \t]+[^ \t]+[ \t]+[^ \t]+)[ \t]+[^ \t]/ {
 		held = held $0 "\n"
 		next
 	}
 	marked {
 		marked = 0
-		if ($0 !~ /^[ \t\r]*$/ && $0 !~ /^[ \t]*#/ && (held == "" || $0 !~ /^[ \t]*[A-Za-z_][A-Za-z0-9_]*[ \t]*=/)) {
+		if ($0 !~ /^[ \t]*#/) {
 			if (held == "" || ours($0)) { found("job " $0); next }
 			if (word == "look") print "between " $0
 		}
 		bare()
 	}
-	$0 == mark { marked = 1; next }
+	is_mark($0) { marked = 1; next }
 	line != "" && $0 == line { found("unmarked yes"); next }
 	word != "look" { print }
 	END {
@@ -101,9 +109,10 @@ cron_jobs() {
 cron_write() {
 	write_user=$1
 	cron_options "$1"
-	write_table=$(cron_table "$1") || exit 1
+	write_table=$(cron_table "$1" && echo .) || exit 1 # with the empty lines at the end
+	write_table=${write_table%.}
+	case $write_table in '' | *"$NL") ;; *) write_table=$write_table$NL ;; esac
 	shift
-	[ -z "$write_table" ] || write_table=$write_table$NL
 	# shellcheck disable=SC2086
 	printf '%s' "$write_table" | cron_jobs "$@" | crontab $CRON_OPTIONS - ||
 		fail "crontab does not take the table of $write_user; correct the lines that it names, or let the user run cron jobs (cron.allow, cron.deny)"

@@ -112,9 +112,20 @@ func TestCronKeepsTheTable(t *testing.T) {
 		{"comment between, other schedule", "# provision: a\n# why\n # when\n1 2 3 4 5 echo '\\%d'\n" + others, job, "# provision: a\n# why\n # when\n@daily echo '\\%d'\n" + others},
 		{"commented out, with a comment", "# provision: a\n# why\n#@daily echo '\\%d'\n\n@daily b\n", job, mine + "# why\n#@daily echo '\\%d'\n\n@daily b\n"},
 		{"commented out, absent", "# provision: a\n# why\n#1 2 * jan mon old\n" + others, absent, "# why\n#1 2 * jan mon old\n" + others},
-		{"comment between, variable", "# provision: a\n# why\nA = b\n1 2 3 4 5 c\n", job, mine + "# why\nA = b\n1 2 3 4 5 c\n"},
+		{"variable between", "# provision: a\nA = b\n1 2 3 4 5 echo '\\%d'\n", job, "# provision: a\nA = b\n@daily echo '\\%d'\n"},
+		{"variable after a comment without job", "# provision: a\nA = b\n# provision: b\n@daily b\n", job, mine + "A = b\n# provision: b\n@daily b\n"},
+		{"variable after a comment without job, absent", "# provision: a\n\"A\" = b\n", absent, "\"A\" = b\n"},
 		{"comment between, twice", mine + "# provision: a\n# why\n1 2 3 4 5 echo '\\%d'\n#z\n", job, mine + "# why\n#z\n"},
-		{"empty line between", "# provision: a\n\n@hourly b\n", job, mine + "\n@hourly b\n"},
+		{"empty line between", "# provision: a\n\n@daily echo '\\%d'\n" + others, job, "# provision: a\n\n@daily echo '\\%d'\n" + others},
+		{"empty line between, other schedule", "# provision: a\n \t\n1 2 3 4 5  echo '\\%d'\n#z\n", job, "# provision: a\n \t\n@daily echo '\\%d'\n#z\n"},
+		{"empty lines after a comment without job", "# provision: a\n\n\n# provision: b\n@daily b\n\n", job, mine + "\n\n# provision: b\n@daily b\n\n"},
+		{"empty lines at the end", "#x\n\n\n", job, "#x\n\n\n" + mine},
+		{"carriage returns", "#x\r\n# provision: a\r\n@daily echo '\\%d'\r\n@hourly b\r\n", job, "#x\r\n" + mine + "@hourly b\r\n"},
+		{"carriage returns, empty line between", "# provision: a\r\n\r\n@hourly echo '\\%d'\r\n", job, "# provision: a\n\r\n@daily echo '\\%d'\n"},
+		{"carriage returns, absent", "#x\r\n# provision: a\r\n@daily b\r\n#y", absent, "#x\r\n#y\n"},
+		{"blanks behind the comment", "# provision: a \t\n@daily echo '\\%d'\n", job, "# provision: a \t\n@daily echo '\\%d'\n"},
+		{"edited by hand", "#x\n# provision: a\n  1-5  * * * * other   \n@hourly b\n", job, "#x\n" + mine + "@hourly b\n"},
+		{"comment removed, other schedule", "@hourly echo '\\%d'\n", job, "@hourly echo '\\%d'\n" + mine},
 		{"comment at the end", others + "# provision: a\n", job, others + mine},
 		{"comment twice in a row", "# provision: a\n" + mine, job, mine},
 		{"without comment", "#x\n@daily echo '\\%d'\n#y\n", job, "#x\n" + mine + "#y\n"},
@@ -144,15 +155,22 @@ func TestCronKeepsTheTable(t *testing.T) {
 	}
 }
 
-// Nobody can tell whose job it is that follows a mark, a comment and no command of the step: it is left alone.
+// Nobody can tell whose job it is that follows a mark, lines that are no job, and no command of the step: it is left alone.
 func TestCronAsksWhoseAJobIs(t *testing.T) {
 	t.Parallel()
-	const table = "# provision: a\n# of somebody\n@hourly other\n"
 	me, err := osuser.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"schedule = \"@daily\"\ncommand = \"job\"\n", "state = \"absent\"\n"} {
+	for _, c := range [][2]string{
+		{"# of somebody\n", "schedule = \"@daily\"\ncommand = \"job\"\n"},
+		{"# of somebody\n", "state = \"absent\"\n"},
+		{"\n", "schedule = \"@daily\"\ncommand = \"job\"\n"},
+		{"\r\n", "state = \"absent\"\n"},
+		{"MAILTO=\"\"\n", "schedule = \"@daily\"\ncommand = \"job\"\n"},
+		{"\n# of somebody\n  A = b\n", "state = \"absent\"\n"},
+	} {
+		table, args := "# provision: a\n"+c[0]+"@hourly other\n", c[1]
 		for _, sh := range availableShells(t, "") {
 			h := &host{shell: sh, work: t.TempDir()}
 			if err := os.WriteFile(h.work+"/tab", []byte(table), 0o600); err != nil {
@@ -196,5 +214,15 @@ environment = { MAILTO = "", A = "x \"y\"" }
 		if change, err = step.Plan(steps.ParseFacts(defaultFacts), h.probe(t, step, true)); err != nil || change.Action != steps.NoOp {
 			t.Errorf("%v: %v, %v", sh, change, err)
 		}
+	}
+}
+
+// Of two jobs with the mark one stays, and the plan says which goes.
+func TestCronTellsOfAJobThatGoes(t *testing.T) {
+	t.Parallel()
+	step := stepOf(t, "cron", "name = \"a\"\nplace = \"crontab\"\nschedule = \"@daily\"\ncommand = \"job\"\n")
+	change, err := step.Plan(steps.ParseFacts(defaultFacts), steps.Observe("job @daily job", "job @hourly other", "job @daily job"))
+	if err != nil || len(change.Dangers) != 1 || change.Dangers[0] != `removes the job "@hourly other" of root` {
+		t.Errorf("%q, %v", change.Dangers, err)
 	}
 }
