@@ -57,7 +57,7 @@ func (h *hostPlanner) comes(p *Planned, gone []steps.Thing) {
 			switch {
 			case !sure && !filled:
 				continue
-			case sure && (isPath(kind) || before.Kind == p.Kind) && before.Change.Action != steps.Unknown && h.follow(p, h.there(p, before, kind), before.Addr) && p.Change.Action == steps.Delete:
+			case sure && (steps.IsPath(kind) || before.Kind == p.Kind) && before.Change.Action != steps.Unknown && h.follow(p, h.there(p, before, kind), before.Addr) && p.Change.Action == steps.Delete:
 				return
 			}
 			h.later(p, before.Addr)
@@ -108,15 +108,10 @@ func (h *hostPlanner) goes(p *Planned) {
 	}
 }
 
-func isPath(kind string) bool { return kind == steps.FileThing || kind == steps.DirectoryThing }
-
 // there is the state in which what a step is to remove is there.
 func (h *hostPlanner) there(p *Planned, before earlier, kind string) steps.Observation {
-	if isPath(kind) {
-		return steps.Observe("type " + kind)
-	}
-	if before.Kind != p.Kind || before.Step == nil {
-		return steps.Observe("exists yes")
+	if t := (steps.Thing{Kind: kind}); steps.IsPath(kind) || before.Kind != p.Kind || before.Step == nil {
+		return t.Present()
 	}
 	obs, _ := h.inherited(p, before)
 	return obs
@@ -190,11 +185,11 @@ func (h *hostPlanner) intoEmpty(p *Planned, before earlier) bool {
 // given are the attributes of a diff without an owner that the step before has given to the directory.
 func (h *hostPlanner) given(diff []steps.Attr, before earlier) []steps.Attr {
 	left, _ := h.wanted(before.Planned)
-	owner := left["owner"]
-	if group := left["group"]; group != "" {
+	owner := left[steps.OwnerKey]
+	if group := left[steps.GroupKey]; group != "" {
 		owner += ":" + group
 	}
-	return slices.DeleteFunc(diff, func(a steps.Attr) bool { return a.Name == "owner" && a.After == owner })
+	return slices.DeleteFunc(diff, func(a steps.Attr) bool { return a.Name == steps.OwnerAttr && a.After == owner })
 }
 
 // predecessor is the latest earlier step of the same kind about the very same thing.
@@ -291,14 +286,14 @@ func (h *hostPlanner) inherited(p *Planned, before earlier) (obs steps.Observati
 	for _, key := range keys {
 		value, known := left[key]
 		if !known {
-			if value = is[key]; before.Change.Action == steps.Create || key == "below" || key == "sum" {
+			if value = is[key]; before.Change.Action == steps.Create || steps.Contained(key) {
 				exact = false
 				continue
 			}
 		}
-		list = append(list, strings.TrimSpace(key+" "+strings.Replace(value, steps.AnyNumber, "4711", 1)))
+		list = append(list, strings.TrimSpace(key+" "+value))
 	}
-	return steps.Observe(list...), exact
+	return steps.Observe(list...).Numbered(), exact
 }
 
 // follow takes the plan of a state that an earlier step leaves; false if that says nothing that can be shown.
@@ -308,7 +303,7 @@ func (h *hostPlanner) follow(p *Planned, obs steps.Observation, by string) bool 
 	}
 	change, err := p.Step.Plan(h.facts, obs)
 	if err != nil || change.Action == steps.Unknown || len(change.Needs) > 0 || slices.ContainsFunc(change.Diff, func(a steps.Attr) bool {
-		return a.Name == "content" && !a.BeforeMissing && !a.Sensitive // the text before is not known
+		return a.Name == steps.ContentAttr && !a.BeforeMissing && !a.Sensitive // the text before is not known
 	}) {
 		return false
 	}

@@ -293,7 +293,7 @@ func (s Supply) Brings(t Thing, real func(string) string) bool {
 		return s.Brings(Thing{DirectoryThing, target}, real) || s.Removes(Thing{FileThing, link}, real)
 	}
 	for _, b := range s.Things {
-		if b.Kind == t.Kind && (isPath(t.Kind) && samePath(b.Name, t.Name, real) || b.Name == t.Name || b.Name == "" ||
+		if b.Kind == t.Kind && (IsPath(t.Kind) && samePath(b.Name, t.Name, real) || b.Name == t.Name || b.Name == "" ||
 			t.Kind == FreeThing && strings.HasSuffix(t.Name, b.Name)) {
 			return true
 		}
@@ -301,7 +301,7 @@ func (s Supply) Brings(t Thing, real func(string) string) bool {
 	for _, place := range t.places() {
 		for _, tree := range s.Trees {
 			// Neither a home nor what a service keeps in /run holds the units and commands of the system.
-			if elsewhere := strings.HasPrefix(tree, "*") || strings.HasPrefix(place, "/run/"); elsewhere && !isPath(t.Kind) {
+			if elsewhere := strings.HasPrefix(tree, "*") || strings.HasPrefix(place, "/run/"); elsewhere && !IsPath(t.Kind) {
 				continue
 			}
 			if within(place, tree, real) {
@@ -324,7 +324,7 @@ func (s Supply) Removes(t Thing, real func(string) string) bool {
 	if slices.Contains(s.Lost, t) {
 		return true
 	}
-	return isPath(t.Kind) && slices.ContainsFunc(s.Gone, func(gone string) bool { return within(t.Name, gone, real) })
+	return IsPath(t.Kind) && slices.ContainsFunc(s.Gone, func(gone string) bool { return within(t.Name, gone, real) })
 }
 
 // Touches tells whether the step changes what is at a path, above it or below it.
@@ -334,7 +334,7 @@ func (s Supply) Touches(t Thing, real func(string) string) bool {
 	}
 	for _, place := range t.places() {
 		for _, b := range s.Things {
-			if !isPath(b.Kind) && b.Kind != PathThing || b.Name == "" {
+			if !IsPath(b.Kind) && b.Kind != PathThing || b.Name == "" {
 				continue
 			}
 			if within(b.Name, place, real) || within(place, b.Name, real) && !s.leadsTo(b) {
@@ -386,7 +386,7 @@ func (s Supply) Join(other Supply) Supply {
 	return Supply{
 		Things: slices.Concat(s.Things, other.Things), Trees: slices.Concat(s.Trees, other.Trees), May: slices.Concat(s.May, other.May),
 		Gone: slices.Concat(s.Gone, other.Gone), Lost: slices.Concat(s.Lost, other.Lost), Other: slices.Concat(s.Other, other.Other),
-		Replaced: slices.Concat(s.Replaced, other.Replaced),
+		Replaced: slices.Concat(s.Replaced, other.Replaced), Filled: slices.Concat(s.Filled, other.Filled),
 	}
 }
 
@@ -395,7 +395,7 @@ func (s Supply) Join(other Supply) Supply {
 func (s Supply) Place() string {
 	place := ""
 	switch {
-	case len(s.Things) > 0 && (isPath(s.Things[0].Kind) || s.Things[0].Kind == PathThing):
+	case len(s.Things) > 0 && (IsPath(s.Things[0].Kind) || s.Things[0].Kind == PathThing):
 		place = s.Things[0].Name
 	case len(s.Things) == 0 && len(s.Trees)+len(s.Gone) == 1:
 		place = append(slices.Clone(s.Trees), s.Gone...)[0]
@@ -433,7 +433,7 @@ func (s Supply) Alters(t Thing, real func(string) string) bool {
 	if t.Kind != DirectoryThing && s.Fills(t, real) {
 		return true
 	}
-	if !isPath(t.Kind) && t.Kind != PathThing || !definite(t.Name) {
+	if !IsPath(t.Kind) && t.Kind != PathThing || !definite(t.Name) {
 		return false
 	}
 	if slices.ContainsFunc(s.Gone, func(gone string) bool { return definite(gone) && within(t.Name, gone, real) }) {
@@ -450,7 +450,7 @@ func (s Supply) Alters(t Thing, real func(string) string) bool {
 // Leaves tells whether a thing is surely there after the step. Of a path it tells what is there then, if that is known: a FileThing or a
 // DirectoryThing.
 func (s Supply) Leaves(t Thing, real func(string) string) (as string, sure bool) {
-	if !isPath(t.Kind) && t.Kind != PathThing {
+	if !IsPath(t.Kind) && t.Kind != PathThing {
 		return t.Kind, slices.Contains(s.Things, t)
 	}
 	if !definite(t.Name) {
@@ -458,7 +458,7 @@ func (s Supply) Leaves(t Thing, real func(string) string) (as string, sure bool)
 	}
 	for _, b := range s.Things {
 		switch {
-		case !isPath(b.Kind) && b.Kind != PathThing, !definite(b.Name):
+		case !IsPath(b.Kind) && b.Kind != PathThing, !definite(b.Name):
 		case samePath(b.Name, t.Name, real):
 			return b.Kind, true
 		case within(b.Name, t.Name, real):
@@ -470,7 +470,7 @@ func (s Supply) Leaves(t Thing, real func(string) string) (as string, sure bool)
 
 // Fills tells whether nobody knows before if a path will be there after the step.
 func (s Supply) Fills(t Thing, real func(string) string) bool {
-	return (isPath(t.Kind) || t.Kind == PathThing) && definite(t.Name) &&
+	return (IsPath(t.Kind) || t.Kind == PathThing) && definite(t.Name) &&
 		slices.ContainsFunc(s.Filled, func(tree string) bool {
 			return definite(tree) && within(t.Name, tree, real) && !samePath(tree, t.Name, real)
 		})
@@ -491,14 +491,15 @@ func (s Supply) Anything() bool { return len(s.May) == len(anything) }
 func (s Supply) Paths() []string {
 	list := slices.Concat(s.Trees, s.Gone)
 	for _, t := range s.Things {
-		if isPath(t.Kind) || t.Kind == PathThing {
+		if IsPath(t.Kind) || t.Kind == PathThing {
 			list = append(list, t.Name)
 		}
 	}
 	return list
 }
 
-func isPath(kind string) bool { return kind == DirectoryThing || kind == FileThing }
+// IsPath tells whether things of a kind are paths.
+func IsPath(kind string) bool { return kind == DirectoryThing || kind == FileThing }
 
 // samePath compares a pattern with a path.
 func samePath(pattern, p string, real func(string) string) bool {
