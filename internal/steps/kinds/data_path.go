@@ -60,7 +60,7 @@ step "file" "note" {
 		return p, steps.Args{
 			kit.PathArg("path", &p.Path, "Absolute path of what to look at.").Must(),
 			kit.BoolArg("follow", &p.Follow, "Whether to look at what a symbolic link leads to, and not at the link. A link that leads nowhere is as nothing then."),
-			kit.PatternArg("match", &p.Match, "A regular expression that finds the lines of matches."),
+			kit.PatternArg("match", &p.Match, "What finds the lines of matches, anywhere in a line."),
 			kit.BoolArg("sensitive", &p.Sensitive, "Whether what the file holds is a secret, whoever may read it."),
 		}
 	},
