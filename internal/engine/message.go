@@ -36,6 +36,9 @@ func (h *hostRun) sayNow(in *steps.Instance, planning bool) {
 		h.said = map[string]bool{}
 	}
 	h.said[in.Addr] = true
+	if text == "" {
+		return
+	}
 	at := event.AtApply
 	if planning {
 		at = event.AtPlan

@@ -162,6 +162,9 @@ func wrongType(want cty.Type, v cty.Value, err error) string {
 // set hands a known value to the step.
 func (s *scope) set(a argument, spec *steps.Arg, v cty.Value) bool {
 	err := s.setValue(a, spec, v)
+	if err == nil && spec.Constant != nil && len(a.expr.Variables()) == 0 {
+		err = spec.Constant()
+	}
 	if err == nil {
 		return true
 	}

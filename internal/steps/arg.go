@@ -46,6 +46,10 @@ type Arg struct {
 	Decode     func(cty.Value) error // gets a known value of Type that is not null, unmarked unless Secret
 	DecodeFile func(*Local)          // in its place for the origin File
 
+	// Constant, called after Decode, says what is wrong with a value that is written out in the playbook, and that is none where it comes of
+	// what a host answers.
+	Constant func() error
+
 	given bool   // it was set to something else than its default
 	word  string // to what, if Values allow a few words only
 }

@@ -143,7 +143,7 @@ type (
 		Choose(wanted func(output string) bool)
 	}
 
-	// A Teller is the step of a message block: what it tells a person, and whether in the plan or after the run.
+	// A Teller is the step of a message block: what it tells a person, nothing if that is empty, and whether in the plan or after the run.
 	Teller interface {
 		Tells() (text string, planning bool)
 	}

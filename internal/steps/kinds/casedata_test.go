@@ -301,7 +301,10 @@ func setArg(arg *steps.Arg, value cty.Value) error {
 		}
 		return arg.Set(cty.StringVal(string(content)))
 	}
-	return arg.Set(value)
+	if err := arg.Set(value); err != nil || arg.Constant == nil {
+		return err
+	}
+	return arg.Constant()
 }
 
 func sensitiveFunction() function.Function {

@@ -15,7 +15,7 @@ var Message = &steps.Kind{
 	Doc: `Tells a person something, in the plan or after the run.
 
 It changes nothing and never counts as a change. Where its when is false, or where its tags are not chosen, it tells nothing. Hosts that
-are told the same are told together.
+are told the same are told together. A text that comes out empty, such as the output of a command that printed nothing, tells nothing.
 
 A message for the plan whose text is known only after a step ran is told after the run. Of a run that ends before its place it tells
 nothing.`,
@@ -36,13 +36,20 @@ step "file" "note" {
 `,
 	New: func() (steps.Step, steps.Args) {
 		m := &message{At: "apply"}
+		text := kit.ParsedArg("text", &m.Text, "What to tell: one line or several.", func(s string) (string, error) {
+			if strings.TrimSpace(s) == "" {
+				return "", nil
+			}
+			return strings.TrimRight(s, "\n"), nil // what a host printed is cleaned where it is shown
+		}).Must()
+		text.Constant = func() error {
+			if m.Text == "" {
+				return errors.New("the text is empty: write what to tell, or leave the message out")
+			}
+			return nil
+		}
 		return m, steps.Args{
-			kit.ParsedArg("text", &m.Text, "What to tell: one line or several.", func(s string) (string, error) {
-				if strings.TrimSpace(s) == "" {
-					return "", errors.New("the text is empty")
-				}
-				return strings.TrimRight(s, "\n"), nil // what a host printed is cleaned where it is shown
-			}).Must(),
+			text,
 			kit.EnumArg("at", &m.At, "When to tell it: in the plan, or after the run.", "plan", "apply"),
 		}
 	},
@@ -55,7 +62,7 @@ var _ steps.Teller = (*message)(nil)
 func (m *message) Validate() []steps.Problem { return nil }
 func (m *message) Probe() string             { return "" }
 
-// Tells implements steps.Teller.
+// Tells implements steps.Teller: nothing where the text is empty.
 func (m *message) Tells() (text string, planning bool) { return m.Text, m.At == "plan" }
 
 func (m *message) Plan(*steps.Facts, steps.Observation) (steps.Change, error) {
