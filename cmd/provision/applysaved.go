@@ -98,14 +98,17 @@ func (c *cli) applySaved(ctx context.Context, file string, plan *savedplan.Plan,
 		_ = r.close(ctx)
 		return err
 	}
-	if stale := savedplan.Stale(plan, now); len(stale) > 0 && ctx.Err() == nil {
+	stale := savedplan.Stale(plan, now)
+	if len(stale) > 0 && ctx.Err() == nil {
 		r.run.Next = func(*event.RunEnd) string { return planAgain(file, plan) }
 		r.run.Refuse(stale)
 		c.stale(file, plan, stale)
 		return r.close(ctx)
 	}
-	if err := r.showPlan(engine.Summary{Changes: true, Failed: summary.Failed}); err != nil {
-		return err
+	if len(stale) == 0 { // an interrupt has left what was planned so far, which is not the plan of the file
+		if err := r.showPlan(engine.Summary{Changes: true, Failed: summary.Failed}); err != nil {
+			return err
+		}
 	}
 	r.apply(ctx)
 	return r.close(ctx)

@@ -20,8 +20,11 @@ func (r *Run) OtherHosts() []string {
 
 // verify looks at a host again when its turn comes, which in a fleet may be long after its plan was compared with the saved one.
 func (h *hostRun) verify(ctx context.Context) error {
-	if h.run.Approved == nil || h.verified || h.pending() == 0 {
+	if h.run.Approved == nil {
 		return nil
+	}
+	if h.verified || h.pending() == 0 {
+		return h.mistakes()
 	}
 	err := h.look(ctx)
 	switch {
@@ -31,7 +34,11 @@ func (h *hostRun) verify(ctx context.Context) error {
 		return &LockedError{Owner: h.state.Lock}
 	}
 	h.verified = true
-	return h.approved(0)
+	if err := h.approved(0); err != nil {
+		return err
+	}
+	h.tellMistakes()
+	return h.mistakes()
 }
 
 // look asks for all states once more and plans the host anew.
@@ -42,11 +49,7 @@ func (h *hostRun) look(ctx context.Context) error {
 	}
 	h.state, h.boot = state, state.boot()
 	h.invalidate(0)
-	if err := h.settle(ctx, 0); err != nil {
-		return err
-	}
-	h.tellMistakes()
-	return h.mistakes()
+	return h.settle(ctx, 0)
 }
 
 // approved tells whether the plan from an index on is within what was approved with the saved plan. What an own earlier step has

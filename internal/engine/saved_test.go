@@ -268,6 +268,40 @@ func TestStaleWhenItsTurnComes(t *testing.T) {
 	host.tidy()
 }
 
+// A host on which a step cannot be looked at any more is told as stale, with that step and the reason, and no other host is touched.
+func TestStaleWhereAStepCannotBeLookedAt(t *testing.T) {
+	host := newLocalHost(t)
+	first := Host{Name: "web1", User: "root", Source: stepList{file(t, host, "f", "new\n")}}
+	second := Host{Name: "web2", User: "root", Source: stepList{file(t, host, "d/g", "new\n"), script(t, "run", "touch ran")}}
+	host.directory("d")
+	plan := savedPlan(t, host, first, second)
+	allow := func(mode os.FileMode) func() {
+		return func() {
+			if err := os.Chmod(host.path("d"), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	allow(0)()
+	t.Cleanup(allow(0o755))
+	const want = "step.file.d_g (test.hcl:1): it cannot be planned now: could not tell its state: "
+	exit, stale, rec := applySaved(t, host, plan, "inputs", nil, first, second)
+	if why := stale["web2"]; exit != 4 || len(stale) != 1 || len(why) != 1 || !strings.HasPrefix(why[0], want) || !strings.HasSuffix(why[0], "/d: permission denied") {
+		t.Errorf("exit %d %q\n%s", exit, stale, rec.dump())
+	}
+	for _, status := range []string{"Status:stale", "Status:not_reached"} {
+		if !strings.Contains(rec.dump(), status) {
+			t.Errorf("no %s in\n%s", status, rec.dump())
+		}
+	}
+	allow(0o755)()
+	// Likewise when its turn comes.
+	exit, _, rec = applySaved(t, host, plan, "inputs", allow(0), first, second)
+	if exit != 4 || host.exists("ran") || !strings.Contains(rec.dump(), want) {
+		t.Errorf("exit %d\n%s", exit, rec.dump())
+	}
+}
+
 // Nothing of this run has changed anything by the time that the file turns out to be another one.
 func TestStaleInTheMiddleOfAProgram(t *testing.T) {
 	host := newLocalHost(t)

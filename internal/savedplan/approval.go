@@ -58,6 +58,8 @@ func Excess(was, is *event.PlanStep, own bool, same func() bool) string {
 	switch {
 	case was == nil:
 		return named(is) + " is not in the plan"
+	case !own && unplannable(was, is) != "":
+		return named(is) + ": " + unplannable(was, is)
 	case is.Data && !own && was.Action == steps.NoOp && !same():
 		return named(is) + ": it finds something else than when the plan was checked"
 	case harmless(was, is), !graver(was, is) && (own || same()):

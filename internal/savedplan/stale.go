@@ -87,7 +87,9 @@ func (c *comparison) reasons() []string {
 		delete(places, step.Addr)
 		inOrder = inOrder && at > last
 		last = at
-		if why := c.step(&c.before.Steps[at], &c.after.Steps[i]); why != "" {
+		if why := unplannable(&c.saved.Shown[c.before.Steps[at].Shown], step); why != "" {
+			reasons = append(reasons, named(step)+": "+why)
+		} else if why := c.step(&c.before.Steps[at], &c.after.Steps[i]); why != "" {
 			reasons = append(reasons, named(step)+": "+why)
 		} else if why := c.shown(&c.before.Steps[at], &c.after.Steps[i]); why != "" {
 			derived = append(derived, named(step)+": "+why)
@@ -111,6 +113,15 @@ func (c *comparison) reasons() []string {
 // named is the name of a step, with its place.
 func named(p *event.PlanStep) string {
 	return fmt.Sprintf("%s (%s:%d)", p.Addr, p.Source.File, p.Source.Line)
+}
+
+// unplannable tells why a step that the plan could plan cannot be planned now, or "". It may be that the host could not be looked at: nobody
+// knows then whether it is as it was.
+func unplannable(was, is *event.PlanStep) string {
+	if is.Error == nil || was.Error != nil {
+		return ""
+	}
+	return "it cannot be planned now: " + strings.Join(strings.Fields(is.Error.Message), " ")
 }
 
 // step tells why a step is not what it was when the plan was made, or "": whether it is the host that has changed, or what is
