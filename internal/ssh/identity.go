@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -195,6 +196,7 @@ func (f *identityFile) parsePrivate(text []byte, word passphrase) error {
 	if err := readableBySSH(text); err != nil {
 		return err
 	}
+	text = privateBlock(text)
 	signer, err := ssh.ParsePrivateKey(text)
 	var locked *ssh.PassphraseMissingError
 	switch {
@@ -208,7 +210,7 @@ func (f *identityFile) parsePrivate(text []byte, word passphrase) error {
 		}
 		return f.setSigner(signer)
 	case !errors.As(err, &locked):
-		return err
+		return notRead(f.path, err)
 	}
 	if f.owner = locked.PublicKey; f.public == nil {
 		f.public = f.owner
@@ -252,6 +254,29 @@ func readableBySSH(text []byte) error {
 	return nil
 }
 
+// privateBlock is the private key of a PEM file, which `openssl ecparam -genkey` writes behind the parameters of its curve, and servers
+// behind a certificate. As with ssh, the first block that is one counts. A text without one comes back as it is.
+func privateBlock(text []byte) []byte {
+	for rest := text; ; {
+		block, after := pem.Decode(rest)
+		switch {
+		case block == nil:
+			return text
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return pem.EncodeToMemory(block)
+		}
+		rest = after
+	}
+}
+
+// notRead adds to why the library does not read a private key how ssh, which reads more, can write it anew.
+func notRead(path string, err error) error {
+	if strings.Contains(err.Error(), `"ENCRYPTED PRIVATE KEY"`) {
+		err = errors.New("it is in PKCS#8 with a passphrase, which provision does not read")
+	}
+	return fmt.Errorf("%w; `ssh-keygen -p -f %s` writes it in a form that is read here, if ssh reads it (OpenSSH 9.6 or later for Ed25519 in PKCS#8), or add it to an agent", err, path)
+}
+
 // unlock decrypts the private key. Once the person has used up the attempts, nobody is asked for it again.
 func (f *identityFile) unlock(word passphrase) error {
 	for attempt := 1; ; attempt++ {
@@ -272,7 +297,7 @@ func (f *identityFile) unlock(word passphrase) error {
 		case err == nil:
 			return f.setSigner(signer)
 		case !errors.Is(err, x509.IncorrectPasswordError):
-			return fmt.Errorf("cannot decrypt it: %w", err)
+			return notRead(f.path, fmt.Errorf("cannot decrypt it: %w", err))
 		case attempt >= word.target.PasswordPrompts:
 			f.unusable = fmt.Errorf("cannot decrypt it: %w", err)
 			return f.unusable

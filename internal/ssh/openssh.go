@@ -187,6 +187,8 @@ func (m *master) failure(ctx context.Context, t Target, ranOut bool, refusal err
 		return t.fail(PhaseAuthenticate, fmt.Errorf("%w; ssh ended%s", refusal, said), "")
 	case has("Host key verification failed"), has("HOST IDENTIFICATION HAS CHANGED"):
 		return t.fail(PhaseHostKey, fmt.Errorf("ssh%s", said), "`provision trust` shows its key and records it; a key that has changed is refused until its old line is removed")
+	case has("Permission denied") && has("Load key") && has("invalid format"):
+		return t.fail(PhaseAuthenticate, fmt.Errorf("ssh%s", said), "ssh does not read that key file: an ssh before OpenSSH 9.6 reads no Ed25519 key in PKCS#8, and `ssh-keygen -p -f FILE` of a later one writes it in ssh's own form")
 	case has("Permission denied"), has("Too many authentication failures"), has("Received disconnect"):
 		return t.fail(PhaseAuthenticate, fmt.Errorf("ssh%s", said), "")
 	case has("Could not resolve hostname"):

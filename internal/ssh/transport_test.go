@@ -4,10 +4,13 @@ package ssh_test
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -287,4 +290,27 @@ func TestOpenSSHTransportStaysInTheForeground(t *testing.T) {
 	if out, _, _, err := run(t, c, "echo there", ""); out != "there\n" || err != nil {
 		t.Errorf("output %q, error %v", out, err)
 	}
+}
+
+// A key that is read here and by no older ssh is told as one.
+func TestOpenSSHTransportWithAKeyThatSSHDoesNotRead(t *testing.T) {
+	version, _ := exec.Command("ssh", "-V").CombinedOutput()
+	public, private, _ := sshtest.NewKey(t)
+	target := byOpenSSH(t, sshtest.NewServer(t, func(c *sshd.Config) { c.PublicKey = sshtest.AcceptKey(public) }).Target())
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.IdentityFiles = []string{filepath.Join(t.TempDir(), "key")}
+	if err := os.WriteFile(target.IdentityFiles[0], pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if regexp.MustCompile(`OpenSSH_([78]\.|9\.[0-5]\D)`).Match(version) {
+		_, err := ssh.Dial(t.Context(), target)
+		says(t, err, []string{"invalid format", "`ssh-keygen -p -f FILE` of a later one"}, nil)
+	} else {
+		sshtest.Dial(t, target)
+	}
+	target.Transport = ssh.TransportBuiltin
+	sshtest.Dial(t, target)
 }
