@@ -294,6 +294,10 @@ type Change struct {
 	// earlier step of the plan that has something to do (Bringer); otherwise the plan is wrong, and says so.
 	Needs []Thing
 
+	// Left is what the change leaves on the host and only the state told, such as the files that come with a new home. A Bringer
+	// adds it to what its arguments tell.
+	Left Supply
+
 	// Predict lists states that the step may find when its turn comes, because earlier steps
 	// change what it looks at: a user that does not exist yet will exist then. The engine asks
 	// Plan about each and takes the operations along, so that no round trip is needed. A state

@@ -269,7 +269,7 @@ func (j *Judge) user(p *event.PlanStep, name string, want map[string]string, gro
 			j.explain("group "+g, "member "+name)
 		}
 		if want["no home"] == "" {
-			j.trees = append(j.trees, is.Home)
+			j.explain(is.Home)
 		}
 	}
 	for _, a := range p.Diff {
@@ -299,6 +299,11 @@ func (j *Judge) user(p *event.PlanStep, name string, want map[string]string, gro
 			before, after = was.Shell, is.Shell
 		case "home":
 			before, after = was.Home, is.Home
+		case "files in its home":
+			for _, name := range strings.Split(a.After, ", ") {
+				j.changed(is.Home+"/"+name, attrExists)
+			}
+			continue
 		case "comment":
 			before, after = was.Comment, is.Comment
 		case "groups":

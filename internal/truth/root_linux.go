@@ -118,6 +118,7 @@ func (r *Root) fill(shell string) error {
 		"etc/login.defs":      "MAIL_DIR /var/mail\nUID_MIN 1000\nUID_MAX 60000\nGID_MIN 1000\nGID_MAX 60000\nSYS_UID_MIN 100\nSYS_UID_MAX 999\nSYS_GID_MIN 100\nSYS_GID_MAX 999\nUSERGROUPS_ENAB yes\nENCRYPT_METHOD SHA512\nUMASK 022\n",
 		"etc/default/useradd": "SHELL=/bin/sh\nCREATE_MAIL_SPOOL=no\n",
 		"etc/skel/.profile":   "umask 022\n",
+		"etc/skel/.bashrc":    "alias l=ls\n",
 		"etc/pam.d/other":     pam,
 		"etc/pam.d/runuser":   pam,
 		"etc/pam.d/su":        pam,

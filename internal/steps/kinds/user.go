@@ -29,7 +29,7 @@ keys do. lock = true keeps the password from working. SSH keys still work then, 
 with UsePAM no: it takes a locked account for closed. Give a shell of /usr/sbin/nologin to keep everybody
 out. lock = false undoes a lock, and never leaves an account that opens without a password.
 
-A home that is there already, and the group of a new account, keep their owner; the plan says so.
+A new home gets what is in /etc/skel, which the plan names. A home that is there already, and the group of a new account, keep their owner; the plan says so.
 
 state = "absent" deletes the account and leaves its home, unless remove_home is set. An account
 that runs processes cannot be deleted.
@@ -250,7 +250,8 @@ func (u *user) probeShell() string {
 	return fmt.Sprintf("[ -e %[1]s ] || need file %[1]s\n", shell.Quote(u.Shell))
 }
 
-// probeHome is sh that prints "home_of OWNER" for the home of a new account that is there already.
+// probeHome is sh that prints "home_of OWNER" for the home of a new account that is there already, and else "skel TYPE PATH" for what
+// useradd and adduser of busybox copy into it.
 func (u *user) probeHome() string {
 	if !u.CreateHome {
 		return ""
@@ -263,6 +264,15 @@ fi
 if [ -e "$h" ]; then
 	o=$(stat -c %%U:%%u -- "$h") || exit 1
 	say home_of "$h $o"
+else
+	s=
+	! have useradd || [ ! -r /etc/default/useradd ] || s=$(sed -n 's/^SKEL=//p' /etc/default/useradd)
+	s=${s:-/etc/skel}
+	for f in "$s"/* "$s"/.[!.]* "$s"/..?*; do
+		case $f in *"$NL"*) continue ;; esac
+		path_type "$f" && [ "$TYPE" != absent ] || continue
+		say skel "$TYPE $h/${f##*/}"
+	done
 fi
 `, shell.Quote(u.Home))
 }

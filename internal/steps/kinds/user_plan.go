@@ -98,6 +98,7 @@ func (u *user) Brings(change steps.Change) steps.Supply {
 		if u.Home != "" {
 			s.AddDirectory(u.Home)
 		}
+		s = s.Join(change.Left)
 	}
 	return s
 }
@@ -184,6 +185,7 @@ func (u *user) planNew(obs steps.Observation) steps.Change {
 	if u.Comment != nil {
 		change.Compare("comment", "", *u.Comment)
 	}
+	u.skeleton(&change, obs)
 	change.Ops = []steps.Op{steps.Run{Script: u.add()}}
 	if u.PasswordHash != nil {
 		change.Diff = append(change.Diff, steps.Attr{Name: "password_hash", Sensitive: true, BeforeMissing: true})
@@ -207,6 +209,26 @@ func (u *user) planNew(obs steps.Observation) steps.Change {
 	}
 	change.AddNeeds(obs)
 	return change
+}
+
+// skeleton adds to a change what comes with the new home.
+func (u *user) skeleton(change *steps.Change, obs steps.Observation) {
+	var names []string
+	for _, found := range obs.All("skel") {
+		kind, place, _ := strings.Cut(found, " ")
+		names = append(names, path.Base(place))
+		switch kind {
+		case "file":
+			change.Left.Things = append(change.Left.Things, steps.Thing{Kind: steps.FileThing, Name: place})
+		case "directory":
+			change.Left.Things = append(change.Left.Things, steps.Thing{Kind: steps.DirectoryThing, Name: place})
+			change.Left.Trees = append(change.Left.Trees, place)
+			change.Left.Filled = append(change.Left.Filled, place)
+		default:
+			change.Left.Things = append(change.Left.Things, steps.Thing{Kind: steps.PathThing, Name: place})
+		}
+	}
+	change.Compare("files in its home", "", strings.Join(names, ", "))
 }
 
 func (u *user) locked() bool { return u.Lock != nil && *u.Lock }
