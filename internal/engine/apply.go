@@ -453,6 +453,9 @@ func (h *hostRun) send(ctx, gentle context.Context, seg segment) (ending, error)
 		if errors.As(err, &fault) {
 			return w.end, w.fault(fault)
 		}
+		if errors.Is(err, errProgramDied) {
+			return w.end, w.died()
+		}
 		return w.end, err
 	}
 	if w.end.verdict == doneOK {

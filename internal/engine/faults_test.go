@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -508,12 +509,18 @@ func TestAKilledProgramLeavesNothing(t *testing.T) {
 					script(t, "killed", `echo x >>"$HOME/killed"; (`+lasting(4571)+`; touch "$HOME/went-on") & `+kill+`; `+lasting(4571)),
 				}
 				exit, rec := applied(t, host, list)
-				if exit != 1 || !strings.Contains(rec.dump(), "ended without finishing") {
+				if exit != 1 || !strings.Contains(rec.dump(), "step.command.killed (test.hcl:1): the program on the host ended without finishing") ||
+					!slices.Contains(rec.verdicts(), "step.command.killed failed") || !strings.Contains(rec.dump(), "may be half done") {
 					t.Errorf("exit %d\n%s", exit, rec.dump())
 				}
+				// The next run names it, too, and those after it do not.
+				const cut = "an earlier run (test@here) was cut off while this step ran"
 				exit, rec = applied(t, host, stepList{script(t, "other", "echo fine")})
-				if exit != 0 {
+				if exit != 0 || !strings.Contains(rec.dump(), cut+": it may be half done Addr:step.command.killed") {
 					t.Errorf("the next run: exit %d\n%s", exit, rec.dump())
+				}
+				if _, rec = applied(t, host, stepList{script(t, "other", "echo fine")}); strings.Contains(rec.dump(), cut) {
+					t.Errorf("told twice\n%s", rec.dump())
 				}
 				for end := time.Now().Add(5 * time.Second); len(running(lasting(4571))) > 0 && time.Now().Before(end); {
 					time.Sleep(50 * time.Millisecond)

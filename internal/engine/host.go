@@ -126,7 +126,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 	h.emit(event.HostConnecting{})
 	fragments := []Fragment{{Text: "print_facts"}, {Text: "print_state"}}
 	if h.run.Command != event.CommandPlan {
-		fragments[1].Text += "\n" + sweepText() + "LOGIN=" + shell.Quote(h.User) + "\nsweep >/dev/null 2>&1"
+		fragments[1].Text += "\n" + sweepText() + "LOGIN=" + shell.Quote(h.User) + "\nsweep >/dev/null 2>&1\n[ -z \"$STATE_CUT\" ] || printf '%s\\n' \"$STATE_CUT\" 2>/dev/null >\"$STATE/told\""
 	}
 	real, paths := h.realPaths()
 	if len(paths) > 0 {
@@ -153,6 +153,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 		return err
 	}
 	h.othersOwe()
+	h.wasCutOff()
 	return nil
 }
 

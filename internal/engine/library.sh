@@ -176,8 +176,32 @@ still_alive() {
 	done
 }
 
-# print_state: what the engine wants to know before it plans: this session, notifications that are still owed, the owner of the lock, and
-# steps that must not simply run again, that an earlier run began and never ended.
+# cut_off JOURNAL TITLE: tells of the step that a program was at when it was killed, by the playbook's TITLE, and of the owner of the program.
+cut_off() {
+	cut_step= cut_owner= cut_left=0
+	while IFS= read -r cut_line; do
+		if [ "$cut_left" -gt 0 ]; then # a state
+			cut_left=$((cut_left - ${#cut_line} - 1))
+			continue
+		fi
+		case $cut_line in
+		"run "*) cut_owner=${cut_line#run * * } ;;
+		"begin "*) cut_step=${cut_line#begin * } ;;
+		"end "* | "ask "*)
+			case $cut_line in "end "*) cut_step= ;; esac
+			cut_left=${cut_line##* }
+			case $cut_left in '' | *[!0-9]*) return 0 ;; esac
+			cut_left=$((cut_left + 1))
+			;;
+		"done "*) return 0 ;;
+		esac
+	done 2>/dev/null <"$1"
+	[ -z "$cut_step" ] || { say cut "$2 $cut_step"; say cut_owner "$cut_owner"; }
+}
+
+# print_state: what the engine wants to know before it plans: this session, notifications that are still owed, the owner of the lock,
+# steps that must not simply run again, that an earlier run began and never ended, and the step at which the last program was killed, unless an
+# apply has been told of it.
 print_state() {
 	say session "$(self)"
 	say run "$RUN"
@@ -189,6 +213,13 @@ print_state() {
 	for state_file in "$STATE"/begun/*; do
 		[ -f "$state_file" ] && say begun "${state_file##*/}"
 	done
+	STATE_CUT=
+	if IFS=' ' read -r state_id state_running state_title 2>/dev/null <"$STATE/last" && [ -n "$state_running" ]; then
+		IFS= read -r state_told 2>/dev/null <"$STATE/told" && [ "$state_told" = "$state_id" ] || {
+			STATE_CUT=$state_id
+			cut_off "$STATE/journal.$state_id" "$state_title"
+		}
+	fi
 	return 0
 }
 

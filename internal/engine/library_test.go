@@ -9,6 +9,36 @@ import (
 	"provision/internal/shell"
 )
 
+// A journal tells the step that its program was at, whatever the states in it look like.
+func TestTheStepOfAKilledProgramIsRead(t *testing.T) {
+	const state = "begin 7 a state\ndone ok\n\nend 1 2" // with an empty line
+	for name, sh := range shells(t) {
+		for rest, want := range map[string]string{
+			"": "", "begin 2 step.file.a b[\"c d\"]\n": "cut shop%2Fx.hcl step.file.a b[\"c d\"]\ncut_owner ann@laptop since 10:31\n",
+			"begin 2 two\nask 2 32\n" + state + "\n":    "cut shop%2Fx.hcl two\ncut_owner ann@laptop since 10:31\n",
+			"begin 2 two\nend 2 failed 1 1-2 0 0 0\n\n": "", "begin 2 two\ndone stopped\n": "", "begin 2 tw": "",
+		} {
+			t.Run(name, func(t *testing.T) {
+				host := newLocalHost(t, sh...)
+				host.directory(".provision")
+				host.write(".provision/journal.id", "run id boot ann@laptop since 10:31\nbegin 1 one\nend 1 changed 0 1.00-2.00 0 0 32\n"+state+"\n"+rest)
+				host.write(".provision/last", "id running shop%2Fx.hcl\n")
+				cmd := host.command("LIBRARY=" + shell.Quote(library()) + "\neval \"$LIBRARY\"\nprint_state")
+				out, err := cmd.CombinedOutput()
+				got := ""
+				for line := range strings.Lines(string(out)) {
+					if strings.HasPrefix(line, "cut") || strings.Contains(line, ": ") {
+						got += line
+					}
+				}
+				if err != nil || got != want {
+					t.Errorf("%q: %v, printed %q, want %q\n%s", rest, err, got, want, out)
+				}
+			})
+		}
+	}
+}
+
 // TestWhoAmI pins the names that a program of the user finds: those of a login, whatever the session was made by.
 func TestWhoAmI(t *testing.T) {
 	if os.Getuid() != 0 {

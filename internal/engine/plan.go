@@ -50,6 +50,9 @@ type HostState struct {
 	OthersPending map[string]string
 	OthersBegun   map[string]string
 
+	// The step that the last program was at when it was killed, the title of its playbook, and the owner of the program; "" if it was not.
+	Cut, CutOf, CutOwner string
+
 	Unpacks bool   // it has gzip and base64
 	Run     string // where programs run
 }
@@ -87,6 +90,14 @@ func parseHostState(out, title string) HostState {
 			kept(value, st.Begun, st.OthersBegun)
 		case "run":
 			st.Run = value
+		case "cut":
+			title, addr, _ := strings.Cut(value, " ")
+			if st.Cut = addr; title != own {
+				st.CutOf, _ = url.PathUnescape(title)
+				st.CutOf = cmp.Or(st.CutOf, "another playbook")
+			}
+		case "cut_owner":
+			st.CutOwner = value
 		case "unpacks":
 			st.Unpacks = true
 		}

@@ -24,6 +24,7 @@ JOURNAL=$STATE/journal.$ID
 NUMBER=
 WATCH=
 FAULT=
+LASTING=
 OPERATING=
 MARKED=
 PUT_NOTE=
@@ -115,6 +116,7 @@ finish() {
 	[ ! -d "$STAGE" ] || unstage "$STAGE"
 	[ ! -f "$PUT_NOTE" ] || sweep_written "$PUT_NOTE"
 	[ -n "$FAULT" ] || record "done $1"
+	[ -z "$LASTING" ] || printf '%s\n' "$ID" 2>/dev/null >"$STATE/last"
 	if [ "$1" = reboot ]; then restart; fi
 	if holder "$RUN/lock" && [ "$HOLDER" = "$$.$STARTED.$BOOT" ]; then rm -f "$RUN/lock"; fi
 	true >"$DIR/done"
@@ -343,14 +345,16 @@ start() {
 	WATCH=$!
 }
 
-# between: tells of another run that has had its turn since the program before this one, and notes this one.
+# between: tells of another run that has had its turn since the program before this one, and notes this one, as running: if it is killed,
+# the next run tells at which step (cut_off).
 between() {
-	if IFS= read -r between_last 2>/dev/null <"$STATE/last" && [ -n "$AFTER" ] && [ "$between_last" != "$AFTER" ]; then
+	if IFS=' ' read -r between_last between_rest 2>/dev/null <"$STATE/last" && [ -n "$AFTER" ] && [ "$between_last" != "$AFTER" ]; then
 		between_who=
 		! IFS=' ' read -r between_run between_id between_boot between_who 2>/dev/null <"$STATE/journal.$between_last" || :
 		record "between ${between_who:-another run}"
 	fi
-	printf '%s\n' "$ID" 2>/dev/null >"$STATE/last" || fault "$STATE"
+	printf '%s running %s\n' "$ID" "$TITLE" 2>/dev/null >"$STATE/last" || fault "$STATE"
+	LASTING=1
 }
 
 # prune: keeps the journals of this program and of the four before it. Their age is told by this host alone: the names come from

@@ -256,6 +256,30 @@ func (h *hostRun) othersOwe() {
 	}
 }
 
+// wasCutOff warns of the step at which the last program on the host was killed, unless the step itself cannot be planned for that.
+func (h *hostRun) wasCutOff() {
+	s := &h.state
+	if s.Cut == "" {
+		return
+	}
+	for i := range h.planned {
+		var cut *cutOffError
+		if p := &h.planned[i]; p.Addr == s.Cut && s.CutOf == "" && errors.As(p.Err, &cut) {
+			return
+		}
+	}
+	w := &event.Warning{
+		Addr:    s.Cut,
+		Message: "an earlier run (" + h.run.Secrets.Text(s.CutOwner) + ") was cut off while this step ran: it may be half done",
+		Hint:    "look at what it changes; this run goes by what it finds there",
+	}
+	if s.CutOf != "" {
+		w.Addr, w.Message = "", "an earlier run of "+s.CutOf+" ("+h.run.Secrets.Text(s.CutOwner)+") was cut off while its "+s.Cut+" ran: that step may be half done"
+		w.Hint = "apply " + s.CutOf
+	}
+	h.emit(w)
+}
+
 // alive returns the hosts that have not ended.
 func (r *Run) alive() []*hostRun {
 	var list []*hostRun

@@ -75,6 +75,36 @@ func (w *watcher) fault(f *faultError) error {
 	return fmt.Errorf("%w: %s: %w", errStepFailed, placed(p), f)
 }
 
+// died tells which step the program was at when it was killed. If it was at none, nothing is half done.
+func (w *watcher) died() error {
+	if w.open == 0 {
+		if p, err := w.step(w.current); err == nil {
+			return fmt.Errorf("%w; %s had ended, and no later step had begun", errProgramDied, placed(p))
+		}
+		return errProgramDied
+	}
+	p, err := w.step(w.open)
+	if err != nil {
+		return errProgramDied
+	}
+	e := &event.StepEnd{
+		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: event.StepFailed,
+		Error: &event.Failure{
+			Message: "it was cut off, and may be half done: the program was killed, or the host restarted, while it ran",
+			Hint:    "find out what killed it (kernel log, memory), look at what the step changes, and run again",
+		},
+	}
+	stdout, stderr := w.printed(w.open)
+	e.Error.Output = strings.TrimRight(w.host.run.Secrets.Text(stdout)+w.host.run.Secrets.Text(stderr), "\n")
+	if p.Check {
+		w.host.check(p, e)
+	} else {
+		w.host.count(event.StepFailed)
+		w.host.emit(e)
+	}
+	return fmt.Errorf("%w: %s: %w", errStepFailed, placed(p), errProgramDied)
+}
+
 func (w *watcher) record(r record) error {
 	switch r.kind {
 	case "run":
