@@ -112,8 +112,8 @@ func needNamespaces(t *testing.T) {
 	}
 }
 
-// playTruth plays scenes in a process of its own.
-func playTruth(t *testing.T, dir string) {
+// truthLab is a lab in a directory that is the home of what runs in this process.
+func truthLab(t *testing.T, dir string) *truth.Lab {
 	lab, err := truth.NewLab(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -123,6 +123,12 @@ func playTruth(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+	return lab
+}
+
+// playTruth plays scenes in a process of its own.
+func playTruth(t *testing.T, dir string) {
+	lab := truthLab(t, dir)
 	rapid.Check(t, func(t *rapid.T) { truth.Check(t, lab, inProcess(t, dir)) })
 }
 

@@ -38,15 +38,7 @@ func TestTruthPairs(t *testing.T) {
 }
 
 func playPairs(t *testing.T, dir string) {
-	lab, err := truth.NewLab(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string]string{"HOME": dir, "NO_COLOR": "1", "LC_ALL": "C.UTF-8"} {
-		if err := os.Setenv(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
+	lab := truthLab(t, dir)
 	var n, workers int
 	if _, err := fmt.Sscanf(os.Getenv("PROVISION_TRUTH_WORKERS"), "%d/%d", &n, &workers); err != nil {
 		t.Fatal(err)

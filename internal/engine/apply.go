@@ -214,7 +214,7 @@ func (h *hostRun) segment(from int, wanted func(*Planned) bool) segment {
 		if !wanted(p) {
 			continue
 		}
-		if p.Data() || p.Message() {
+		if p.Aside() {
 			if p.Data() && p.Err == nil && p.Change.Action == steps.Unknown && h.awaited(p.Addr) {
 				return s // it is looked at when all before it is done
 			}

@@ -142,7 +142,7 @@ func planHost(f *steps.Facts, instances []steps.Instance, observations map[strin
 		}
 		p := &planned[i]
 		*p = h.plan(instances[i])
-		if p.Data() || p.Message() {
+		if p.Aside() {
 			continue // no other step hears of it but by its outputs
 		}
 		h.stir(p)
@@ -187,7 +187,7 @@ func (h *hostPlanner) plan(in steps.Instance) Planned {
 		h.overwritten(&p)
 		return p
 	}
-	if in.Data() || in.Message() {
+	if in.Aside() {
 		h.observe(&p)
 		h.stirred(&p)
 		return p

@@ -32,17 +32,17 @@ func (e *StepError) Error() string {
 func (e *StepError) Hint() (message, hint string) {
 	for _, d := range e.Diagnostics {
 		if fix, ok := d.Extra.(remedy); ok {
-			return e.Error(), string(fix)
+			return e.Error(), fix.text
 		}
 	}
 	return e.Error(), "mend the playbook there, and look at what the values are on this host"
 }
 
-// chooseToo begins the remedy for what was left out.
-const chooseToo = "choose "
-
 // A remedy is what to do about a diagnostic, as its Extra.
-type remedy string
+type remedy struct {
+	text    string
+	leftOut string // the step that has to be chosen too, if that is the remedy
+}
 
 // An absence is a step or a module whose outputs are null because it does not run.
 type absence struct {
@@ -86,29 +86,29 @@ func withAbsent(diags hcl.Diagnostics, absent []absence) hcl.Diagnostics {
 		return diags
 	}
 	var why strings.Builder
-	fix := ""
+	var fix remedy
 	for _, a := range absent {
 		if a.found {
 			fmt.Fprintf(&why, " %s did not find that on this host, so that it is null.", a.addr)
-			if fix == "" {
-				fix = "let when ask before whether " + a.addr + " found it, or give a default for what is null, as in coalesce(VALUE, \"none\")"
+			if fix.text == "" {
+				fix.text = "let when ask before whether " + a.addr + " found it, or give a default for what is null, as in coalesce(VALUE, \"none\")"
 			}
 		} else if a.leftOut {
 			fmt.Fprintf(&why, " %s was left out by what was chosen (--tags, --skip-tags), so that its outputs are null.", a.addr)
-			fix = chooseToo + a.addr + " too, or leave this step out"
+			fix = remedy{"choose " + a.addr + " too, or leave this step out", a.addr}
 		} else {
 			fmt.Fprintf(&why, " %s is skipped, since its condition is false, so that its outputs are null.", a.addr)
 		}
 	}
-	if fix == "" {
-		fix = "give this step the same when as " + absent[0].addr + ", or give a default for what is null, as in coalesce(VALUE, \"none\")"
+	if fix.text == "" {
+		fix.text = "give this step the same when as " + absent[0].addr + ", or give a default for what is null, as in coalesce(VALUE, \"none\")"
 	}
 	list := slices.Clone(diags)
 	for i, d := range list {
 		if d.Severity == hcl.DiagError {
 			c := *d
 			c.Detail += why.String()
-			c.Extra = remedy(fix)
+			c.Extra = fix
 			list[i] = &c
 		}
 	}
@@ -122,11 +122,10 @@ func leftOutBy(diags hcl.Diagnostics) (addr string) {
 			continue
 		}
 		fix, _ := d.Extra.(remedy)
-		rest, yes := strings.CutPrefix(string(fix), chooseToo)
-		if !yes {
+		if fix.leftOut == "" {
 			return ""
 		}
-		addr, _, _ = strings.Cut(rest, " too, ")
+		addr = fix.leftOut
 	}
 	return addr
 }

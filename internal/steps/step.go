@@ -393,8 +393,11 @@ func (in *Instance) Data() bool { return in.Kind != nil && in.Kind.Block == Data
 // Message tells of a message block.
 func (in *Instance) Message() bool { return in.Kind != nil && in.Kind.Block == MessageBlock }
 
+// Aside tells that it stands beside the steps: it is data or a message.
+func (in *Instance) Aside() bool { return in.Data() || in.Message() }
+
 // Passive tells that it never has anything to do on a host.
-func (in *Instance) Passive() bool { return in.Check || in.Data() || in.Message() }
+func (in *Instance) Passive() bool { return in.Check || in.Aside() }
 
 // A Source is the place of a step in a playbook.
 type Source struct {
