@@ -227,3 +227,22 @@ func TestReadmePlanIsCurrent(t *testing.T) {
 		}
 	}
 }
+
+// What the README says to be missing must be.
+func TestMissingKindsAreMissing(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(readme), "There is no kind yet for ")
+	missing, _, ended := strings.Cut(rest, " and the like.")
+	if !found || !ended {
+		t.Fatal("README.md no longer lists what has no kind: mend this test")
+	}
+	for _, k := range kinds.All() {
+		name := strings.ReplaceAll(k.Name, "_", " ")
+		if regexp.MustCompile(`(?i)\b` + regexp.QuoteMeta(name) + `s?\b`).MatchString(missing) {
+			t.Errorf("README.md says that there is no kind for %s, and there is", name)
+		}
+	}
+}
