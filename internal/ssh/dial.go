@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -171,7 +170,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 		authErr, hint := login.failure(err)
 		return nil, t.fail(phase, authErr, hint)
 	}
-	if told := t.saidInstead(l, err); told != nil {
+	if told := t.saidInstead(l, config.HostKeyAlgorithms, err); told != nil {
 		return nil, told
 	}
 	var mismatch *ssh.AlgorithmNegotiationError
@@ -184,7 +183,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	if command, ok := l.Conn.(*commandConn); ok {
 		return nil, t.fail(phase, command.explain(err), "")
 	}
-	return nil, t.fail(phase, err, t.negotiationHint(err))
+	return nil, t.fail(phase, err, t.negotiationHint(l.head, config.HostKeyAlgorithms, err))
 }
 
 // wholeOrder returns errWider where the host is to be asked once more, with an order of algorithms that heeds all that is on
@@ -223,15 +222,15 @@ func clientConfig(t Target, w width, hostKeyAlgorithms []string) *ssh.ClientConf
 }
 
 // saidInstead is an error of what a host says in place of the protocol, or of one that it speaks alone; nil where it says nothing.
-func (t Target) saidInstead(l *link, err error) error {
+func (t Target) saidInstead(l *link, hostKeys []string, err error) error {
 	said, version, _ := l.head.split()
 	switch {
 	case strings.HasPrefix(version, "SSH-1.") && !strings.HasPrefix(version, "SSH-1.99-"):
 		return t.fail(PhaseHandshake, fmt.Errorf("the host speaks the first version of the protocol alone: %q", version), "its SSH server is too old for any client of today: renew it")
 	case foreign(said, version):
-		return t.fail(PhaseHandshake, fmt.Errorf("the host says %q: %v", said, err), saidHint(said, version, err)) //nolint:errorlint // it says so each time
+		return t.fail(PhaseHandshake, fmt.Errorf("the host says %q: %v", said, err), t.saidHint(l.head, hostKeys, err)) //nolint:errorlint // it says so each time
 	case said != "":
-		return t.fail(PhaseHandshake, fmt.Errorf("the host says %q: %w", said, err), saidHint(said, version, err))
+		return t.fail(PhaseHandshake, fmt.Errorf("the host says %q: %w", said, err), t.saidHint(l.head, hostKeys, err))
 	}
 	return nil
 }
@@ -245,7 +244,8 @@ func foreign(said, version string) bool {
 }
 
 // saidHint says what to do about what a host says before it hangs up.
-func saidHint(said, version string, err error) string {
+func (t Target) saidHint(h *head, hostKeys []string, err error) string {
+	said, version, _ := h.split()
 	switch {
 	case banned(said):
 		return "too many failed logins came from this address (PerSourcePenalties in its sshd_config): mend them, and wait until it forgets them"
@@ -256,45 +256,5 @@ func saidHint(said, version string, err error) string {
 	case foreign(said, version):
 		return "these are not the words of an SSH server: is the port right?"
 	}
-	return handshakeHint(err)
-}
-
-// negotiationHint is handshakeHint, but that a list of ssh_config is named where that leaves nothing in common.
-func (t Target) negotiationHint(err error) string {
-	var mismatch *ssh.AlgorithmNegotiationError
-	if errors.As(err, &mismatch) {
-		if strings.Contains(mismatch.What, "cipher") && len(t.macs(width{})) == 0 {
-			return fmt.Sprintf("ssh_config says MACs %s, of which provision knows none, so that only ciphers which need none are offered: name others there", t.MACs)
-		}
-		for _, o := range []struct{ what, keyword, setting string }{
-			{"host key", "HostKeyAlgorithms", t.HostKeyAlgorithms},
-			{"key exchange", "KexAlgorithms", t.KexAlgorithms},
-			{"cipher", "Ciphers", t.Ciphers},
-			{"MAC", "MACs", t.MACs},
-		} {
-			if o.setting != "" && strings.Contains(mismatch.What, o.what) {
-				return fmt.Sprintf("ssh_config says %s %s: name there what the host offers", o.keyword, o.setting)
-			}
-		}
-	}
-	if mismatch != nil && t.Legacy {
-		return "what the host offers is not known to provision: let ssh connect (transport = \"openssh\")"
-	}
-	return handshakeHint(err)
-}
-
-// handshakeHint says what to do about a key exchange that failed.
-func handshakeHint(err error) string {
-	var mismatch *ssh.AlgorithmNegotiationError
-	switch {
-	case errors.As(err, &mismatch) && strings.Contains(err.Error(), "host key"):
-		return "if the host has only an ECDSA key, `provision trust` records it; for an old host set legacy = true"
-	case errors.As(err, &mismatch):
-		return "for an old host that knows no better, set legacy = true"
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return "the host hung up before the key exchange: too many connections at once (MaxStartups), or this address is banned"
-	case strings.Contains(err.Error(), "version string"):
-		return "is that an SSH server?"
-	}
-	return ""
+	return t.negotiationHint(h, hostKeys, err)
 }

@@ -156,11 +156,11 @@ func (d *Dialer) scanOne(ctx context.Context, t Target, l *link, algorithms []st
 	if inner := errors.Unwrap(err); inner != nil {
 		err = inner // the library's "ssh: handshake failed" is said by the phase
 	}
-	if told := t.saidInstead(l, err); told != nil {
+	if told := t.saidInstead(l, config.HostKeyAlgorithms, err); told != nil {
 		return nil, told
 	}
 	err = d.widen(t, l, err)
-	return nil, t.fail(PhaseHandshake, err, t.negotiationHint(err))
+	return nil, t.fail(PhaseHandshake, err, t.negotiationHint(l.head, config.HostKeyAlgorithms, err))
 }
 
 // Remember appends keys to a known_hosts file, leaving out those that it has. It makes the file (0600) and its directory
