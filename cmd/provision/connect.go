@@ -302,6 +302,9 @@ func (c conn) Upload(ctx context.Context, path string, mode os.FileMode, size in
 
 func (c conn) Close() error { return c.client.Close() }
 
+// Forced is what the engine asks a certified connection.
+func (c conn) Forced() string { return c.client.Forced() }
+
 // A hostSource yields the steps of one host to the engine.
 type hostSource struct {
 	pb      *playbook.Playbook

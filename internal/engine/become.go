@@ -59,8 +59,8 @@ func becomeError(method, said string) error {
 	case has("account is currently not available"), has("account is not available"):
 		e.Hint = "give the account a shell, or log in as another user"
 	case has("expired"), has("new authtok"):
-		e.Cause = "the password of the account has expired"
-		e.Hint = "log in once by hand and change it"
+		e.Cause = "the password of the account has expired, or must be changed"
+		e.Hint = "log in with ssh once and change it"
 	}
 	return e
 }

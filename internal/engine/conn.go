@@ -18,6 +18,11 @@ type Conn interface {
 	Close() error
 }
 
+// A certified connection knows that the host runs another command than the one that is started, since a certificate says so.
+type certified interface {
+	Forced() string // a sentence; "" where it does not
+}
+
 // A Process is a command that runs on a host.
 type Process struct {
 	Stdin          io.WriteCloser

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,7 @@ type Session struct {
 	stderr   *stderrReader
 	nonce    string // begins every mark; nothing on the host can know it beforehand
 	method   string // of become, until the first answer has shown that it worked
+	forced   string // a command that the host runs in place of the shell, and why; ""
 	user     string // that it has become; "" is root, or who logs in
 	answered bool   // something has been answered
 	greeted  bool   // the library has been sent
@@ -88,6 +90,9 @@ func OpenSession(ctx context.Context, conn Conn, become Become) (*Session, error
 		return nil, err
 	}
 	s := &Session{process: process, method: become.Method, user: become.User, nonce: newNonce()}
+	if c, ok := conn.(certified); ok {
+		s.forced = c.Forced()
+	}
 	s.read(process.Stdout)
 	s.stderr = readStderr(&listening{process.Stderr, &s.heard}, s.nonce)
 	if asks {
@@ -409,6 +414,10 @@ func (e *noShellError) Error() string { return e.message }
 
 func (e *noShellError) Is(target error) bool { return target == ErrUnreachable }
 
+// passwordChange is how sshd and pam_unix(8) tell in a session that has no terminal, after a login by a key or the password itself,
+// that the password must be changed.
+var passwordChange = regexp.MustCompile(`(?i)password change required|password has expired|required to change your password`)
+
 // lost turns the end of the stream into an error that says why.
 func (s *Session) lost(err error) error {
 	var aborted abortedError
@@ -439,6 +448,12 @@ func (s *Session) lost(err error) error {
 		}
 		if said != "" {
 			message += ": " + lastWords(said, 3)
+		}
+		if passwordChange.MatchString(said) {
+			message += "; the password of the account has expired, or must be changed; log in with ssh once and change it"
+		}
+		if s.forced != "" {
+			message += "; " + s.forced
 		}
 		return &noShellError{message}
 	}

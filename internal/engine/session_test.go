@@ -117,6 +117,33 @@ func TestWhatAHostSaysInsteadOfAShell(t *testing.T) {
 	}
 }
 
+// A password that must be changed is told in the same words, however the host says it, and so is what a certificate has the host run.
+func TestWhyNoShellAnswers(t *testing.T) {
+	for _, said := range []string{"Password change required but no TTY available.", "WARNING: Your password has expired."} {
+		session := openLocal(t, newLocalHost(t, "sh", "-c", "echo '"+said+"' >&2; exit 1"))
+		_, err := session.Ask(t.Context(), "", []Fragment{{Text: "true"}})
+		session.Close()
+		if err == nil || !strings.HasSuffix(err.Error(), said+"; the password of the account has expired, or must be changed; log in with ssh once and change it") {
+			t.Errorf("error %v", err)
+		}
+	}
+	conn, _ := newLocalHost(t, "sh", "-c", "echo backup of today; exit 0").Dial(t.Context(), "")
+	session, err := OpenSession(t.Context(), forcedConn{conn}, Become{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	_, err = session.Ask(t.Context(), "", []Fragment{{Text: "true"}})
+	if err == nil || !strings.HasSuffix(err.Error(), "and said: backup of today; the certificate says so") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A forcedConn is one with a certificate that has a command of its own.
+type forcedConn struct{ Conn }
+
+func (forcedConn) Forced() string { return "the certificate says so" }
+
 // A condition that kills its shell makes no host unreachable, and what the host had answered before is no reason.
 func TestAProbeThatEndsItsShell(t *testing.T) {
 	host := newLocalHost(t)

@@ -20,8 +20,9 @@ type login struct {
 	waiting []*identity // not offered yet, in order
 	turn    []*identity // those of them that are offered now
 	offered []*identity
-	methods []string // what the host accepts, as last heard
-	partial []string // what it has accepted, and wants more
+	kept    []ssh.PublicKey // of the agent, which IdentitiesOnly leaves out
+	methods []string        // what the host accepts, as last heard
+	partial []string        // what it has accepted, and wants more
 	notes   []string
 	loaded  bool
 	rounds  int    // how often the interactive method was tried
@@ -35,10 +36,13 @@ type login struct {
 	typed  map[string]int  // by method: how often a person was asked for a password
 	gaveUp map[string]bool // by method: the person wants to answer no more
 
-	unreadable bool // a key file is there and is not used
-	leftOut    bool // ssh_config keeps a key from being offered
-	unsigned   bool // the host accepted a key that could not sign
-	signed     bool // the host accepted a key, and had its signature
+	unreadable bool      // a key file is there and is not used
+	leftOut    bool      // ssh_config keeps a key from being offered
+	unsigned   bool      // the host accepted a key that could not sign
+	keptBack   bool      // of such a key the agent has the private half, and IdentitiesOnly keeps it from being asked
+	lacking    bool      // a certificate that was refused has a flaw
+	signed     bool      // the host accepted a key, and had its signature
+	last       *identity // that has signed
 }
 
 const (

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -15,6 +16,10 @@ func (l *login) failure(err error) (*AuthError, string) {
 	}
 	text := err.Error()
 	switch {
+	// SSH_MSG_USERAUTH_PASSWD_CHANGEREQ (RFC 4252, 8). OpenSSH lets in instead, and its session says it.
+	case l.given > 0 && strings.Contains(text, "unexpected message type 60"):
+		l.refusal = errPasswordExpired
+		e.Err = l.refusal
 	case l.refusal != nil:
 		e.Err = l.refusal
 	// The library says the second of a method that was refused before it had asked anything, as keyboard-interactive without PAM is.
@@ -30,12 +35,8 @@ func (l *login) hint(err error) string {
 	switch {
 	case l.refusal != nil:
 		return ""
-	case strings.Contains(err.Error(), "Too many authentication failures") && l.given > 0:
-		return "is the password right?"
-	case strings.Contains(err.Error(), "Too many authentication failures") && l.target.IdentitiesOnly:
-		return "the host takes no more keys than these (MaxAuthTries): name the right one alone with identity_file, or by IdentityFile in ssh_config"
 	case strings.Contains(err.Error(), "Too many authentication failures"):
-		return "name the right key with identity_file and let IdentitiesOnly be yes"
+		return l.tooMany(password)
 	case cut(err) && l.said != "":
 		return "the host hung up with these words: see to what they name"
 	case cut(err):
@@ -45,15 +46,17 @@ func (l *login) hint(err error) string {
 	case password && (len(l.partial) > 0 || !key) && l.excluded(methodPassword) && l.excluded(methodAsk):
 		return "ssh_config keeps a password from being given: see to PasswordAuthentication, KbdInteractiveAuthentication and PreferredAuthentications"
 	case len(l.partial) > 0 && password && l.target.Password == nil:
-		return "the host wants a password besides: give one with password"
+		return "the host wants a password besides: " + l.wayToPassword()
 	case len(l.partial) > 0:
 		return "the host wants all of these methods, one after the other (AuthenticationMethods)"
 	case l.given > 0 && (len(l.offered) == 0 || !key):
 		return "is the password right?"
 	case len(l.methods) > 0 && !key && l.target.Password == nil:
-		return "the host takes no keys: give a password"
+		return "the host takes no keys: " + l.wayToPassword()
 	case len(l.methods) > 0 && !key:
 		return "the host takes neither keys nor this password's method"
+	case l.unsigned && !l.signed && l.keptBack:
+		return "name that key itself with IdentityFile in ssh_config, or take IdentitiesOnly away there"
 	case l.unsigned && !l.signed:
 		return "the host accepts that key: see to its private half on this machine"
 	case l.signed:
@@ -63,13 +66,44 @@ func (l *login) hint(err error) string {
 	case l.target.PreferredAuthentications != "" && !slices.Contains(strings.Split(l.target.PreferredAuthentications, ","), methodKey):
 		return "PreferredAuthentications of ssh_config leaves keys out"
 	case len(l.offered) == 0 && l.leftOut:
-		return "change what ssh_config says there, or name another key with identity_file"
+		return "change what ssh_config says there, or name another key with " + l.keySetting()
 	case len(l.offered) == 0 && l.unreadable:
-		return "mend that key file, or name another with identity_file"
+		return "mend that key file, or name another with " + l.keySetting()
 	case len(l.offered) == 0:
-		return "make a key with ssh-keygen and put it on the host with ssh-copy-id, or name one with identity_file"
+		return "make a key with ssh-keygen and put it on the host with ssh-copy-id, or name one with " + l.keySetting()
+	case l.lacking:
+		return fmt.Sprintf("have the certificate made anew, for user %s, or put the key itself into the host's authorized_keys", l.target.User)
 	}
 	return "is the user right, and is one of these keys in its authorized_keys?"
+}
+
+// tooMany says what to do about a host that has counted too many failures. ssh ends there as well, with the same words of the host.
+func (l *login) tooMany(password bool) string {
+	switch {
+	case l.given > 0:
+		return "is the password right?"
+	case password && (l.target.Password != nil || l.target.Answer != nil):
+		return "too many keys were offered before the password (MaxAuthTries): let PreferredAuthentications of ssh_config begin with keyboard-interactive,password, or name the one right key with " + l.keySetting() + " and set IdentitiesOnly"
+	case l.target.IdentitiesOnly:
+		return "the host takes no more keys than these (MaxAuthTries): name the right one alone with " + l.keySetting()
+	}
+	return "too many keys were offered before the right one (MaxAuthTries): name that with " + l.keySetting() + ", and let IdentitiesOnly be yes in ssh_config"
+}
+
+// keySetting is where the key for the host is named: a jump host that is no host of the playbook has none of its settings.
+func (l *login) keySetting() string {
+	if l.target.outside {
+		return "IdentityFile for " + l.target.Name + " in ssh_config"
+	}
+	return "identity_file"
+}
+
+// wayToPassword is how a password is given.
+func (l *login) wayToPassword() string {
+	if l.target.outside {
+		return "make " + l.target.Name + " a host of the playbook with a password, and name that in jump"
+	}
+	return "give one with password"
 }
 
 // excluded reports whether the host takes a method that ssh_config keeps from being tried, or does not take it.

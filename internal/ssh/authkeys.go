@@ -51,7 +51,6 @@ func (l *login) load() {
 		}
 	}
 	var first, others []*identity
-	left := 0 // of the agent's
 	for _, k := range held {
 		same := func(id *identity) bool { return sameKey(id.public, k.public) }
 		if i := slices.IndexFunc(ofFiles, same); i >= 0 {
@@ -59,7 +58,7 @@ func (l *login) load() {
 			first = append(first, ofFiles[i])
 			ofFiles = slices.Delete(ofFiles, i, i+1)
 		} else if l.target.IdentitiesOnly {
-			left++
+			l.kept = append(l.kept, k.public)
 		} else {
 			others = append(others, l.identity(k.public, "agent", k.sign))
 		}
@@ -92,7 +91,7 @@ func (l *login) load() {
 		}
 	}
 	if len(l.waiting) == 0 {
-		l.noteNothing(files, len(held), left)
+		l.noteNothing(files, len(held))
 	}
 }
 
@@ -169,8 +168,8 @@ func (l *login) identity(public ssh.PublicKey, source string, sign func() (ssh.A
 	}
 }
 
-// noteNothing says why no key is offered: of held keys in the agent, left were left out by IdentitiesOnly.
-func (l *login) noteNothing(files []string, held, left int) {
+// noteNothing says why no key is offered, with so many held by the agent.
+func (l *login) noteNothing(files []string, held int) {
 	note := "there is no key in " + strings.Join(files, ", ")
 	if len(files) == 0 {
 		note = "IdentityFile none leaves no key of a file"
@@ -180,9 +179,9 @@ func (l *login) noteNothing(files []string, held, left int) {
 		note += ", and no agent (SSH_AUTH_SOCK is not set)"
 	case l.target.AgentSocket == "none":
 		note += ", and no agent (IdentityAgent is none, or names a variable that is not set)"
-	case left > 0:
+	case len(l.kept) > 0:
 		l.leftOut = true
-		note += fmt.Sprintf("; the agent has %d, and IdentitiesOnly keeps them from being offered", left)
+		note += fmt.Sprintf("; the agent has %d, and IdentitiesOnly keeps them from being offered", len(l.kept))
 	case held == 0:
 		note += ", and none in the agent (a locked one shows none: ssh-add -X)"
 	}

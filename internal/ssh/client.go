@@ -41,6 +41,9 @@ func newClient(t Target, conn *ssh.Client, l *link, via *passage) *Client {
 	return c
 }
 
+// Forced says that the certificate which has let us in has the host run a command of its own; "": it does not.
+func (c *Client) Forced() string { return c.link.forced }
+
 // Target is the target as dialled, its defaults filled in.
 func (c *Client) Target() Target { return c.target }
 

@@ -77,6 +77,8 @@ func (t Target) connectError(ctx context.Context, via *passage, err error) error
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
+	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited && via.jump.client.link.stays != "":
+		return t.fail(PhaseConnect, fmt.Errorf("jump host %s does not forward connections: %w; %s", via.name(), err, via.jump.client.link.stays), "have the certificate made anew with permit-port-forwarding")
 	case errors.As(err, &refused) && refused.Reason == ssh.Prohibited:
 		return t.fail(PhaseConnect, fmt.Errorf("jump host %s does not forward connections: %w", via.name(), err), "set AllowTcpForwarding in its sshd_config")
 	case errors.As(err, &refused):
@@ -148,6 +150,11 @@ func (d *Dialer) handshake(ctx context.Context, t Target, l *link, keys hostKeys
 	phase, ranOut := watch.end()
 	switch {
 	case err == nil && !ranOut && ctx.Err() == nil:
+		if login.last != nil {
+			if c, ok := login.last.public.(*ssh.Certificate); ok {
+				l.forced, l.stays = forced(c, login.last.source), forwardsNot(c, login.last.source)
+			}
+		}
 		return ssh.NewClient(conn, channels, requests), nil
 	case err == nil:
 		conn.Close()

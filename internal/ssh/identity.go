@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -49,8 +50,9 @@ func (i *identity) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 func (i *identity) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	i.accepted = true
 	signature, err := i.sign(rand, data, algorithm)
-	i.login.signed = i.login.signed || err == nil
-	if err != nil {
+	if err == nil {
+		i.login.signed, i.login.last = true, i
+	} else {
 		i.login.unsigned = true
 		i.login.notes = append(i.login.notes, err.Error())
 		err = errors.Join(errNoSignature, err)
@@ -62,7 +64,16 @@ func (i *identity) SignWithAlgorithm(rand io.Reader, data []byte, algorithm stri
 var errNoSignature = errors.New("there is no signature")
 
 func (i *identity) sign(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	if i.private == nil {
+	kept := func(k ssh.PublicKey) bool { return sameKey(plainKey(k), plainKey(i.public)) }
+	switch {
+	case i.private == nil && slices.ContainsFunc(i.login.kept, kept):
+		i.login.keptBack = true
+		return nil, fmt.Errorf("key %s: the host accepts it, the agent has its private half, and IdentitiesOnly keeps the agent from being asked for that", i.source)
+	case i.private == nil && i.login.target.AgentSocket == "none":
+		return nil, fmt.Errorf("key %s: the host accepts it, its private half is in no file, and no agent is asked (IdentityAgent)", i.source)
+	case i.private == nil && i.login.target.AgentSocket == "":
+		return nil, fmt.Errorf("key %s: the host accepts it, its private half is in no file, and there is no agent (SSH_AUTH_SOCK is not set)", i.source)
+	case i.private == nil:
 		return nil, fmt.Errorf("key %s: the host accepts it, and its private half is neither in a file nor in the agent", i.source)
 	}
 	s, err := i.private()
@@ -83,19 +94,64 @@ func (i *identity) doubts() (notes []string) {
 	if i.other != nil {
 		notes = append(notes, fmt.Sprintf("key %s: what was offered is the public key or certificate beside it, and the private key there is another, %s", i.source, ssh.FingerprintSHA256(i.other)))
 	}
-	c, ok := i.public.(*ssh.Certificate)
-	if !ok {
-		return notes
-	}
-	if now := uint64(time.Now().Unix()); now < c.ValidAfter {
-		notes = append(notes, fmt.Sprintf("the certificate of %s is valid only from %s", i.source, certTime(c.ValidAfter)))
-	} else if now >= c.ValidBefore {
-		notes = append(notes, fmt.Sprintf("the certificate of %s has expired at %s", i.source, certTime(c.ValidBefore)))
-	}
-	if len(c.ValidPrincipals) > 0 && !slices.Contains(c.ValidPrincipals, i.login.target.User) {
-		notes = append(notes, fmt.Sprintf("the certificate of %s is for %s", i.source, strings.Join(c.ValidPrincipals, ", ")))
+	if c, ok := i.public.(*ssh.Certificate); ok {
+		for _, lack := range lacks(c, i.login.target.User) {
+			i.login.lacking = true
+			notes = append(notes, fmt.Sprintf("the certificate of %s %s", i.source, lack))
+		}
 	}
 	return notes
+}
+
+// lacks says why a host may refuse a certificate for user.
+func lacks(c *ssh.Certificate, user string) (why []string) {
+	if now := uint64(time.Now().Unix()); now < c.ValidAfter {
+		why = append(why, "is valid only from "+certTime(c.ValidAfter))
+	} else if now >= c.ValidBefore {
+		why = append(why, "has expired at "+certTime(c.ValidBefore))
+	}
+	switch {
+	case len(c.ValidPrincipals) == 0:
+		why = append(why, "names no user (ssh-keygen -n)")
+	case !slices.Contains(c.ValidPrincipals, user):
+		why = append(why, "is for "+strings.Join(c.ValidPrincipals, ", "))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.CriticalOptions)) {
+		switch name {
+		case sourceAddress:
+			why = append(why, "is good from "+c.CriticalOptions[name]+" alone (source-address)")
+		case forceCommand, "verify-required":
+		default:
+			why = append(why, fmt.Sprintf("has the critical option %s, which OpenSSH does not know", name))
+		}
+	}
+	if c.Signature != nil && (c.Signature.Format == ssh.KeyAlgoRSA || c.Signature.Format == "ssh-dss") {
+		why = append(why, "is signed with "+c.Signature.Format+", which OpenSSH takes from no authority since 8.2")
+	}
+	return why
+}
+
+// The critical options of a certificate that OpenSSH knows (PROTOCOL.certkeys).
+const (
+	forceCommand  = "force-command"
+	sourceAddress = "source-address"
+)
+
+// forced says that a certificate which was accepted has the host run a command of its own; "": it does not.
+func forced(c *ssh.Certificate, source string) string {
+	command, set := c.CriticalOptions[forceCommand]
+	if !set {
+		return ""
+	}
+	return fmt.Sprintf("the certificate of %s has the host run %q whatever it is asked to run (force-command)", source, command)
+}
+
+// forwardsNot says that a certificate which was accepted lets nobody go on to other hosts; "": it does.
+func forwardsNot(c *ssh.Certificate, source string) string {
+	if _, set := c.Extensions["permit-port-forwarding"]; set {
+		return ""
+	}
+	return "the certificate of " + source + " does not allow it (permit-port-forwarding)"
 }
 
 // describe names the key as ssh-add -l does.

@@ -12,7 +12,9 @@ type link struct {
 	net.Conn
 	ack      func() // asks the kernel to acknowledge at once; nil where it cannot
 	lastRead atomic.Int64
-	head     *head // what came first; nil once nobody asks for it any more
+	forced   string // that the certificate which has let us in has a command of its own run
+	stays    string // that it lets nobody go on to other hosts
+	head     *head  // what came first; nil once nobody asks for it any more
 }
 
 func newLink(nc net.Conn) *link {

@@ -85,7 +85,7 @@ func TestQuestionsAreAnsweredByWhatTheyAskFor(t *testing.T) {
 		"password":             {[][]string{{"Password: "}}, Target{Password: given}, []string{"secret"}, ""},
 		"password and code":    {[][]string{{"Password: ", "Verification code: "}}, Target{Password: given, Answer: person}, []string{"secret", "person: Verification code:"}, ""},
 		"nobody":               {[][]string{{"Verification code: "}}, Target{Password: given}, nil, `"Verification code:", and nobody is there`},
-		"expired":              {[][]string{{"Password: "}, {"New password: "}}, Target{Password: given, Answer: person}, []string{"secret"}, `"New password:": the password has expired`},
+		"expired":              {[][]string{{"Password: "}, {"New password: "}}, Target{Password: given, Answer: person}, []string{"secret"}, `"New password:": the password of the account has expired`},
 		"twice":                {[][]string{{"Password: "}, {"Password: "}}, Target{Password: given, Answer: person}, []string{"secret"}, "the password is wrong"},
 		"only a message":       {[][]string{{}, {"Password: "}, {}}, Target{Password: given}, []string{"secret"}, ""},
 		"no password is given": {[][]string{{"Password: "}}, Target{}, nil, "give a password"},
@@ -113,6 +113,16 @@ func TestQuestionsAreAnsweredByWhatTheyAskFor(t *testing.T) {
 				t.Errorf("answers %q, error %v", answers, err)
 			}
 		})
+	}
+}
+
+// A host that answers a password with SSH_MSG_USERAUTH_PASSWD_CHANGEREQ, as OpenSSH does not, is told like one that asks for a new
+// one. The library says it in numbers.
+func TestPasswordChangeRequest(t *testing.T) {
+	l := &login{given: 1, methods: []string{methodPassword}}
+	err, hint := l.failure(errors.New("ssh: unexpected message type 60 (expected 52)"))
+	if !errors.Is(err, errPasswordExpired) || !strings.Contains(err.Error(), "has expired, or must be changed; log in with ssh once") || strings.Contains(err.Error(), "60") || hint != "" {
+		t.Errorf("%v; %s", err, hint)
 	}
 }
 

@@ -130,6 +130,13 @@ func (t Target) negotiationHint(h *head, hostKeys []string, err error) string {
 	case list[0].keyword == "HostKeyAlgorithms" && firstOf(o.hostKeys, ecdsaHostKeys()) != "":
 		return "`provision trust` records the host's ECDSA key"
 	}
+	if t.outside { // the playbook says nothing of it
+		lines = nil
+		for _, m := range list {
+			lines = append(lines, m.keyword+" +"+firstOf(m.theirs, m.legacy))
+		}
+		return fmt.Sprintf("for an old host that knows no better, set %s for %s in ssh_config", strings.Join(lines, " and "), t.Name)
+	}
 	return "for an old host that knows no better, set legacy = true"
 }
 

@@ -29,7 +29,7 @@ func TestAttemptsOfAPerson(t *testing.T) {
 		"a code, and then a password": {[]string{"1", "2", "3", "right"}, []string{"Verification code: "}, 3, []string{"Verification code: 0", "Verification code: 0", "Verification code: 0", "password: 1"}, ""},
 		"no answer":                   {[]string{"-", "-", "right"}, []string{"Password: "}, 3, []string{"Password: 1", "password: 1"}, "no answer was given"},
 		"no answer to a code":         {[]string{"-", "-"}, []string{"Verification code: "}, 3, []string{"Verification code: 0", "password: 1"}, "no answer was given"},
-		"expired":                     {[]string{"right", "right"}, []string{"Password: ", "Current password: ", "New password: "}, 3, []string{"Password: 1"}, `"Current password:": the password has expired`},
+		"expired":                     {[]string{"right", "right"}, []string{"Password: ", "Current password: ", "New password: "}, 3, []string{"Password: 1"}, `"Current password:": the password of the account has expired`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked []string

@@ -2,6 +2,7 @@ package ssh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -97,8 +98,11 @@ func (l *login) answerOne(p Prompt) (string, error) {
 
 // expired is why a question for a new password is not answered.
 func (p Prompt) expired() error {
-	return fmt.Errorf("the host asks %q: the password has expired, or must be changed; log in with ssh once and change it", p.Text)
+	return fmt.Errorf("the host asks %q: %w", p.Text, errPasswordExpired)
 }
+
+// errPasswordExpired is within the error of each way in which a host asks for a new password.
+var errPasswordExpired = errors.New("the password of the account has expired, or must be changed; log in with ssh once and change it")
 
 // An Answer asks a person what the host asks.
 type Answer func(context.Context, Prompt) (string, error)

@@ -1,7 +1,9 @@
 package ssh_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -40,7 +42,15 @@ func says(t *testing.T, err error, wants, wantsNot []string) {
 func TestRefusalNamesItsCause(t *testing.T) {
 	mine, private, signer := sshtest.NewKey(t)
 	other, _, _ := sshtest.NewKey(t)
-	server := sshtest.NewServer(t, func(c *sshd.Config) { c.PublicKey = sshtest.AcceptKey(mine) }).Target()
+	server := sshtest.NewServer(t, func(c *sshd.Config) {
+		plain := sshtest.AcceptKey(mine)
+		c.PublicKey = func(user string, key xssh.PublicKey) error {
+			if c, ok := key.(*xssh.Certificate); ok && c.KeyId == "good" {
+				key = c.Key
+			}
+			return plain(user, key)
+		}
+	}).Target()
 	file := filepath.Join(t.TempDir(), "id")
 	sshtest.WriteKey(t, file, private)
 	text, err := os.ReadFile(file)
@@ -129,18 +139,50 @@ func TestRefusalNamesItsCause(t *testing.T) {
 		},
 		"an expired certificate": {
 			certified(func(c *xssh.Certificate) { c.ValidBefore = 1600000000 }),
-			[]string{"has expired at 2020-09-13 12:26:40 UTC"},
-			[]string{"valid only from", "is for"},
+			[]string{"has expired at 2020-09-13 12:26:40 UTC", "have the certificate made anew, for user tester"},
+			[]string{"valid only from", "is for", "is one of these keys"},
 		},
 		"a certificate of later": {
 			certified(func(c *xssh.Certificate) { c.ValidAfter = 4000000000 }),
-			[]string{"is valid only from 2096-10-02"},
-			[]string{"has expired"},
+			[]string{"is valid only from 2096-10-02", "have the certificate made anew"},
+			[]string{"has expired", "is one of these keys"},
 		},
 		"a certificate for others": {
 			certified(func(c *xssh.Certificate) { c.ValidPrincipals = []string{"deploy", "nobody"} }),
-			[]string{"-cert.pub is for deploy, nobody"},
-			[]string{"has expired"},
+			[]string{"-cert.pub is for deploy, nobody", "have the certificate made anew"},
+			[]string{"has expired", "is one of these keys"},
+		},
+		"a certificate for nobody": {
+			certified(func(c *xssh.Certificate) { c.ValidPrincipals = nil }),
+			[]string{"-cert.pub names no user", "have the certificate made anew"},
+			[]string{"is for", "is one of these keys"},
+		},
+		"a certificate of elsewhere": {
+			certified(func(c *xssh.Certificate) {
+				c.CriticalOptions = map[string]string{"source-address": "192.0.2.0/24", "force-command": "true"}
+			}),
+			[]string{"is good from 192.0.2.0/24 alone (source-address)", "have the certificate made anew"},
+			[]string{"is one of these keys", "does not know"},
+		},
+		"a certificate with an unknown option": {
+			certified(func(c *xssh.Certificate) { c.CriticalOptions = map[string]string{"colour@example.com": "red"} }),
+			[]string{"has the critical option colour@example.com, which OpenSSH does not know"},
+			[]string{"is one of these keys"},
+		},
+		"the agent has the private half, and is not asked": {
+			func(target *ssh.Target) {
+				target.AgentSocket, target.IdentitiesOnly, target.IdentityFiles = startAgent(t, private), true, []string{pathOfCertificate(t, mine, server.User, authority)}
+			},
+			[]string{"the agent has its private half, and IdentitiesOnly keeps", "name that key itself with IdentityFile"},
+			[]string{"neither in a file nor in the agent", "on this machine"},
+		},
+		"nobody has the private half": {
+			func(target *ssh.Target) {
+				_, other, _ := sshtest.NewKey(t)
+				target.AgentSocket, target.IdentitiesOnly, target.IdentityFiles = startAgent(t, other), true, []string{pathOfCertificate(t, mine, server.User, authority)}
+			},
+			[]string{"neither in a file nor in the agent"},
+			[]string{"IdentitiesOnly"},
 		},
 		"a good certificate": {certified(func(*xssh.Certificate) {}), nil, []string{"the certificate of"}},
 		"no private half": {
@@ -155,6 +197,114 @@ func TestRefusalNamesItsCause(t *testing.T) {
 			c.change(&target)
 			_, err := ssh.Dial(t.Context(), target)
 			says(t, err, c.wants, c.wantsNot)
+		})
+	}
+}
+
+// pathOfCertificate writes a certificate that the server of the test accepts, without the key that it is for.
+func pathOfCertificate(t *testing.T, key xssh.PublicKey, user string, authority xssh.Signer) string {
+	t.Helper()
+	cert := &xssh.Certificate{Key: key, KeyId: "good", CertType: xssh.UserCert, ValidPrincipals: []string{user}, ValidBefore: xssh.CertTimeInfinity}
+	signCert(t, cert, authority)
+	file := filepath.Join(t.TempDir(), "id-cert.pub")
+	writePublic(t, file, cert)
+	return file
+}
+
+// The settings of the playbook are not those of a jump host that stands in ssh_config alone.
+func TestAdviceForAJumpHostOfSSHConfig(t *testing.T) {
+	_, stranger, _ := sshtest.NewKey(t)
+	file := filepath.Join(t.TempDir(), "id")
+	sshtest.WriteKey(t, file, stranger)
+	bastion := openSSH(t)
+	old := openSSH(t, "Ciphers aes128-cbc")
+	config := fmt.Sprintf("Host bastion\n HostName 127.0.0.1\n Port %d\n UserKnownHostsFile %s\nHost old\n HostName 127.0.0.1\n Port %d\n UserKnownHostsFile %s\nHost *\n IdentityFile %s\n",
+		bastion.Port, bastion.KnownHostsFiles[0], old.Port, old.KnownHostsFiles[0], "%s")
+	for name, c := range map[string]struct{ identity, jump, want, not string }{
+		"no key":        {"/nowhere", "bastion", "name one with IdentityFile for bastion in ssh_config", "identity_file"},
+		"an old server": {file, "old", "set Ciphers +aes128-cbc for old in ssh_config", "legacy"},
+	} {
+		for _, by := range []string{"playbook", "ssh_config"} {
+			t.Run(name+", named by "+by, func(t *testing.T) {
+				text, given := fmt.Sprintf(config, c.identity), ssh.Target{Name: "web", Address: "192.0.2.1", AgentSocket: "none"}
+				if by == "ssh_config" {
+					text = "Host 192.0.2.1\n ProxyJump " + c.jump + "\n" + text
+				} else {
+					given.Jumps = []ssh.Target{{Name: c.jump}}
+				}
+				target, err := loadConfig(t, text).Resolve(t.Context(), "192.0.2.1", given)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = ssh.Dial(t.Context(), target)
+				says(t, err, []string{c.want}, []string{c.not})
+			})
+		}
+	}
+	own := bastion
+	own.IdentityFiles, own.Name = []string{"/nowhere"}, "bastion"
+	target, err := loadConfig(t, "").Resolve(t.Context(), "192.0.2.1", ssh.Target{Name: "web", Address: "192.0.2.1", Jumps: []ssh.Target{own}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = ssh.Dial(t.Context(), target)
+	says(t, err, []string{"name one with identity_file"}, []string{"in ssh_config"})
+}
+
+// What a certificate limits is known once it has let us in: where a jump host refuses, it is named.
+func TestCertificateThatLimits(t *testing.T) {
+	public, private, _ := sshtest.NewKey(t)
+	authorityKey, _, authority := sshtest.NewKey(t)
+	authorities := filepath.Join(t.TempDir(), "ca")
+	writePublic(t, authorities, authorityKey)
+	bastion := openSSH(t, "TrustedUserCAKeys "+authorities)
+	bastion.IdentityFiles = []string{filepath.Join(t.TempDir(), "id")}
+	sshtest.WriteKey(t, bastion.IdentityFiles[0], private)
+	for name, want := range map[string]string{"": "-cert.pub", "permit-port-forwarding": ""} {
+		cert := &xssh.Certificate{Key: public, CertType: xssh.UserCert, ValidPrincipals: []string{bastion.User}, ValidBefore: xssh.CertTimeInfinity}
+		cert.Extensions = map[string]string{name: ""}
+		if name == "" {
+			cert.Extensions, cert.CriticalOptions = map[string]string{"permit-pty": ""}, map[string]string{"force-command": "true"}
+		}
+		signCert(t, cert, authority)
+		writePublic(t, bastion.IdentityFiles[0]+"-cert.pub", cert)
+		target := openSSH(t)
+		target.Jumps = []ssh.Target{bastion}
+		if want == "" {
+			sshtest.Dial(t, target)
+			continue
+		}
+		if got := sshtest.Dial(t, bastion).Forced(); !strings.Contains(got, `run "true" whatever`) {
+			t.Errorf("forced: %q", got)
+		}
+		_, err := ssh.Dial(t.Context(), target)
+		says(t, err, []string{"does not allow it (permit-port-forwarding)", "have the certificate made anew with"}, []string{"AllowTcpForwarding"})
+	}
+}
+
+// Keys that use up the attempts of the host before the right one, or the password, has its turn are told as what they are.
+func TestTooManyKeys(t *testing.T) {
+	var strangers []any
+	for range 3 {
+		_, private, _ := sshtest.NewKey(t)
+		strangers = append(strangers, private)
+	}
+	given := func(context.Context) (string, error) { return "secret", nil }
+	for name, c := range map[string]struct {
+		line      string
+		change    func(*ssh.Target)
+		want, not string
+	}{
+		"before a password":          {"PasswordAuthentication yes", func(t *ssh.Target) { t.Password = given }, "too many keys were offered before the password (MaxAuthTries)", "is the password right"},
+		"a password that nobody has": {"PasswordAuthentication yes", func(*ssh.Target) {}, "too many keys were offered before the right one (MaxAuthTries): name that with identity_file", "before the password"},
+		"before the right key":       {"KbdInteractiveAuthentication no", func(t *ssh.Target) { t.IdentityFiles, t.Password = []string{"/nowhere"}, given }, "too many keys were offered before the right one (MaxAuthTries)", "before the password"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target := openSSH(t, "MaxAuthTries 2", c.line)
+			target.AgentSocket, target.IdentitiesOnly, target.IdentityFiles = startAgent(t, strangers...), false, []string{"/nowhere"}
+			c.change(&target)
+			_, err := ssh.Dial(t.Context(), target)
+			says(t, err, []string{c.want}, []string{c.not})
 		})
 	}
 }
