@@ -46,13 +46,13 @@ func (l *login) hint(err error) string {
 	case password && (len(l.partial) > 0 || !key) && l.excluded(methodPassword) && l.excluded(methodAsk):
 		return "ssh_config keeps a password from being given: see to PasswordAuthentication, KbdInteractiveAuthentication and PreferredAuthentications"
 	case len(l.partial) > 0 && password && l.target.Password == nil:
-		return "the host wants a password besides: " + l.wayToPassword()
+		return "the host wants a password besides: " + l.wayToPassword("give one with password")
 	case len(l.partial) > 0:
 		return "the host wants all of these methods, one after the other (AuthenticationMethods)"
 	case l.given > 0 && (len(l.offered) == 0 || !key):
 		return "is the password right?"
 	case len(l.methods) > 0 && !key && l.target.Password == nil:
-		return "the host takes no keys: " + l.wayToPassword()
+		return "the host takes no keys: " + l.wayToPassword("give a password")
 	case len(l.methods) > 0 && !key:
 		return "the host takes neither keys nor this password's method"
 	case l.unsigned && !l.signed && l.keptBack:
@@ -92,18 +92,18 @@ func (l *login) tooMany(password bool) string {
 
 // keySetting is where the key for the host is named: a jump host that is no host of the playbook has none of its settings.
 func (l *login) keySetting() string {
-	if l.target.outside {
+	if l.target.Outside {
 		return "IdentityFile for " + l.target.Name + " in ssh_config"
 	}
 	return "identity_file"
 }
 
-// wayToPassword is how a password is given.
-func (l *login) wayToPassword() string {
-	if l.target.outside {
+// wayToPassword is how a password is given: in the words of a host of the playbook, unless this is none.
+func (l *login) wayToPassword(own string) string {
+	if l.target.Outside {
 		return "make " + l.target.Name + " a host of the playbook with a password, and name that in jump"
 	}
-	return "give one with password"
+	return own
 }
 
 // excluded reports whether the host takes a method that ssh_config keeps from being tried, or does not take it.

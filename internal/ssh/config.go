@@ -349,7 +349,7 @@ func (c *Config) jumps(ctx context.Context, t, over Target, s *sshconfig.Setting
 		if slices.Contains(behind, hop.Name) {
 			continue
 		}
-		hop.outside = hop.outside || spec.Address == ""
+		hop.Outside = hop.Outside || spec.Address == ""
 		hop.Passphrase, hop.AgentSocket = over.Passphrase, cmp.Or(hop.AgentSocket, t.AgentSocket)
 		if hop.Answer == nil {
 			hop.Answer = over.Answer

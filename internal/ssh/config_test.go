@@ -69,8 +69,8 @@ Host *
 		KnownHostsFiles: []string{"/known hosts", "/home/someone/.ssh/hosts_alias"}, NewKnownHosts: "/known hosts", HostKeyAlias: "alias",
 		ConnectTimeout: 7 * time.Second, KeepAlive: 90 * time.Second,
 		Jumps: []ssh.Target{{
-			Name: "inner", Address: "10.0.0.1", Port: 2200, User: "nobody", AgentSocket: "none",
-			Jumps: []ssh.Target{{Name: "outer", Address: "outer", Port: 99, User: "admin", AgentFirst: true, IdentityFiles: []string{}, AgentSocket: "none"}},
+			Name: "inner", Address: "10.0.0.1", Port: 2200, User: "nobody", AgentSocket: "none", Outside: true,
+			Jumps: []ssh.Target{{Name: "outer", Address: "outer", Port: 99, User: "admin", AgentFirst: true, IdentityFiles: []string{}, AgentSocket: "none", Outside: true}},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

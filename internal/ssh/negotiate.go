@@ -130,7 +130,7 @@ func (t Target) negotiationHint(h *head, hostKeys []string, err error) string {
 	case list[0].keyword == "HostKeyAlgorithms" && firstOf(o.hostKeys, ecdsaHostKeys()) != "":
 		return "`provision trust` records the host's ECDSA key"
 	}
-	if t.outside { // the playbook says nothing of it
+	if t.Outside { // the playbook says nothing of it
 		lines = nil
 		for _, m := range list {
 			lines = append(lines, m.keyword+" +"+firstOf(m.theirs, m.legacy))

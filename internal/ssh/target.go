@@ -115,8 +115,8 @@ type Target struct {
 	OpenSSHWords []string
 	// OpenSSHSession has ssh(1) run that command, since ssh_config asks for the type of the session.
 	OpenSSHSession bool
-	// outside says that ssh_config alone has the settings of a jump host: it is none of the caller's.
-	outside bool
+	// Outside says that ssh_config alone has the settings of a jump host: it is none of the hosts of the caller. Resolve sets it.
+	Outside bool
 	// Legacy also allows algorithms with known weaknesses (SHA-1, CBC), for hosts that know no others.
 	Legacy bool
 }
