@@ -13,6 +13,9 @@ func (h *hostPlanner) succeed(p *Planned) {
 	if len(h.order) == 0 || p.Err != nil || p.Check || !p.observed || p.obs.Exit != 0 {
 		return
 	}
+	if h.kin(p) {
+		return
+	}
 	switch p.Change.Action {
 	case steps.NoOp:
 		if gone := p.removes(); len(gone) > 0 {
@@ -43,6 +46,41 @@ func (h *hostPlanner) succeed(p *Planned) {
 	if h.contradicts(p, before) {
 		h.later(p, before.Addr)
 	}
+}
+
+// kin plans a step for what earlier steps of its kind leave, where the kind can tell.
+func (h *hostPlanner) kin(p *Planned) bool {
+	f, ok := p.Step.(steps.Follower)
+	if !ok {
+		return false
+	}
+	obs, by := p.obs, ""
+	if len(obs.Needs()) > 0 {
+		obs = obs.Fulfilled() // an earlier step brings it
+	}
+	for _, before := range h.order {
+		if before.Kind != p.Kind || before.Step == nil || !before.Pending() {
+			continue
+		}
+		then, known := f.Follow(before.Step, before.Change, obs)
+		if !known {
+			h.later(p, before.Addr)
+			return true
+		}
+		if then.State() != obs.State() {
+			obs, by = then, before.Addr
+		}
+	}
+	if by == "" {
+		return false
+	}
+	change, err := p.Step.Plan(h.facts, obs)
+	if err != nil || len(change.Needs) > 0 {
+		h.later(p, by)
+		return true
+	}
+	p.Change, p.After, p.foreseen = change, []string{by}, append(p.foreseen, obs)
+	return true
 }
 
 // comes plans the removal of what is not there now, and is there when its turn comes.

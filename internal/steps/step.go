@@ -163,6 +163,13 @@ type (
 		Foresee(content func(path string) (text string, known bool)) []Observation
 	}
 
+	// A Follower tells what its probe would print once an earlier step of its kind has made its change, of what several steps share that
+	// no path names: packages, the jobs of a table. now is the state before; what the earlier one does not touch stays. Where nobody can
+	// tell, known is false, and the step is known later.
+	Follower interface {
+		Follow(before Step, change Change, now Observation) (then Observation, known bool)
+	}
+
 	// A Repeater says whether the operations may run again when nobody knows if they ran
 	// already (the host died between begin and end). Steps without the method may.
 	Repeater interface {

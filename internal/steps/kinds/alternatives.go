@@ -82,6 +82,7 @@ var (
 	_ steps.Bringer  = (*alternatives)(nil)
 	_ steps.Requirer = (*alternatives)(nil)
 	_ steps.Asker    = (*alternatives)(nil)
+	_ steps.Follower = (*alternatives)(nil)
 )
 
 var alternativesName = regexp.MustCompile(`^[A-Za-z0-9_.+][A-Za-z0-9_.+:@-]*$`)
@@ -440,4 +441,57 @@ func (a *alternatives) planAbsent(obs steps.Observation) steps.Change {
 	}
 	change.Ops = []steps.Op{steps.Run{Script: script.String()}}
 	return change
+}
+
+// Follow implements steps.Follower for what is to be absent: a step that registers a path has links, by which the engine compares it.
+func (a *alternatives) Follow(before steps.Step, change steps.Change, now steps.Observation) (steps.Observation, bool) {
+	b, ok := before.(*alternatives)
+	if !ok || !a.absent() || b.Name != a.Name {
+		return now, true
+	}
+	if change.Action == steps.Unknown {
+		return now, false
+	}
+	link, grouped := now.Get("link")
+	value, _ := now.Get("value")
+	paths := now.All("other")
+	if _, registered := now.Get("priority"); registered {
+		paths = append(paths, a.Path)
+	}
+	known := true
+	if b.absent() {
+		paths = slices.DeleteFunc(paths, func(p string) bool { return b.Path == "" || p == b.Path })
+		if len(paths) == 0 {
+			return steps.Observation{}, true
+		}
+		if !slices.Contains(paths, value) {
+			value = paths[0]
+			known = len(paths) == 1 // of several, the best
+		}
+	} else {
+		if b.Link != "" {
+			link = b.Link
+		}
+		if !slices.Contains(paths, b.Path) {
+			paths = append(paths, b.Path)
+		}
+		if b.Mode == "manual" || !grouped {
+			value = b.Path
+		}
+		for _, attr := range change.Diff {
+			if attr.Name == "choice" {
+				value = attr.After
+			}
+		}
+	}
+	list := []string{"link " + link}
+	for _, p := range paths {
+		if p != a.Path {
+			list = append(list, "other "+p)
+		}
+	}
+	if a.Path != "" && slices.Contains(paths, a.Path) {
+		list = append(list, "priority 0") // of whatever number
+	}
+	return steps.Observe(append(list, "value "+value)...), known
 }

@@ -83,6 +83,7 @@ var (
 	_ steps.Requirer = (*cron)(nil)
 	_ steps.Settler  = (*cron)(nil)
 	_ steps.Batcher  = (*cron)(nil)
+	_ steps.Follower = (*cron)(nil)
 )
 
 var (
@@ -372,4 +373,28 @@ func (c *cron) planTable(obs steps.Observation) steps.Change {
 	}}
 	change.AddNeeds(obs)
 	return change
+}
+
+// Follow implements steps.Follower: one table holds the jobs of many steps.
+func (c *cron) Follow(before steps.Step, change steps.Change, now steps.Observation) (steps.Observation, bool) {
+	b, ok := before.(*cron)
+	if !ok || !c.inTable() || !b.inTable() || b.Name != c.Name || b.User != c.User {
+		return now, true
+	}
+	var list []string
+	for _, key := range []string{"raw", "unmarked"} {
+		if now.Yes(key) {
+			list = append(list, key+" yes")
+		}
+	}
+	if !b.Absent() {
+		job := b.line(now.Yes("raw"))
+		for _, a := range change.Diff {
+			if a.Name == "job" && !a.AfterMissing {
+				job = a.After // that of the crond that the host has
+			}
+		}
+		list = append(list, "job "+job)
+	}
+	return steps.Observe(list...), change.Action != steps.Unknown
 }

@@ -59,8 +59,9 @@ type packages struct {
 }
 
 var (
-	_ steps.Bringer = (*packages)(nil)
-	_ steps.Asker   = (*packages)(nil)
+	_ steps.Bringer  = (*packages)(nil)
+	_ steps.Asker    = (*packages)(nil)
+	_ steps.Follower = (*packages)(nil)
 )
 
 var versionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+:~^_-]*\*?$`)
@@ -269,3 +270,53 @@ func (p *packages) Brings(change steps.Change) steps.Supply {
 
 // Asks implements steps.Asker: what a package manager can tell hangs on its configuration.
 func (p *packages) Asks(*steps.Facts) []steps.Thing { return packageSources }
+
+// Follow implements steps.Follower: what an earlier step has installed is there, and what it has removed is not.
+func (p *packages) Follow(before steps.Step, change steps.Change, now steps.Observation) (steps.Observation, bool) {
+	b, ok := before.(*packages)
+	if !ok {
+		return now, true
+	}
+	names, known, changed := b.all(), true, false
+	_, unlisted := now.Get("updates")
+	var list []string
+	for _, line := range strings.Split(now.State(), "\n") {
+		key, rest, _ := strings.Cut(line, " ")
+		name, found, _ := strings.Cut(rest, " ")
+		if key != "package" && key != "update" || !slices.Contains(names, name) {
+			list = append(list, line)
+			continue
+		}
+		missing := found == "absent" || found == "-"
+		was := found
+		switch {
+		case key == "update": // it goes with the package, and with what brings the latest
+			if b.State != "latest" && b.State != "absent" && b.Version == "" {
+				list = append(list, line)
+			} else {
+				changed = true
+			}
+			continue
+		case b.State == "absent" && !missing && found != "provided":
+			if found = "absent"; p.Version != "" {
+				found = "-"
+			}
+		case b.State == "absent":
+		case missing && p.Version == "":
+			found = "installed"
+			known = known && (p.State != "latest" || b.Version == "" && !unlisted)
+		case p.Version == "":
+			known = known && (p.State != "latest" || b.Version == "" && !unlisted)
+		case p.Version == b.Version:
+			found = strings.TrimSuffix(b.Version, "*")
+		case missing || b.Version != "" || b.State == "latest":
+			known = false
+		}
+		changed = changed || found != was
+		list = append(list, "package "+name+" "+found)
+	}
+	if change.Action == steps.Unknown && changed {
+		known = false
+	}
+	return steps.Observe(list...), known
+}
