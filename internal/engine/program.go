@@ -118,7 +118,7 @@ func (w *programWriter) entry(e *entry) {
 	if e.gate != "" {
 		fmt.Fprintf(w, "if ! owed %s; then ended skipped 0 ''; return; fi\n", e.gate)
 	}
-	w.look(e)
+	w.look(e, "blind")
 	fmt.Fprintf(w, "CHANGED=0 ANSWER=go LEFT=%d PAUSE=1\n", e.retries)
 	unsettled := e.unsettled()
 	retried := e.retries > 0 && len(unsettled) > 0
@@ -142,7 +142,7 @@ func (w *programWriter) entry(e *entry) {
 	}
 	if e.probe != "" {
 		fmt.Fprintf(w, "if [ \"$CHANGED\" != 0 ]; then\n")
-		w.look(e)
+		w.look(e, "unseen")
 		w.converge(e, unsettled)
 		w.WriteString("fi\n")
 	}
@@ -160,14 +160,14 @@ func (w *programWriter) entry(e *entry) {
 	w.WriteString("step\n")
 }
 
-// look writes the probe, and what happens if the state cannot be told.
-func (w *programWriter) look(e *entry) {
+// look writes the probe, and the verdict on the step if the state cannot be told.
+func (w *programWriter) look(e *entry, untold string) {
 	if e.probe == "" {
 		w.WriteString("STATEMENT=\n")
 		return
 	}
 	fmt.Fprintf(w, "look %s\n", shell.Quote(e.runAs))
-	w.WriteString("if [ \"$STATUS\" -ne 0 ]; then ended blind \"$STATUS\" ''; ")
+	fmt.Fprintf(w, "if [ \"$STATUS\" -ne 0 ]; then ended %s \"$STATUS\" ''; ", untold)
 	w.giveUp(e)
 	w.WriteString("fi\n")
 }

@@ -12,7 +12,7 @@
 #   ask NUMBER BYTES, a line break, that many bytes of state, a line break: the client is to judge a state (answer.NUMBER in DIR: go or stop)
 #   done VERDICT
 # Verdicts of a step: changed, unchanged, unsettled (its state still asks for something), skipped, stale, failed, timeout, blind (its state could not
-# be told), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, reboot, unstaged (what was staged for it is
+# be told, and nothing ran), unseen (it ran, and its state could not be told afterwards), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, reboot, unstaged (what was staged for it is
 # gone; nothing was done), moved (the host has restarted since it was planned; nothing was done), unjudged (nobody judged the state of the last
 # step).
 
@@ -164,8 +164,10 @@ ended() {
 	[ ! -s "$DIR/out.$NUMBER.1" ] || end_out=$(wc -c <"$DIR/out.$NUMBER.1")
 	[ ! -s "$DIR/out.$NUMBER.2" ] || end_err=$(wc -c <"$DIR/out.$NUMBER.2")
 	end_state=$3
+	# Why the probe failed, apart from what else the step has printed.
+	case $1 in blind | unseen) end_state=$(tail -c 4096 "$DIR/said" 2>/dev/null) ;; esac
 	# A step that fails because its output has no room cannot say so there.
-	case $1 in failed | blind) end_state=$(no_room "$DIR" 16384) ;; esac
+	case $1$end_state in failed | blind | unseen) end_state=$(no_room "$DIR" 16384) ;; esac
 	printf 'end %s %s %s %s-%s %s %s %s\n%s\n' "$NUMBER" "$1" "$2" "$BEGAN" "$NOW" "$((end_out))" "$((end_err))" "${#end_state}" "$end_state" >>"$JOURNAL" ||
 		fault "$STATE"
 	[ -z "$MARKED" ] || rm -f "$STATE/begun/$MARKED"
@@ -176,11 +178,12 @@ ended() {
 # step's output.
 look() {
 	if [ -z "$1" ]; then
-		STATEMENT=$(eval "$PROBE" 2>>"$DIR/out.$NUMBER.2" </dev/null)
+		STATEMENT=$(eval "$PROBE" 2>"$DIR/said" </dev/null)
 	else
-		STATEMENT=$(fragment "$1" "" "" "$PROBE" 2>>"$DIR/out.$NUMBER.2" </dev/null)
+		STATEMENT=$(fragment "$1" "" "" "$PROBE" 2>"$DIR/said" </dev/null)
 	fi
 	STATUS=$?
+	[ ! -s "$DIR/said" ] || cat "$DIR/said" >>"$DIR/out.$NUMBER.2"
 }
 
 # run_here EXPORTS INPUT TEXT: as fragment, for our own user, and in the process that calls it: its last command.

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/zclconf/go-cty/cty"
 
 	"provision/internal/steps"
@@ -47,6 +49,38 @@ func TestUserToRunAsIsNamed(t *testing.T) {
 				return
 			}
 			t.Errorf("the step did not end:\n%s", rec.dump())
+		})
+	}
+}
+
+// A probe that fails is not told as a failure of the command of its step: whether that ran, and what the probe said, is.
+func TestAProbeThatFailsIsNoFailureOfTheCommand(t *testing.T) {
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, shell...)
+			host.directory("d")
+			host.directory("e")
+			t.Cleanup(func() { _, _ = os.Chmod(host.path("d"), 0o755), os.Chmod(host.path("e"), 0o755) })
+			ran := step(t, "command", "ran", map[string]cty.Value{"script": str("echo 'error: that is nothing' >&2; chmod 0 d e; exit 0"), "creates": str(host.path("d/x"))})
+			ran.Proceed = true
+			blind := step(t, "file", "blind", map[string]cty.Value{"path": str(host.path("e/f")), "content": str("new")})
+			exit, rec := applied(t, host, stepList{ran, blind})
+			told := map[string]string{}
+			for _, e := range rec.events {
+				if e.StepEnd != nil && e.StepEnd.Error != nil {
+					told[e.StepEnd.Addr] = e.StepEnd.Error.Message
+					if f := e.StepEnd.Error; f.Command != "" || f.Exit != 0 {
+						t.Errorf("%s is told as a failure of %q with status %d", e.StepEnd.Addr, f.Command, f.Exit)
+					}
+				}
+			}
+			want := map[string]string{
+				"step.command.ran": "it ran; its state could not be read afterwards: " + host.path("d") + ": permission denied",
+				"step.file.blind":  "nothing was done: its state could not be told: " + host.path("e") + ": permission denied",
+			}
+			if diff := cmp.Diff(want, told); exit != 1 || diff != "" {
+				t.Errorf("exit %d %s\n%s", exit, diff, rec.dump())
+			}
 		})
 	}
 }

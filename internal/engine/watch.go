@@ -235,6 +235,7 @@ func (w *watcher) ended(p *Planned, r record) {
 		e.Status = event.StepInterrupted
 	default:
 		e.Status = event.StepFailed
+		r.state = h.run.Secrets.Text(r.state) // what the host said of the failure
 		e.Error = failure(p, r, h.run.Secrets.Text(stdout), h.run.Secrets.Text(stderr))
 		if e.Error.Hint == "" {
 			e.Error.Hint = h.hint(p, stderr)
@@ -285,8 +286,11 @@ func (w *watcher) passed(p *Planned, r record, obs steps.Observation, status eve
 	if status == event.StepFailed {
 		obs = steps.Observation{}
 	}
-	if r.verdict == "blind" {
+	switch r.verdict {
+	case "blind":
 		result = steps.Result{}
+	case "unseen":
+		result.Exit = 0 // the status in the record is that of the probe
 	}
 	return results(w.host.facts, p, obs, result, status == event.StepNotConverged)
 }
@@ -380,12 +384,23 @@ func failure(p *Planned, r record, stdout, stderr string) *event.Failure {
 		e.Message = fmt.Sprintf("did not end within its timeout of %d s", p.Timeout)
 		e.Hint = "raise timeout in the step, or find out why it hangs"
 	case "blind":
-		e.Message = "its state could not be told"
+		e.Message, e.Command, e.Exit = "nothing was done: its state could not be told", "", 0
+	case "unseen":
+		e.Message, e.Command, e.Exit = "it ran; its state could not be read afterwards", "", 0
+		e.Hint = "look at the host, and run again once its state can be read: what is as wanted is left alone"
 	default:
 		e.Message = fmt.Sprintf("failed with status %d", r.status)
 	}
 	if why := "there is no user " + p.RunAs + " to run as"; r.status == statusNoUser && p.RunAs != "" && lastLines(stderr, 1) == why {
 		e.Message, e.Hint = why, "correct run_as, or let an earlier step make the user"
+		return e
+	}
+	if r.verdict == "blind" || r.verdict == "unseen" {
+		why := reason(r.state)
+		if why == "" {
+			why = fmt.Sprintf("its probe ended with status %d", r.status)
+		}
+		e.Message += ": " + why
 		return e
 	}
 	if r.verdict != "timeout" && r.status == 127 {
