@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"provision/internal/event"
 	"provision/internal/steps"
@@ -341,7 +342,7 @@ func (h *hostRun) entry(i int, raises []string) entry {
 	p := &h.planned[i]
 	e := entry{
 		number: i + 1, addr: p.Addr, runAs: h.runAs(&p.Instance), probe: p.Step.Probe(), cases: p.cases(h.facts),
-		raises: raises, timeout: p.Timeout, retries: p.Retries, proceed: p.Proceed || p.Check,
+		raises: raises, timeout: p.Timeout, limit: int(lookLimit(&p.Instance) / time.Second), retries: p.Retries, proceed: p.Proceed || p.Check,
 	}
 	e.settled, e.alike = p.settled(h.facts)
 	slices.Sort(e.raises)

@@ -166,6 +166,7 @@ func (h *hostRun) open(ctx context.Context) error {
 		return err
 	}
 	h.forget()
+	session.aside = h.aside
 	h.session, h.root, h.as = session, become.Method != "" && become.User == "", become.User
 	return nil
 }
@@ -248,6 +249,21 @@ func (h *hostRun) askOnce(ctx context.Context, fragments []Fragment) ([]steps.Ob
 		return h.session.Ask(ctx, h.run.Salt, fragments)
 	}
 	return answers, err
+}
+
+// aside runs sh over a session of its own, with the rights of the one that there is.
+func (h *hostRun) aside(ctx context.Context, text string) error {
+	conn := h.link.get()
+	if conn == nil {
+		return ErrUnreachable
+	}
+	session, err := OpenSession(ctx, conn, h.privilege())
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	_, err = session.Ask(ctx, "", []Fragment{{Text: text}})
+	return err
 }
 
 // askState asks for what the host says beside the states of its steps.

@@ -109,7 +109,7 @@ func (h *hostRun) unasked(from int) ([]Fragment, []string) {
 		if h.asked[in.Addr] = probe; h.constant {
 			h.asked[in.Addr] = "" // it will not be compared with another
 		}
-		fragments = append(fragments, Fragment{Text: probe, RunAs: runAs, files: batchOf(in)})
+		fragments = append(fragments, Fragment{Text: probe, RunAs: runAs, files: batchOf(in), limit: lookLimit(in)})
 		addrs = append(addrs, in.Addr)
 	}
 	return fragments, addrs

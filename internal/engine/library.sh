@@ -47,9 +47,9 @@ if [ "$F_UID" = 0 ] && { [ -d /root ] || [ -z "${HOME:-}" ]; }; then HOME=/root;
 export HOME
 cd "$HOME" 2>/dev/null || cd /
 
-# mark NUMBER STATUS: the end of a fragment, on both streams.
+# mark NUMBER STATUS: the end of a fragment, on both streams, and who says so.
 mark() {
-	printf '\n%s %s %s\n' "$NONCE" "$1" "$2"
+	printf '\n%s %s %s %s\n' "$NONCE" "$1" "$2" "$$"
 	printf '%s %s\n' "$NONCE" "$1" >&2
 }
 
@@ -166,6 +166,24 @@ end_tree() {
 	done
 	for end_pid in $(still_alive "$end_list"); do
 		kill_tree KILL "$end_pid" >/dev/null
+	done
+}
+
+# end_slow PID AGE [EXCEPT]: ends what a shell has started and what has run for AGE hundredths of a second or longer, with all that descends
+# from it. Where the start of a process lies in the future, /proc has two clocks (lxcfs), and its age is not known: it goes, too.
+end_slow() {
+	IFS=' ' read -r slow_now slow_rest </proc/uptime
+	slow_now=${slow_now%.*}${slow_now#*.} slow_shell=$1 slow_least=$2 slow_except=${3:-}
+	for slow_stat in /proc/[0-9]*/stat; do
+		IFS= read -r slow_line 2>/dev/null <"$slow_stat" || continue
+		slow_pid=${slow_line%% *} slow_rest=${slow_line##*\) ? }
+		[ "${slow_rest%% *}" = "$slow_shell" ] && [ "$slow_pid" != "$slow_except" ] || continue
+		set -f
+		# shellcheck disable=SC2086
+		set -- ${slow_line##*\) }
+		set +f
+		slow_age=$((slow_now - ${20}))
+		if [ "$slow_age" -lt 0 ] || [ "$slow_age" -ge "$slow_least" ]; then end_tree "$slow_pid" 10; fi
 	done
 }
 

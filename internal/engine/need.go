@@ -159,6 +159,10 @@ func (h *hostPlanner) blind(p *Planned) {
 		p.After = []string{by}
 		return
 	}
+	if p.obs.Exit == statusSlow {
+		p.Err = fmt.Errorf("cannot be looked at: %s", why)
+		return
+	}
 	p.Err = fmt.Errorf("could not tell its state: %s", why)
 }
 

@@ -50,6 +50,7 @@ type entry struct {
 	events  []eventCase // of on_change = { EVENT = … }, in the order of the kind
 	raises  []string    // notifications owed to others once this step changes something
 	timeout int         // seconds
+	limit   int         // of its probe, likewise
 	retries int
 	begun   string // name of the mark that it began, if it must not simply run again; "" if it may
 	proceed bool
@@ -166,7 +167,7 @@ func (w *programWriter) look(e *entry, untold string) {
 		w.WriteString("STATEMENT=\n")
 		return
 	}
-	fmt.Fprintf(w, "look %s\n", shell.Quote(e.runAs))
+	fmt.Fprintf(w, "look %s %d\n", shell.Quote(e.runAs), e.limit)
 	fmt.Fprintf(w, "if [ \"$STATUS\" -ne 0 ]; then ended %s \"$STATUS\" ''; ", untold)
 	w.giveUp(e)
 	w.WriteString("fi\n")

@@ -81,7 +81,7 @@ take_stage() {
 		ln -sfn "${take_disk%/*}/$take_mine.${take_disk##*.}" "$STAGE/disk"
 }
 
-# watch: in the background, enforces the time limit of the running step and bounds its output; and if the program is killed, it
+# watch: in the background, enforces the time limits of the running step and of its probe, and bounds its output; and if the program is killed, it
 # removes what must not stay.
 watch() {
 	while sleep 1; do
@@ -91,14 +91,18 @@ watch() {
 			return
 		}
 		[ -s "$DIR/job" ] || continue
-		IFS=' ' read -r watch_pid watch_number watch_end <"$DIR/job" || continue
+		IFS=' ' read -r watch_pid watch_number watch_end watch_limit <"$DIR/job" || continue
 		for watch_file in "$DIR/out.$watch_number.1" "$DIR/out.$watch_number.2"; do
 			[ -s "$watch_file" ] || continue
 			if [ "$(wc -c <"$watch_file")" -gt 33554432 ]; then true >"$watch_file"; fi
 		done
 		[ "$watch_end" != 0 ] || continue
 		clock
-		if [ "${NOW%.*}" -ge "$watch_end" ]; then
+		if [ "${NOW%.*}" -ge "$watch_end" ] && [ "$watch_pid" = look ]; then
+			true >"$DIR/slow.$watch_number"
+			IFS=' ' read -r watch_self watch_rest </proc/self/stat
+			end_slow "$$" "${watch_limit}00" "$watch_self"
+		elif [ "${NOW%.*}" -ge "$watch_end" ]; then
 			# Each try has files of its own: this one may have ended meanwhile.
 			true >"$DIR/timeout.$watch_number.$watch_pid"
 			end_tree "$watch_pid" 30
@@ -174,15 +178,22 @@ ended() {
 	NUMBER= MARKED=
 }
 
-# look USER: run the probe of the step, PROBE, setting STATUS and STATEMENT; what it says on stderr is part of the
-# step's output.
+# look USER LIMIT: run the probe of the step, PROBE, setting STATUS and STATEMENT; what it says on stderr is part of the
+# step's output. It has so many seconds.
 look() {
+	clock
+	printf 'look %s %s %s\n' "$NUMBER" "$((${NOW%.*} + $2 + 1))" "$2" 2>/dev/null >"$DIR/job" || fault "$DIR"
 	if [ -z "$1" ]; then
 		STATEMENT=$(eval "$PROBE" 2>"$DIR/said" </dev/null)
 	else
 		STATEMENT=$(fragment "$1" "" "" "$PROBE" 2>"$DIR/said" </dev/null)
 	fi
 	STATUS=$?
+	true >"$DIR/job"
+	if [ "$STATUS" -ne 0 ] && [ -f "$DIR/slow.$NUMBER" ]; then
+		printf 'its probe took longer than %s s, and was ended\n' "$2" >>"$DIR/said"
+		rm -f "$DIR/slow.$NUMBER"
+	fi
 	[ ! -s "$DIR/said" ] || cat "$DIR/said" >>"$DIR/out.$NUMBER.2"
 }
 

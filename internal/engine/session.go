@@ -41,6 +41,10 @@ type Session struct {
 	first    firstWords
 	clean    func(said string) string // takes our own words out of what was said; nil: there are none
 	silence  time.Duration            // how long it may be silent; 0: silenceLimit
+
+	sent  atomic.Int64                                 // when the last part of a script went on its way, in nanoseconds
+	shell atomic.Int64                                 // its process number, once it has said so
+	aside func(ctx context.Context, text string) error // runs sh with the same rights over a session of its own; nil: nothing does
 }
 
 // The command is without a character that a login shell expands: tcsh expands "!" even within single quotes, and fish refuses
@@ -143,9 +147,10 @@ func (s *Session) Close() {
 // A Fragment is a piece of sh with a place in a script.
 type Fragment struct {
 	Text  string
-	RunAs string // user; "" for the session's own
-	files batch  // that it asks for
-	take  string // sh that gives it what a batch found out about them
+	RunAs string        // user; "" for the session's own
+	files batch         // that it asks for
+	take  string        // sh that gives it what a batch found out about them
+	limit time.Duration // after which it is ended; 0: never
 }
 
 // Ask runs fragments that only look, all in one exchange, and returns what each printed. Their files are looked at beforehand, those
@@ -171,7 +176,7 @@ func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([
 		fmt.Fprintf(&b, "\nmark %d $?\n", i)
 	}
 	b.WriteString("unset ACCOUNTS_passwd ACCOUNTS_group BATCH_stat BATCH_sums\n} </dev/null\n")
-	stop := s.guard(ctx)
+	watch, stop := s.oversee(ctx, fragments)
 	defer stop()
 	// The host may answer the first batches while the last are still on their way, and would stop listening if nobody took its answers.
 	sent := make(chan error, 1)
@@ -179,9 +184,13 @@ func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([
 	var answers []steps.Observation
 	left := answerLimit
 	for i := range fragments {
+		watch.awaits(i)
 		out, status, err := s.readFragment(i, min(left, fragmentLimit))
 		if err != nil {
 			return answers, s.lost(err)
+		}
+		if status != 0 && watch.ended(i) {
+			out, status = "", statusSlow
 		}
 		s.answered = true
 		left -= len(out)
@@ -196,6 +205,9 @@ func (s *Session) Ask(ctx context.Context, salt string, fragments []Fragment) ([
 	}
 	for i := range answers {
 		answers[i].Stderr = s.stderr.take(strconv.Itoa(i))
+		if answers[i].Exit == statusSlow {
+			answers[i].Stderr = tookLonger(fragments[i].limit)
+		}
 	}
 	return answers, nil
 }
@@ -273,6 +285,7 @@ func (s *Session) send(script string) error {
 			return err
 		}
 		s.heard.now()
+		s.sent.Store(time.Now().UnixNano())
 	}
 	return nil
 }
@@ -355,9 +368,11 @@ func (s *Session) readFragment(n, limit int) (out string, status int, err error)
 		}
 		if rest, ok := bytes.CutPrefix(line, []byte(s.nonce+" ")); ok {
 			var number int
-			if _, err := fmt.Sscanf(string(rest), "%d %d", &number, &status); err != nil || number != n {
+			var shell int64
+			if read, err := fmt.Sscanf(string(rest), "%d %d %d", &number, &status, &shell); err != nil && read < 2 || number != n {
 				return "", 0, fmt.Errorf("unexpected mark %q in the answer of the host", rest)
 			}
+			s.shell.Store(shell)
 			// The mark begins with a line break of its own.
 			return strings.TrimSuffix(body.String(), "\n"), status, nil
 		}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A probe that takes longer than the timeout of its step is ended on the host with what it has started, and the others go on.
+func TestAProbeHasTheTimeOfItsStep(t *testing.T) {
+	for name, sh := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, sh...)
+			hangs := step(t, "command", "hangs", map[string]cty.Value{"script": str("true"), "unless": str("(" + lasting(4611) + ") & " + lasting(4611) + "; wait")})
+			hangs.Timeout = 1
+			slow := step(t, "command", "slow", map[string]cty.Value{"script": str("touch never"), "unless": str("sleep 2; test -e slow")})
+			slow.Timeout = 30
+			list := stepList{hangs, slow, file(t, host, "f", "new")}
+			rec := &recorder{}
+			run := newRun(host, rec, list)
+			if s := run.Plan(t.Context()); !s.Failed {
+				t.Error("the host has a plan")
+			}
+			run.Close()
+			said := rec.dump()
+			for _, want := range []string{
+				"plan_step step.command.hangs unknown  {Message:cannot be looked at: its probe took longer than 1 s, and was ended", "plan_step step.command.slow run", "plan_step step.file.f create",
+			} {
+				if !strings.Contains(said, want) {
+					t.Errorf("no %q in\n%s", want, said)
+				}
+			}
+			ended(t, lasting(4611))
+		})
+	}
+}
+
+// Likewise when the program looks.
+func TestAProbeOfAProgramHasTheTimeOfItsStep(t *testing.T) {
+	for name, sh := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, sh...)
+			hangs := step(t, "command", "hangs", map[string]cty.Value{"script": str("touch ran"), "unless": str("test -e ran || exit 1; (" + lasting(4612) + ") & " + lasting(4612) + "; wait")})
+			hangs.Timeout, hangs.Proceed = 2, true
+			exit, rec := applied(t, host, stepList{hangs, file(t, host, "f", "new")})
+			if exit != 0 || !host.exists("f") || !strings.Contains(rec.dump(), "it ran; its state could not be read afterwards: its probe took longer than 2 s, and was ended") {
+				t.Errorf("exit %d\n%s", exit, rec.dump())
+			}
+			ended(t, lasting(4612))
+			host.tidy()
+		})
+	}
+}
+
+// An interrupt ends what looks, also on the host.
+func TestInterruptEndsAProbeOnTheHost(t *testing.T) {
+	for name, sh := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, sh...)
+			data := step(t, "command", "asks", map[string]cty.Value{"script": str("true"), "unless": str("touch asks; " + lasting(4613))})
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				for end := time.Now().Add(20 * time.Second); !host.exists("asks") && time.Now().Before(end); {
+					time.Sleep(20 * time.Millisecond)
+				}
+				cancel()
+			}()
+			run := newRun(host, &recorder{}, stepList{data})
+			run.Plan(ctx)
+			if exit := run.Close(); exit != 130 {
+				t.Errorf("exit %d", exit)
+			}
+			ended(t, lasting(4613))
+		})
+	}
+}
