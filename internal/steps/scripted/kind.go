@@ -44,6 +44,9 @@ type Argument struct {
 // MaxScript is the size in bytes that a script may have: it is one argument of a process (execve(2)).
 const MaxScript = 100 << 10
 
+// MaxOutput is the size in bytes of what a probe may print.
+const MaxOutput = 256 << 10
+
 // maxValue is the size in bytes of an argument in the environment of a script, for the same reason.
 const maxValue = 64 << 10
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/zclconf/go-cty/cty"
@@ -175,6 +176,38 @@ func TestLife(t *testing.T) {
 		}
 		if change := h.apply(t, gone); change.Action != steps.NoOp {
 			t.Errorf("a second time: %s", change.Action)
+		}
+	})
+}
+
+// What a probe prints is read in a time that grows with its length, and up to a limit.
+func TestMuchOutputOfAProbe(t *testing.T) {
+	const mib = "i=0; while [ $i -lt 16 ]; do head -c 65536 /dev/zero | tr '\\0' x; i=$((i+1)); done; "
+	eachShell(t, func(t *testing.T, h *host) {
+		for name, test := range map[string]struct{ probe, want string }{
+			"many lines":   {"awk 'BEGIN { for (i = 0; i < 15000; i++) print \"key\" i, i }'; echo k v", ""},
+			"twice":        {"awk 'BEGIN { for (i = 0; i < 15000; i++) print \"key\" i, i }'; echo key14999; echo k v", "the probe printed key14999 twice"},
+			"a long value": {"echo k v; printf 'long '; head -c 250000 /dev/zero | tr '\\0' x", ""},
+			"a long key":   {"head -c 250000 /dev/zero | tr '\\0' x; echo; echo k v", "line 1 that the probe printed is no line KEY VALUE"},
+			"line breaks":  {"echo k v; head -c 250000 /dev/zero | tr '\\0' '\\n'", ""},
+			"an empty one": {"echo k v; echo; echo l v", "line 2 that the probe printed is no line KEY VALUE"},
+			"the most":     {"echo k v; printf 'long '; head -c $((256 * 1024 - 9)) /dev/zero | tr '\\0' x", ""},
+			"one more":     {"echo k v; printf 'long '; head -c $((256 * 1024 - 8)) /dev/zero | tr '\\0' x", "the probe of the kind much printed more than 256 KiB"},
+			"much":         {"echo k v; " + mib, "the probe of the kind much printed more than 256 KiB"},
+			"without end":  {"echo k v; exec cat /dev/zero", "the probe of the kind much printed more than 256 KiB"},
+			"NUL":          {"printf 'k v\\0w\\n'", "the probe of the kind much printed a byte 0 or 1, which no value can hold"},
+		} {
+			d := &Definition{Name: "much", Probe: test.probe, Apply: "true", Want: func(map[string]cty.Value) (cty.Value, error) {
+				return cty.ObjectVal(map[string]cty.Value{"k": cty.StringVal("v")}), nil
+			}}
+			began := time.Now()
+			obs := h.probe(t, d.step(t, nil))
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("%s: it took %s", name, took)
+			}
+			if failed := obs.Exit != 0; failed != (test.want != "") || !strings.Contains(obs.Stderr, test.want) || !failed && obs.Stdout != "thing present\nvalue k v\n" {
+				t.Errorf("%s: status %d, %q, %.200q", name, obs.Exit, obs.Stderr, obs.Stdout)
+			}
 		}
 	})
 }

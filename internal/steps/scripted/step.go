@@ -140,37 +140,78 @@ func (s *step) Probe() string {
 		return "fail " + shell.Quote(err.Error()) + "\n"
 	}
 	var b strings.Builder
-	b.WriteString("kind_said=$(\n")
+	b.WriteString("kind_said=$({ (\n")
 	given := s.variables(false)
 	b.WriteString(environment(given))
 	for _, v := range given {
 		fmt.Fprintf(&b, "export %s=%s\n", v.Name, shell.Quote(v.Value.Reveal()))
 	}
 	b.WriteString(program(s.kind.Probe, "</dev/null"))
-	b.WriteString(`) || { kind_status=$?; [ "$kind_status" != 119 ] || exit 1; exit "$kind_status"; }
-kind_seen=' ' kind_left=$kind_said kind_n=0
-while [ -n "$kind_left" ]; do
-	kind_line=${kind_left%%"$NL"*} kind_n=$((kind_n + 1))
-	kind_left=${kind_left#"$kind_line"}
-	kind_left=${kind_left#"$NL"}
-	kind_key=${kind_line%% *} kind_value=
-	case $kind_line in *' '*) kind_value=${kind_line#* } ;; esac
-	case $kind_key in '' | *'	'*) fail "line $kind_n that the probe printed is no line KEY VALUE, with one blank between them" ;; esac
+	name := "the probe of the kind " + s.kind.Name + " printed "
+	limit := "fail " + shell.Quote(fmt.Sprintf("%smore than %d KiB", name, MaxOutput>>10))
+	// What is long goes to programs as a here-document, since printf is a program in some shells, and an argument has a limit. The length comes first: to look for what is not there in a long text takes a shell a time that grows with the square.
+	fmt.Fprintf(&b, `)
+printf '/%%s' "$?"; } | head -c %d | tr '\000' '\001')
+[ "${#kind_said}" -lt %[1]d ] || %[2]s
+kind_status=${kind_said##*/}
+kind_said=${kind_said%%/*}
+case $kind_status in 0) ;; 119) exit 1 ;; *) exit "$kind_status" ;; esac
+[ "${#kind_said}" -le %[3]d ] || %[2]s
+case $kind_said in *"$(printf '\001')"*) fail %[4]s ;; esac
+case $kind_said in *"$NL") kind_said=${kind_said%%"$NL"} ;; esac
+case $kind_said in *"$NL") kind_said=$(
+	cat <<EOF
+$kind_said
+EOF
+) ;; esac
+`, MaxOutput+16, limit, MaxOutput, shell.Quote(name+"a byte 0 or 1, which no value can hold"))
+	b.WriteString(`kind_bad() { fail "line $1 that the probe printed is no line KEY VALUE, with one blank between them"; }
+case $NL$kind_said in *"$NL$NL"*)
+	kind_n=$(
+		awk '/^$/ { print NR; exit }' <<EOF
+$kind_said
+EOF
+	)
+	kind_bad "$kind_n"
+	;;
+esac
+set -f
+IFS=$NL
+# shellcheck disable=SC2086
+set -- $kind_said
+unset IFS
+set +f
+kind_seen=' ' kind_n=0
+for kind_line do
+	kind_n=$((kind_n + 1)) kind_key=${kind_line%% *}
+	case $kind_key in '' | *'	'*) kind_bad "$kind_n" ;; esac
+	[ "${#kind_key}" -le 255 ] || kind_bad "$kind_n"
+	[ "$kind_n" -le 200 ] || continue
 	case $kind_seen in *" $kind_key "*) fail "the probe printed $kind_key twice" ;; esac
 	kind_seen="$kind_seen$kind_key "
+done
+if [ "$kind_n" -gt 200 ]; then
+	# One process finds what is there twice among many, where looking for each among all would take a time that grows with the square.
+	kind_twice=$(
+		awk '{ sub(/ .*/, ""); if ($0 in seen) { print; exit } seen[$0] = 1 }' <<EOF
+$kind_said
+EOF
+	) || exit 1
+	[ -z "$kind_twice" ] || fail "the probe printed $kind_twice twice"
+fi
 `)
 	outputs := s.outputs(want)
 	if len(want)+len(outputs) > 0 {
-		b.WriteString("\tcase $kind_key in\n")
+		b.WriteString("for kind_line do\n\tkind_key=${kind_line%% *} kind_value=\n\tcase $kind_line in *' '*) kind_value=${kind_line#* } ;; esac\n\tcase $kind_key in\n")
 		for i, w := range want {
 			fmt.Fprintf(&b, "\t%s) kind_%d=$kind_value ;;\n", shell.Quote(w.Key), i)
 		}
 		for i, name := range outputs {
 			fmt.Fprintf(&b, "\t%s) kind_out_%d=$kind_value ;;\n", shell.Quote(name), i)
 		}
-		b.WriteString("\tesac\n")
+		b.WriteString("\tesac\ndone\n")
 	}
-	b.WriteString("done\n[ -n \"$kind_said\" ] || { say thing absent; exit 0; }\nsay thing present\n")
+	b.WriteString("[ -n \"$kind_said\" ] || { say thing absent; exit 0; }\nsay thing present\n")
 	for i, w := range want {
 		fmt.Fprintf(&b, "[ -n \"${kind_%d+set}\" ] || fail %s\"$kind_seen\"\n", i, shell.Quote("the probe printed no "+w.Key+", which the kind wants; it printed:"))
 		if w.Value.Sensitive() {
