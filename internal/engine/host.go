@@ -42,9 +42,9 @@ type hostRun struct {
 	began     time.Time
 	exchanges int
 
-	repeats      bool            // a step has run that runs in every apply
-	said         map[string]bool // by address: the messages that were told
-	unsaid       []int           // the messages whose turn came before they were known
+	repeats      bool                      // a step has run that runs in every apply
+	said         map[string]*event.Message // by address: the messages whose turn has come
+	unsaid       []int                     // the messages whose turn came before they were known
 	checksFailed int
 	counts       event.Counts
 	outcome      event.HostStatus

@@ -11,7 +11,7 @@ import (
 // the run.
 func (h *hostRun) say(p *Planned, planning bool) {
 	switch {
-	case p.Skip || p.Err != nil || h.said[p.Addr]:
+	case p.Skip || p.Err != nil || h.said[p.Addr] != nil:
 		return
 	case p.Step == nil || len(p.Waits) > 0:
 		if i := slices.IndexFunc(h.planned, func(other Planned) bool { return other.Addr == p.Addr }); !planning && !slices.Contains(h.unsaid, i) {
@@ -33,17 +33,27 @@ func (h *hostRun) sayNow(in *steps.Instance, planning bool) {
 		return
 	}
 	if h.said == nil {
-		h.said = map[string]bool{}
-	}
-	h.said[in.Addr] = true
-	if text == "" {
-		return
+		h.said = map[string]*event.Message{}
 	}
 	at := event.AtApply
 	if planning {
 		at = event.AtPlan
 	}
-	h.emit(&event.Message{Addr: in.Addr, Source: eventSource(in.Source), Text: text, At: at})
+	m := &event.Message{Addr: in.Addr, Source: eventSource(in.Source), Text: text, At: at}
+	if h.said[in.Addr] = m; text != "" {
+		h.emit(m)
+	}
+}
+
+// saidInPlan are the messages that the plan told, without secrets.
+func (h *hostRun) saidInPlan() []event.Message {
+	var list []event.Message
+	for i := range h.planned {
+		if m := h.said[h.planned[i].Addr]; m != nil && m.At == event.AtPlan && m.Text != "" {
+			list = append(list, *hidden(event.Event{Message: m}, h.run.Secrets).Message)
+		}
+	}
+	return list
 }
 
 // sayRest tells the messages whose turn has come, and that are known by now.

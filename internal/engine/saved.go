@@ -37,7 +37,7 @@ func (r *Run) Saved(s *savedplan.Sealer) (*savedplan.Plan, error) {
 		switch h.outcome {
 		case "":
 			saved.Facts = s.Seal(factsText(h.facts), false)
-			saved.Steps = h.sealed(s)
+			saved.Steps, saved.Messages = h.sealed(s), h.saidInPlan()
 		case event.HostSkipped:
 		default:
 			without = append(without, h.Name)

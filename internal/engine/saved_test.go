@@ -447,7 +447,7 @@ func TestDamagedSavedPlan(t *testing.T) {
 		}
 	}
 	for old, bad := range map[string]string{
-		`"shown": 0`: `"shown": 1`, `"provision_plan": 1`: `"provision_plan": 2`, `"action": "create"`: `"action": "explode"`,
+		`"shown": 0`: `"shown": 1`, `"provision_plan": 2`: `"provision_plan": 3`, `"action": "create"`: `"action": "explode"`,
 		`"playbook": "/site.hcl"`: `"playbook": "site.hcl"`, `"salt": "`: `"salt": "x`, `"made"`: `"maid"`, `"name": "web1"`: `"name": ""`, `"typed": "/site.hcl"`: `"typed": "a\u0000b"`,
 	} {
 		text := strings.Replace(string(data), old, bad, 1)

@@ -8,9 +8,9 @@ import (
 )
 
 func FuzzDecode(f *testing.F) {
-	f.Add([]byte(`{"provision_plan": 1, "run": "r", "made": "2026-01-02T03:04:05Z", "playbook": "/p", "typed": "p", "salt": "00112233445566778899aabbccddeeff", ` +
+	f.Add([]byte(`{"provision_plan": 2, "run": "r", "made": "2026-01-02T03:04:05Z", "playbook": "/p", "typed": "p", "salt": "00112233445566778899aabbccddeeff", ` +
 		`"inputs": "00112233445566778899aabbccddeeff", "shown": [{"addr": "a", "kind": "file", "source": {}, "action": "create"}], "hosts": [{"name": "h", "address": "h:22", "user": "u", "facts": "00", "steps": [{"shown": 0}]}]}`))
-	f.Add([]byte(`{"provision_plan": 1}`))
+	f.Add([]byte(`{"provision_plan": 2}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		plan, err := Decode(bytes.NewReader(data))
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // Format is the version of the format of saved plans. It grows when an older provision could not read, or would misread, a
 // newer file.
-const Format = 1
+const Format = 2
 
 // A Plan is a plan as it lies in a file: what people read, and what it takes to find out whether it still holds. It has no
 // operations, which are computed anew when it is applied, and no secrets: what they enter into is there as a salted hash. As
@@ -43,6 +43,8 @@ type Host struct {
 	User    string `json:"user"`
 	Facts   string `json:"facts,omitempty"` // hash of the facts that a playbook sees; "" if no play takes the host
 	Steps   []Step `json:"steps,omitempty"`
+
+	Messages []event.Message `json:"messages,omitempty"` // that the plan told
 }
 
 // A Step is what was planned for one step, check blocks apart: they change nothing, and the state that they look at is
@@ -90,8 +92,13 @@ func (p *Plan) Replay(sink event.Sink) {
 		} else {
 			counts := event.Counts{}
 			for _, s := range p.Steps(h) {
-				counts[string(s.Action)]++
+				if !s.Data {
+					counts[string(s.Action)]++
+				}
 				tell(h.Name, &s)
+			}
+			for j := range h.Messages {
+				tell(h.Name, &h.Messages[j])
 			}
 			tell(h.Name, &event.HostPlanned{Counts: counts})
 		}

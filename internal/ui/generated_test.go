@@ -100,6 +100,7 @@ func (g *generated) step(h *shellHost, n int, once bool) generatedSteps {
 	var list generatedSteps
 	switch rapid.SampledFrom([]string{
 		"file", "unchanged", "failing", "quiet failing", "not converged", "symlink", "no directory", "skipped", "known later", "moved", "unplannable later", "prints", "gated",
+		"data", "message",
 	}).Draw(t, name) {
 	case "file":
 		list = generatedSteps{{Instance: instance("file", name, line, content)}}
@@ -138,10 +139,16 @@ func (g *generated) step(h *shellHost, n int, once bool) generatedSteps {
 	case "gated":
 		list = generatedSteps{{Instance: instance("file", name, line, content)}, {Instance: script(name+"b", line+1, "true", nil)}}
 		list[1].OnChange = map[string][]string{"": {list[0].Addr}}
+	case "data": // of what the step before it may change
+		list = generatedSteps{{Instance: instance("file", name+"a", line, content)}, {Instance: instance("data.path", name, line+1, map[string]cty.Value{"path": cty.StringVal(path)})}}
+	case "message":
+		at := rapid.SampledFrom([]string{event.AtPlan, event.AtApply}).Draw(t, name+" is told")
+		list = generatedSteps{{Instance: instance("message", name, line, map[string]cty.Value{"text": cty.StringVal("word-of-" + name + "\nand more of it"), "at": cty.StringVal(at)})}}
+		return list
 	}
 	for i := range list {
 		list[i].Proceed = rapid.IntRange(0, 3).Draw(t, "goes on") == 0
-		list[i].Once = once && rapid.Bool().Draw(t, "once")
+		list[i].Once = once && !list[i].Data() && rapid.Bool().Draw(t, "once")
 	}
 	return list
 }
@@ -169,6 +176,7 @@ type shown struct {
 	text, markdown, summary, progress, page, junit string
 	replayed                                       string // by runs
 	log                                            string
+	hostLogs                                       map[string]string // by runs show --host
 	saved                                          *savedplan.Plan
 	saveErr                                        error
 }
@@ -240,7 +248,12 @@ func (g *generated) run() *shown {
 	kept, err := record.Read(log.Dir())
 	g.must(err)
 	g.must(ShowRun(&again, kept, style, ShowOptions{}))
-	s.replayed = again.String()
+	s.replayed, s.hostLogs = again.String(), map[string]string{}
+	for _, name := range g.names {
+		var b bytes.Buffer
+		g.must(ShowRun(&b, kept, style, ShowOptions{Host: name}))
+		s.hostLogs[name] = b.String()
+	}
 	files, _ := filepath.Glob(filepath.Join(log.Dir(), "*"))
 	for _, file := range files {
 		data, err := os.ReadFile(file)

@@ -174,7 +174,7 @@ func (g generatedSteps) Steps(_ *steps.Facts, results map[string]cty.Value) ([]s
 
 // newStep makes a step of a kind.
 func newStep(kind string, args map[string]cty.Value) steps.Step {
-	s, bound := kinds.Find(kind).New()
+	s, bound := kinds.Named(kind).New()
 	for name, value := range args {
 		if err := bound.Get(name).Set(value); err != nil {
 			panic(kind + "." + name + ": " + err.Error())
@@ -187,8 +187,13 @@ func newStep(kind string, args map[string]cty.Value) steps.Step {
 }
 
 func instance(kind, name string, line int, args map[string]cty.Value) steps.Instance {
+	k := kinds.Named(kind)
+	addr := kind + "." + name
+	if k.Block == steps.StepBlock {
+		addr = "step." + addr
+	}
 	return steps.Instance{
-		Addr: "step." + kind + "." + name, Kind: kinds.Find(kind), Step: newStep(kind, args),
-		Source: steps.Source{File: "generated.hcl", Line: line, Text: "step " + strconv.Quote(kind) + " " + strconv.Quote(name) + " {"},
+		Addr: addr, Kind: k, Step: newStep(kind, args),
+		Source: steps.Source{File: "generated.hcl", Line: line, Text: strings.TrimPrefix(k.Title(), "command") + strconv.Quote(name) + " {"},
 	}
 }

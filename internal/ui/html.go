@@ -242,6 +242,9 @@ func (r *reported) facts() []named {
 				}
 				continue
 			}
+			if s.plan != nil && s.plan.Data && s.plan.Error == nil {
+				continue // the sum of a plan does not count what only looks
+			}
 			byVerdict[s.verdict(r.start.Command)]++
 		}
 	}
@@ -260,7 +263,7 @@ func (r *reported) facts() []named {
 func verdictOrder() []verdict {
 	return []verdict{
 		verdictFailed, verdictUnplanned, verdictLeft, verdict(event.StepNotConverged), verdict(event.StepStale), verdict(event.HostUnreached),
-		verdict(event.HostIsLocked), verdict(event.StepInterrupted), verdictUnended, verdictNotRun, verdictPending, verdictChanged,
+		verdict(event.HostIsLocked), verdict(event.StepInterrupted), verdictUnended, verdictNotRun, verdictPending, verdictLater, verdictChanged,
 		verdictPassed, verdictUnchanged, verdictSkipped,
 	}
 }
@@ -275,6 +278,8 @@ func (v verdict) look() (symbol, class string) {
 		return "=", "calm"
 	case verdictPending:
 		return "~", "info"
+	case verdictLater:
+		return "?", "info"
 	case verdictSkipped, verdictNotRun:
 		return "–", "calm"
 	case verdict(event.HostIsLocked), verdict(event.StepInterrupted):

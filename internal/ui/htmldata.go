@@ -168,7 +168,7 @@ func (d *pageData) step(r *reported, h *reportedHost, s *reportedStep, cursor *i
 // words tells the result of a step a little closer than its verdict.
 func (d *pageData) words(s *reportedStep, v verdict) string {
 	switch {
-	case s.plan != nil && v == verdictPending:
+	case v == verdictPending, v == verdictLater:
 		return Style{Unicode: true}.word(s.plan)
 	case s.end != nil && v == verdictChanged:
 		return done(s.end.Action)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"provision/internal/event"
+	"provision/internal/steps"
 )
 
 // outcome is what the events of a run say, told apart from every renderer.
@@ -53,7 +54,9 @@ func outcomeOf(events []event.Event) *outcome {
 					word = event.CountError
 					o.early[e.Host][e.PlanStep.Addr] = e.PlanStep
 				}
-				o.planned[e.Host][word]++
+				if !e.PlanStep.Data || e.PlanStep.Error != nil {
+					o.planned[e.Host][word]++
+				}
 			}
 		case e.HostPlanned != nil:
 			o.told[e.Host] = e.HostPlanned.Counts
@@ -212,6 +215,33 @@ func (g *generated) violations(s *shown) []string {
 			}
 			if end.Planning {
 				lacks("plan", name, name, inline(end.Message))
+			}
+		}
+	}
+
+	// What a plan lists is in every form of it, and so is what messages tell.
+	for _, e := range s.events {
+		switch p := e.PlanStep; {
+		case e.Message != nil:
+			forms := []string{"plan", "markdown", "html", "record"}
+			if e.Message.At == event.AtApply {
+				if forms = []string{"html"}; applied && o.run != nil {
+					forms = append(forms, "summary", "record")
+				}
+			}
+			text := strings.Split(e.Message.Text, "\n")
+			for _, form := range forms {
+				lacks(form, e.Host, text...)
+			}
+			for _, line := range text {
+				if !strings.Contains(s.hostLogs[e.Host], line) {
+					wrong("the log of %s lacks %q", e.Host, line)
+				}
+			}
+		case p == nil || o.told[e.Host] == nil || p.Error != nil || p.Action != steps.Unknown || len(p.After) == 0:
+		case g.command == event.CommandPlan:
+			for _, form := range []string{"plan", "markdown", "html", "record"} {
+				lacks(form, e.Host, p.Addr, "known after "+p.After[0])
 			}
 		}
 	}

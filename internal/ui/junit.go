@@ -145,7 +145,7 @@ func (r *reported) junitStep(h *reportedHost, s *reportedStep) junitCase {
 		if s.end != nil && s.end.Reason != "" {
 			c.Skipped.Message = Line(s.end.Reason)
 		}
-	case verdictPending:
+	case verdictPending, verdictLater:
 		c.Output = &junitText{characters(plainLines(Style{Unicode: true}.stepLines(s.plan, false, map[string]bool{})))}
 	}
 	return c

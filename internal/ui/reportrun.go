@@ -87,8 +87,8 @@ func (r *reported) event(e event.Event) {
 		h = &reportedHost{name: e.Host, began: e.Time, places: map[string]int{}}
 		r.hosts[e.Host] = h
 	}
-	if e.PlanStep != nil && e.PlanStep.Data && e.PlanStep.Error == nil {
-		return // it is no step: nothing is done for it
+	if p := e.PlanStep; p != nil && p.Data && p.Error == nil && (r.proving || r.start.Command != event.CommandPlan || p.Action == steps.NoOp && !h.has(p)) {
+		return // it is no step: nothing is done for it. A plan tells what it waits for.
 	}
 	if r.proving {
 		h.prove(e)
@@ -176,9 +176,9 @@ func bounded(e *event.StepEnd) *event.StepEnd {
 	return &end
 }
 
-// step returns the step of an address. The same address in two plays stands in two places of the playbook.
+// step returns the step of an address.
 func (h *reportedHost) step(addr, kind string, source event.Source) *reportedStep {
-	key := addr + "\n" + place(source)
+	key := stepPlace(addr, source)
 	if i, ok := h.places[key]; ok {
 		return h.steps[i]
 	}
@@ -190,6 +190,15 @@ func (h *reportedHost) step(addr, kind string, source event.Source) *reportedSte
 	h.steps = append(h.steps, s)
 	return s
 }
+
+// has tells whether a step is known.
+func (h *reportedHost) has(p *event.PlanStep) bool {
+	_, known := h.places[stepPlace(p.Addr, p.Source)]
+	return known
+}
+
+// stepPlace tells steps apart: the same address in two plays stands in two places of the playbook.
+func stepPlace(addr string, source event.Source) string { return addr + "\n" + place(source) }
 
 // tailOf returns the last bytes of a text, from a line's beginning where there is one.
 func tailOf(text string, most int) string {

@@ -18,6 +18,7 @@ type verdict string
 // The verdicts beside those of the engine.
 const (
 	verdictPending   verdict = "pending"        // a plan would change it
+	verdictLater     verdict = "known_later"    // data that a plan cannot know yet; for no other step
 	verdictPassed    verdict = "passed"         // a check
 	verdictLeft      verdict = "not_idempotent" // right after an apply it would change something again
 	verdictNotRun    verdict = "not_reached"    // its turn never came
@@ -78,6 +79,8 @@ func (s *reportedStep) verdict(command string) verdict {
 		return verdictNotRun
 	case s.plan.Skipped:
 		return verdictSkipped
+	case s.plan.Data && s.plan.Action == steps.Unknown:
+		return verdictLater
 	case s.plan.Action != steps.NoOp || len(s.plan.Events) > 0:
 		return verdictPending
 	}

@@ -84,6 +84,13 @@ func (v *verdicts) all(e event.Event) []string {
 		v.planned[e.Host] = true
 	case e.PlanStep != nil && e.PlanStep.Error != nil && (v.early || v.planned[e.Host]):
 		return v.style.unplanned(e.Host, e.PlanStep)
+	case e.Message != nil && v.early:
+		text := (&said{Message: *e.Message}).shown()
+		lines := v.one(plain, v.style.pick("•", "*"), host, Line(e.Message.Addr), text[0])
+		for _, more := range text[1:] {
+			lines = append(lines, "    "+more)
+		}
+		return lines
 	case e.StepStart != nil && v.verbose:
 		return v.one(running, v.style.pick("▶", ">"), host, Line(e.StepStart.Addr), "started")
 	case e.StepOutput != nil && v.verbose:
