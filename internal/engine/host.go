@@ -124,9 +124,9 @@ func (h *hostRun) plan(ctx context.Context) error {
 		return err
 	}
 	h.emit(event.HostConnecting{})
-	fragments := []Fragment{{Text: "print_facts"}, {Text: "print_state"}}
+	fragments := []Fragment{{Text: "print_facts"}, {Text: "LOGIN=" + shell.Quote(h.User) + "\nprint_state"}}
 	if h.run.Command != event.CommandPlan {
-		fragments[1].Text += "\n" + sweepText() + "LOGIN=" + shell.Quote(h.User) + "\nsweep >/dev/null 2>&1\n[ -z \"$STATE_CUT\" ] || printf '%s\\n' \"$STATE_CUT\" 2>/dev/null >\"$STATE/told\""
+		fragments[1].Text += "\n" + sweepText() + "sweep >/dev/null 2>&1\n[ -z \"$STATE_CUT\" ] || printf '%s\\n' \"$STATE_CUT\" 2>/dev/null >\"$STATE/told\""
 	}
 	real, paths := h.realPaths()
 	if len(paths) > 0 {
@@ -153,6 +153,7 @@ func (h *hostRun) plan(ctx context.Context) error {
 		return err
 	}
 	h.othersOwe()
+	h.loginOwes()
 	h.wasCutOff()
 	return nil
 }

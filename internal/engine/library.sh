@@ -227,6 +227,13 @@ print_state() {
 	for state_file in "$STATE"/pending/*; do
 		[ -f "$state_file" ] && say pending "${state_file##*/}"
 	done
+	# What a run of the same user without root owes is not with what root owes. Somebody else chooses the names there.
+	if [ "$F_UID" = 0 ] && [ "${LOGIN:-root}" != root ] && state_home=$(home_of "$LOGIN"); then
+		for state_file in "$state_home"/.provision/pending/*; do
+			case ${state_file##*/} in *"$NL"*) continue ;; esac
+			[ -f "$state_file" ] && say login_pending "${state_file##*/}"
+		done
+	fi
 	if state_line=$(lock_owner); then say lock "$state_line"; return 0; fi
 	for state_file in "$STATE"/begun/*; do
 		[ -f "$state_file" ] && say begun "${state_file##*/}"

@@ -39,6 +39,63 @@ func TestTheStepOfAKilledProgramIsRead(t *testing.T) {
 	}
 }
 
+// Root is told of what the login user's own runs owe, and of nothing with a line break in its name.
+func TestRootHearsOfWhatTheLoginUserOwes(t *testing.T) {
+	if os.Getuid() != 0 {
+		lack(t, "only root is root")
+	}
+	for name, sh := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, sh...)
+			host.directory(".provision")
+			host.directory(".provision/pending")
+			host.write(".provision/pending/abc.shop%2Fx.hcl", "")
+			host.write(".provision/pending/a\nlock nobody", "")
+			for login, want := range map[string]string{"ann": "login_pending abc.shop%2Fx.hcl\n", "root": ""} {
+				cmd := exec.Command(sh[0], append(sh[1:], "-s")...)
+				cmd.Stdin = strings.NewReader("LIBRARY=" + shell.Quote(library()) + "\neval \"$LIBRARY\"\nSTATE=/nonexistent RUN=/nonexistent LOGIN=" + login +
+					" ACCOUNTS_passwd=" + shell.Quote("ann:x:1000:1000::"+host.home+":/bin/sh") + "\nprint_state")
+				out, err := cmd.Output()
+				got := ""
+				for line := range strings.Lines(string(out)) {
+					if strings.HasPrefix(line, "login_pending") || strings.HasPrefix(line, "lock") {
+						got += line
+					}
+				}
+				if err != nil || got != want {
+					t.Errorf("%s: %v, printed %q, want %q\n%s", login, err, got, want, out)
+				}
+			}
+		})
+	}
+}
+
+// And whoever runs it is warned.
+func TestWhatTheLoginUserOwesIsTold(t *testing.T) {
+	in := script(t, "reload", "true")
+	in.OnChange = map[string][]string{"": {"step.file.conf"}}
+	rec := &recorder{}
+	run := newRun(nil, rec, nil)
+	h := &hostRun{Host: Host{Name: "web1", User: "ann"}, run: run}
+	h.planned = []Planned{{Instance: in}}
+	for _, test := range []struct {
+		said, title string
+		told        bool
+	}{
+		{"login_pending " + notification(&in, "") + ".site", "site", true},
+		{"login_pending " + notification(&in, "") + ".other", "site", false},
+		{"login_pending " + notification(&in, "") + ".site\npending " + notification(&in, "") + ".site", "site", false},
+		{"", "site", false},
+	} {
+		rec.events = nil
+		h.state = parseHostState(test.said, test.title)
+		h.loginOwes()
+		if told := strings.Contains(rec.dump(), "an earlier run as ann, without root, changed what this step watches"); told != test.told {
+			t.Errorf("%q: told %v", test.said, told)
+		}
+	}
+}
+
 // TestWhoAmI pins the names that a program of the user finds: those of a login, whatever the session was made by.
 func TestWhoAmI(t *testing.T) {
 	if os.Getuid() != 0 {

@@ -53,6 +53,8 @@ type HostState struct {
 	// The step that the last program was at when it was killed, the title of its playbook, and the owner of the program; "" if it was not.
 	Cut, CutOf, CutOwner string
 
+	LoginPending map[string]bool // as Pending, of runs of the login user without root: to root, who answered, they are not owed
+
 	Unpacks bool   // it has gzip and base64
 	Run     string // where programs run
 }
@@ -67,7 +69,7 @@ func (s *HostState) boot() string {
 
 // parseHostState reads an answer of print_state to a run of the playbook with a title.
 func parseHostState(out, title string) HostState {
-	st := HostState{Pending: map[string]bool{}, Begun: map[string]bool{}, OthersPending: map[string]string{}, OthersBegun: map[string]string{}}
+	st := HostState{Pending: map[string]bool{}, Begun: map[string]bool{}, OthersPending: map[string]string{}, OthersBegun: map[string]string{}, LoginPending: map[string]bool{}}
 	own := titleName(title)
 	kept := func(file string, ours map[string]bool, others map[string]string) {
 		name, of, _ := strings.Cut(file, ".")
@@ -84,6 +86,8 @@ func parseHostState(out, title string) HostState {
 			st.Session = value
 		case "pending":
 			kept(value, st.Pending, st.OthersPending)
+		case "login_pending":
+			kept(value, st.LoginPending, map[string]string{})
 		case "lock":
 			st.Lock = value
 		case "begun":

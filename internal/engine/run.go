@@ -256,6 +256,24 @@ func (h *hostRun) othersOwe() {
 	}
 }
 
+// loginOwes warns of what a run of the login user without root owes, where this one is root: it does not pay that.
+func (h *hostRun) loginOwes() {
+	for i := range h.planned {
+		in := &h.planned[i].Instance
+		for _, raised := range slices.Sorted(maps.Keys(in.OnChange)) {
+			if name := notification(in, raised); !h.state.LoginPending[name] || h.state.Pending[name] {
+				continue
+			}
+			h.emit(&event.Warning{
+				Addr:    in.Addr,
+				Message: "an earlier run as " + h.User + ", without root, changed what this step watches, and did not come to it: it is still owed there, and this run is root and does not pay it",
+				Hint:    "look whether the step has to run, and do it by hand; then remove ~" + h.User + "/.provision/pending",
+			})
+			break
+		}
+	}
+}
+
 // wasCutOff warns of the step at which the last program on the host was killed, unless the step itself cannot be planned for that.
 func (h *hostRun) wasCutOff() {
 	s := &h.state
