@@ -87,22 +87,21 @@ func (w *watcher) died() error {
 	if err != nil {
 		return errProgramDied
 	}
+	// It may even have come to its end: nobody could note that any more.
+	const why = "the program was killed, or the host restarted, while it ran: it may be half done"
 	e := &event.StepEnd{
-		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: event.StepFailed,
-		Error: &event.Failure{
-			Message: "it was cut off, and may be half done: the program was killed, or the host restarted, while it ran",
-			Hint:    "find out what killed it (kernel log, memory), look at what the step changes, and run again",
-		},
+		Addr: p.Addr, Kind: p.Kind.Name, Action: p.Change.Action, Source: eventSource(p.Source), Status: event.StepInterrupted, Reason: why,
+		Error: &event.Failure{Message: why, Hint: "find out what killed it (kernel log, memory), look at what the step changes, and run again"},
 	}
 	stdout, stderr := w.printed(w.open)
 	e.Error.Output = strings.TrimRight(w.host.run.Secrets.Text(stdout)+w.host.run.Secrets.Text(stderr), "\n")
 	if p.Check {
 		w.host.check(p, e)
 	} else {
-		w.host.count(event.StepFailed)
+		w.host.count(e.Status)
 		w.host.emit(e)
 	}
-	return fmt.Errorf("%w: %s: %w", errStepFailed, placed(p), errProgramDied)
+	return stepsError(fmt.Sprintf("%v; %s was running then, and may be half done", errProgramDied, placed(p)))
 }
 
 func (w *watcher) record(r record) error {
