@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+
+	"provision/internal/steps/kinds"
 )
 
 // docsFiles are the files that the examples of docs/language.md refer to.
@@ -64,5 +67,48 @@ func TestLanguageManual(t *testing.T) {
 	pb := &Playbook{}
 	if diff := cmp.Diff(keys(pb.functions(&place{})), slices.Compact(listed)); diff != "" {
 		t.Errorf("the manual's list of functions differs (-exists +listed):\n%s", diff)
+	}
+}
+
+// TestFromAnsible loads every example of docs/from-ansible.md. Its tables name all kinds that exist and no others, and each that they name
+// stands in an example.
+func TestFromAnsible(t *testing.T) {
+	data, err := os.ReadFile("../../docs/from-ansible.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, b := range fence.FindAllStringSubmatch(string(data), -1) {
+		name, _, _ := strings.Cut(b[2], "\n")
+		t.Run(name, func(t *testing.T) {
+			if formatted := string(hclwrite.Format([]byte(b[2]))); formatted != b[2] {
+				t.Errorf("it is not formatted (-is +formatted):\n%s", cmp.Diff(b[2], formatted))
+			}
+			write(t, map[string]string{"site.hcl": b[2]})
+			pb := load(t, Options{})
+			list, diags := pb.Steps(pb.Inventory().Sandbox("box"), debian(), nil)
+			if diags.HasErrors() {
+				t.Errorf("%s", printed(pb, diags))
+			}
+			for _, in := range list {
+				if used[in.Kind.Title()] = true; in.Unresolved != nil {
+					t.Errorf("%s: %v", in.Addr, in.Unresolved)
+				}
+			}
+		})
+	}
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\]\(steps/([a-z_.]+)\.md\)`).FindAllStringSubmatch(string(data), -1) {
+		named[m[1]] = true
+	}
+	exist := map[string]bool{}
+	for _, k := range append(kinds.All(), kinds.Asides()...) {
+		exist[k.Title()] = true
+	}
+	if diff := cmp.Diff(exist, named); diff != "" {
+		t.Errorf("the tables have other kinds than exist (-exist +named):\n%s", diff)
+	}
+	if diff := cmp.Diff(named, used); diff != "" {
+		t.Errorf("the examples have other kinds than the tables (-tables +examples):\n%s", diff)
 	}
 }
