@@ -290,6 +290,16 @@ func TestPatternsOfAlgorithms(t *testing.T) {
 			t.Errorf("%s: %s", setting, got)
 		}
 	}
+	// Behind those of a ^ what is on record does not count, as in ssh.
+	keys.known = &knownHosts{}
+	keys.known.add("known", "h "+authorized("host ecdsa")+"\n")
+	for setting, want := range map[string]string{
+		"^rsa-sha2-512": "rsa-sha2-512,ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-256", "": "ecdsa-sha2-nistp256,ssh-ed25519,rsa-sha2-512,rsa-sha2-256",
+	} {
+		if got := strings.Join(Target{HostKeyAlgorithms: setting}.hostKeyAlgorithms(keys, true), ","); got != want {
+			t.Errorf("%q with ECDSA on record: %s", setting, got)
+		}
+	}
 	key := testKeys()["host rsa"].PublicKey()
 	certificate := &ssh.Certificate{Key: key, CertType: ssh.UserCert}
 	for _, c := range []struct {

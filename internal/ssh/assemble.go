@@ -173,6 +173,9 @@ func (t Target) hostKeyAlgorithms(keys hostKeys, whole bool, more ...string) []s
 		return keys.algorithms(slices.Concat(more, assemble(named, nil, allHostKeys())), whole)
 	}
 	standard := keys.algorithms(more, whole)
+	if strings.HasPrefix(t.HostKeyAlgorithms, "^") {
+		standard = preferred(standard)
+	}
 	list := assemble(t.HostKeyAlgorithms, standard, allHostKeys())
 	plain := slices.DeleteFunc(slices.Clone(list), func(a string) bool {
 		return slices.Contains(certificateHostKeys(), a) && !slices.Contains(standard, a)
@@ -181,6 +184,19 @@ func (t Target) hostKeyAlgorithms(keys hostKeys, whole bool, more ...string) []s
 		return plain // without an authority on record a certificate proves nothing
 	}
 	return list
+}
+
+// preferred puts algorithms for the host's key in the order of ssh's own preference: behind those of a ^ it does not heed what is on
+// record (sshconnect2.c, ssh_kex2).
+func preferred(list []string) []string {
+	order := slices.Concat(certificateHostKeys(), []string{ssh.KeyAlgoED25519}, ecdsaHostKeys(), rsaHostKeys())
+	place := func(a string) int {
+		if i := slices.Index(order, a); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	return slices.SortedStableFunc(slices.Values(list), func(a, b string) int { return place(a) - place(b) })
 }
 
 // checkOffer is an error where a setting leaves nothing to offer: the library would take its own lists then.

@@ -20,9 +20,9 @@ type login struct {
 	waiting []*identity // not offered yet, in order
 	turn    []*identity // those of them that are offered now
 	offered []*identity
-	kept    []ssh.PublicKey // of the agent, which IdentitiesOnly leaves out
-	methods []string        // what the host accepts, as last heard
-	partial []string        // what it has accepted, and wants more
+	kept    []keptKey // by ssh_config
+	methods []string  // what the host accepts, as last heard
+	partial []string  // what it has accepted, and wants more
 	notes   []string
 	loaded  bool
 	rounds  int    // how often the interactive method was tried
@@ -39,7 +39,7 @@ type login struct {
 	unreadable bool      // a key file is there and is not used
 	leftOut    bool      // ssh_config keeps a key from being offered
 	unsigned   bool      // the host accepted a key that could not sign
-	keptBack   bool      // of such a key the agent has the private half, and IdentitiesOnly keeps it from being asked
+	keptBack   bool      // such a key is kept
 	lacking    bool      // a certificate that was refused has a flaw
 	signed     bool      // the host accepted a key, and had its signature
 	last       *identity // that has signed

@@ -56,7 +56,7 @@ func (l *login) hint(err error) string {
 	case len(l.methods) > 0 && !key:
 		return "the host takes neither keys nor this password's method"
 	case l.unsigned && !l.signed && l.keptBack:
-		return "name that key itself with IdentityFile in ssh_config, or take IdentitiesOnly away there"
+		return "change what ssh_config says there (PubkeyAcceptedAlgorithms, IdentitiesOnly), or name that key itself with IdentityFile"
 	case l.unsigned && !l.signed:
 		return "the host accepts that key: see to its private half on this machine"
 	case l.signed:

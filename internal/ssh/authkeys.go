@@ -58,7 +58,7 @@ func (l *login) load() {
 			first = append(first, ofFiles[i])
 			ofFiles = slices.Delete(ofFiles, i, i+1)
 		} else if l.target.IdentitiesOnly {
-			l.kept = append(l.kept, k.public)
+			l.kept = append(l.kept, keptKey{k.public, "the agent has its private half, and IdentitiesOnly keeps the agent from being asked for that"})
 		} else {
 			others = append(others, l.identity(k.public, "agent", k.sign))
 		}
@@ -73,25 +73,26 @@ func (l *login) load() {
 		order = slices.Concat(first, ofFiles, certificatesFirst(others))
 	}
 	order = slices.Concat(l.certificates(), order)
+	left := len(l.kept) // of the agent's
+	order = slices.DeleteFunc(order, func(id *identity) bool {
+		why := id.leftOut()
+		if why == "" {
+			return false
+		}
+		l.notes = append(l.notes, fmt.Sprintf("%s: %s", id.source, why))
+		l.kept = append(l.kept, keptKey{id.public, fmt.Sprintf("the key that signs for it (%s) is left out", id.source)})
+		l.leftOut = true
+		return true
+	})
 	for _, id := range order {
-		if bits := rsaBits(id.public); bits > 0 && bits < l.target.RequiredRSASize {
-			l.notes = append(l.notes, fmt.Sprintf("%s: the RSA key has %d bits, and RequiredRSASize is %d", id.source, bits, l.target.RequiredRSASize))
-			l.leftOut = true
-			continue
-		}
 		twice := func(other *identity) bool { return sameKey(other.public, id.public) }
-		if len(id.algorithms) == 0 {
-			l.notes = append(l.notes, fmt.Sprintf("%s: PubkeyAcceptedAlgorithms leaves no algorithm for a key of type %s", id.source, id.public.Type()))
-			l.leftOut = true
-			continue
-		}
 		if !slices.ContainsFunc(l.waiting, twice) {
 			id.joinCertificate(order)
 			l.waiting = append(l.waiting, id)
 		}
 	}
 	if len(l.waiting) == 0 {
-		l.noteNothing(files, len(held))
+		l.noteNothing(files, len(held), left)
 	}
 }
 
@@ -168,8 +169,25 @@ func (l *login) identity(public ssh.PublicKey, source string, sign func() (ssh.A
 	}
 }
 
-// noteNothing says why no key is offered, with so many held by the agent.
-func (l *login) noteNothing(files []string, held int) {
+// leftOut is why ssh_config keeps a key from being offered; "": it does not.
+func (i *identity) leftOut() string {
+	if bits := rsaBits(i.public); bits > 0 && bits < i.login.target.RequiredRSASize {
+		return fmt.Sprintf("the RSA key has %d bits, and RequiredRSASize is %d", bits, i.login.target.RequiredRSASize)
+	}
+	if len(i.algorithms) == 0 {
+		return "PubkeyAcceptedAlgorithms leaves no algorithm for a key of type " + i.public.Type()
+	}
+	return ""
+}
+
+// A keptKey is one that ssh_config keeps from being used.
+type keptKey struct {
+	public ssh.PublicKey
+	why    string // what it would have signed for is not signed for
+}
+
+// noteNothing says why no key is offered: of held keys in the agent, left were left out by IdentitiesOnly.
+func (l *login) noteNothing(files []string, held, left int) {
 	note := "there is no key in " + strings.Join(files, ", ")
 	if len(files) == 0 {
 		note = "IdentityFile none leaves no key of a file"
@@ -179,9 +197,9 @@ func (l *login) noteNothing(files []string, held int) {
 		note += ", and no agent (SSH_AUTH_SOCK is not set)"
 	case l.target.AgentSocket == "none":
 		note += ", and no agent (IdentityAgent is none, or names a variable that is not set)"
-	case len(l.kept) > 0:
+	case left > 0:
 		l.leftOut = true
-		note += fmt.Sprintf("; the agent has %d, and IdentitiesOnly keeps them from being offered", len(l.kept))
+		note += fmt.Sprintf("; the agent has %d, and IdentitiesOnly keeps them from being offered", left)
 	case held == 0:
 		note += ", and none in the agent (a locked one shows none: ssh-add -X)"
 	}

@@ -64,11 +64,11 @@ func (i *identity) SignWithAlgorithm(rand io.Reader, data []byte, algorithm stri
 var errNoSignature = errors.New("there is no signature")
 
 func (i *identity) sign(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	kept := func(k ssh.PublicKey) bool { return sameKey(plainKey(k), plainKey(i.public)) }
+	kept := slices.IndexFunc(i.login.kept, func(k keptKey) bool { return sameKey(plainKey(k.public), plainKey(i.public)) })
 	switch {
-	case i.private == nil && slices.ContainsFunc(i.login.kept, kept):
+	case i.private == nil && kept >= 0:
 		i.login.keptBack = true
-		return nil, fmt.Errorf("key %s: the host accepts it, the agent has its private half, and IdentitiesOnly keeps the agent from being asked for that", i.source)
+		return nil, fmt.Errorf("key %s: the host accepts it, and %s", i.source, i.login.kept[kept].why)
 	case i.private == nil && i.login.target.AgentSocket == "none":
 		return nil, fmt.Errorf("key %s: the host accepts it, its private half is in no file, and no agent is asked (IdentityAgent)", i.source)
 	case i.private == nil && i.login.target.AgentSocket == "":

@@ -3,6 +3,8 @@ package ssh
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -153,7 +155,17 @@ func (c *loginCase) certificate(k labKey) *ssh.Certificate {
 		Key: k.signer.PublicKey(), KeyId: "id", CertType: ssh.UserCert, ValidPrincipals: []string{c.pick("principal", labUser, labUser, labUser, "other", "*")},
 		ValidBefore: ssh.CertTimeInfinity,
 	}
-	switch c.pick("certificate", "good", "good", "good", "expired", "host", "later") {
+	switch c.pick("certificate", "good", "good", "good", "expired", "host", "later", "for nobody", "of here", "of elsewhere", "odd", "forced") {
+	case "for nobody":
+		cert.ValidPrincipals = nil
+	case "of here":
+		cert.CriticalOptions = map[string]string{sourceAddress: "127.0.0.0/8"}
+	case "of elsewhere":
+		cert.CriticalOptions = map[string]string{sourceAddress: "192.0.2.1"}
+	case "odd":
+		cert.CriticalOptions = map[string]string{"odd@example.com": ""}
+	case "forced":
+		cert.CriticalOptions = map[string]string{forceCommand: "echo entered"}
 	case "expired":
 		cert.ValidBefore = uint64(time.Now().Unix()) - 100
 	case "later":
@@ -176,7 +188,7 @@ func (c *loginCase) key(label string) labKey {
 func (c *loginCase) writeKey(name string, k labKey) string {
 	public := string(ssh.MarshalAuthorizedKey(k.signer.PublicKey()))
 	form := c.pick("form", "plain", "plain", "plain", "with .pub", "encrypted", "only .pub", "named .pub", "missing", "a certificate",
-		"another .pub", "encrypted, another .pub", "for all to read", "for all to read, .pub", "for all to read, encrypted", "CRLF", "CRLF, .pub", "no last line break", "text before", "options in .pub")
+		"another .pub", "encrypted, another .pub", "for all to read", "for all to read, .pub", "for all to read, encrypted", "CRLF", "CRLF, .pub", "no last line break", "text before", "options in .pub", "PKCS#8", "PKCS#8 behind a certificate")
 	// Not an RSA key: ssh takes a public key that is too short for RequiredRSASize for one that is not there.
 	other := c.lab.keys[slices.IndexFunc(c.lab.keys, func(o labKey) bool { return o.name != k.name && !strings.HasPrefix(o.name, "rsa") })]
 	switch form {
@@ -217,6 +229,15 @@ func (c *loginCase) writeKey(name string, k labKey) string {
 		c.put(name, strings.TrimSpace(string(k.plain)))
 	case "text before":
 		c.put(name, "key of k\n"+string(k.plain))
+	case "PKCS#8", "PKCS#8 behind a certificate":
+		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(k.private))})
+		if form != "PKCS#8" {
+			text = append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")}), text...)
+		}
+		if c.old && strings.HasPrefix(k.name, "ed25519") { // OpenSSH 9.6 began to read it
+			text = k.plain
+		}
+		c.put(name, string(text))
 	case "options in .pub":
 		c.put(name, string(k.encrypted))
 		c.put(name+".pub", `from="10.0.0.1" `+public)
@@ -418,7 +439,8 @@ func (c *loginCase) comparable(attempts []attempt) []attempt {
 	for _, a := range attempts {
 		switch {
 		case a.method == "none":
-		case a.method != "publickey" && (a.verdict == "Failed" || a.verdict == "Postponed"):
+		case a.verdict == "Postponed": // a key in PEM is signed with at once by ssh
+		case a.method != "publickey" && a.verdict == "Failed":
 		case a.method == "publickey" && partial(all) > 0 && slices.ContainsFunc(all, func(b attempt) bool { return a.key == b.key }):
 		default:
 			all = append(all, a)

@@ -151,6 +151,10 @@ func compareNegotiation(t *rapid.T, lab *loginLab, binary string, keys, known ma
 	}
 	got := c.conn.Conn.(ssh.AlgorithmsConnMetadata).Algorithms()
 	c.Close()
+	// In the standard order, which differs on purpose, ssh comes to a cipher for which there is no MAC.
+	if sshErr != nil && got.Read.MAC == "" && strings.Contains(string(out), "no matching MAC found") && strings.Trim(set["Ciphers"][:min(1, len(set["Ciphers"]))], "+-") == "" {
+		return
+	}
 	if sshErr != nil {
 		t.Fatalf("provision gets through with %+v\n%s", got, shown)
 	}

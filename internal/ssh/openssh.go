@@ -113,7 +113,7 @@ func (m *master) start(ctx context.Context, t Target) (nc net.Conn, err error) {
 		select {
 		case <-m.exited:
 			_, ranOut := watch.end()
-			return nil, m.failure(ctx, t, ranOut, asked.close())
+			return nil, m.failure(ctx, t, ranOut, asked)
 		case <-ctx.Done():
 			watch.end()
 			return nil, t.fail(PhaseConnect, ctx.Err(), "")
@@ -175,8 +175,8 @@ func (m *master) run(t Target, socket string) error {
 }
 
 // failure tells from the words of ssh what went wrong.
-func (m *master) failure(ctx context.Context, t Target, ranOut bool, refusal error) error {
-	said := m.said()
+func (m *master) failure(ctx context.Context, t Target, ranOut bool, asked *askpass) error {
+	said, refusal := m.said(), asked.close()
 	has := func(words string) bool { return strings.Contains(said, words) }
 	switch {
 	case ctx.Err() != nil:
@@ -189,6 +189,8 @@ func (m *master) failure(ctx context.Context, t Target, ranOut bool, refusal err
 		return t.fail(PhaseHostKey, fmt.Errorf("ssh%s", said), "`provision trust` shows its key and records it; a key that has changed is refused until its old line is removed")
 	case has("Permission denied") && has("Load key") && has("invalid format"):
 		return t.fail(PhaseAuthenticate, fmt.Errorf("ssh%s", said), "ssh does not read that key file: an ssh before OpenSSH 9.6 reads no Ed25519 key in PKCS#8, and `ssh-keygen -p -f FILE` of a later one writes it in ssh's own form")
+	case has("Too many authentication failures") && !asked.given:
+		return t.fail(PhaseAuthenticate, fmt.Errorf("ssh%s", said), "too many keys were offered before the right one, or before a password (MaxAuthTries): name the key with identity_file, and let IdentitiesOnly be yes in ssh_config")
 	case has("Permission denied"), has("Too many authentication failures"), has("Received disconnect"):
 		return t.fail(PhaseAuthenticate, fmt.Errorf("ssh%s", said), "")
 	case has("Could not resolve hostname"):

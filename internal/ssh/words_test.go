@@ -173,8 +173,16 @@ func TestRefusalNamesItsCause(t *testing.T) {
 			func(target *ssh.Target) {
 				target.AgentSocket, target.IdentitiesOnly, target.IdentityFiles = startAgent(t, private), true, []string{pathOfCertificate(t, mine, server.User, authority)}
 			},
-			[]string{"the agent has its private half, and IdentitiesOnly keeps", "name that key itself with IdentityFile"},
+			[]string{"the agent has its private half, and IdentitiesOnly keeps", "change what ssh_config says there", "name that key itself with IdentityFile"},
 			[]string{"neither in a file nor in the agent", "on this machine"},
+		},
+		"the key of a certificate is left out": {
+			func(target *ssh.Target) {
+				target.CertificateFiles, target.IdentityFiles = []string{pathOfCertificate(t, mine, server.User, authority)}, []string{file}
+				target.PubkeyAcceptedAlgorithms = "-ssh-ed25519"
+			},
+			[]string{"the host accepts it, and the key that signs for it (" + file + ") is left out", "change what ssh_config says there"},
+			[]string{"neither in a file nor in the agent"},
 		},
 		"nobody has the private half": {
 			func(target *ssh.Target) {
@@ -305,6 +313,8 @@ func TestTooManyKeys(t *testing.T) {
 			c.change(&target)
 			_, err := ssh.Dial(t.Context(), target)
 			says(t, err, []string{c.want}, []string{c.not})
+			_, err = ssh.Dial(t.Context(), byOpenSSH(t, target))
+			says(t, err, []string{"too many keys were offered", "IdentitiesOnly be yes in ssh_config"}, nil)
 		})
 	}
 }
