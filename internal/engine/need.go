@@ -218,7 +218,7 @@ func (h *hostPlanner) overturned(looks []steps.Thing) string {
 	}
 	for before := range h.changing() {
 		for _, t := range looks {
-			if t.Kind == steps.DirectoryThing && before.supply.Remakes(t.Name) {
+			if t.Kind == steps.DirectoryThing && (before.supply.Remakes(t.Name) || before.supply.RemovesBelow(t.Name)) {
 				return before.Addr
 			}
 		}

@@ -41,6 +41,14 @@ func TestPlanIsOfWhatEarlierStepsLeave(t *testing.T) {
 	noRC := with("file", "rc", map[string]string{"path": "/home/alice/.rc", "state": "absent"})
 	conf := with("directory", "conf", map[string]string{"path": "/home/alice/.conf/x"})
 
+	runs := with("command", "c", map[string]string{"script": "true", "creates": "/srv/a"})
+	within := with("command", "c", map[string]string{"script": "true", "cwd": "/srv/a"})
+	noLine := with("line", "x", map[string]string{"path": "/srv/a", "line": "x", "state": "absent"})
+	emptied := with("file", "y", map[string]string{"path": "/srv/a/y", "state": "absent"})
+
+	text := with("block", "b", map[string]string{"name": "n", "path": "/srv/a", "content": "four\n", "create": "true"})
+	again := with("block", "again", map[string]string{"name": "n", "path": "/srv/a", "content": "four\n", "create": "true"})
+
 	given := with("directory", "x", map[string]string{"path": "/srv/a", "owner": "alice"})
 	checkout := with("git", "x", map[string]string{"repo": "/srv/repo", "dest": "/srv/a"})
 
@@ -51,27 +59,35 @@ func TestPlanIsOfWhatEarlierStepsLeave(t *testing.T) {
 		want        steps.Action
 		fails       bool
 	}{
-		"link leads elsewhere":  {link, content, "type symlink\ntarget c", other, steps.Unknown, false},
-		"link stays":            {link, content, "type symlink\ntarget b", other, steps.Update, false},
-		"new link":              {link, content, "type absent", "type absent\nmissing directory /srv/a", steps.Unknown, false},
-		"tree changes hands":    {tree, owned, "type directory\nowner bob\nbelow differs", "type file\nowner bob", steps.Unknown, false},
-		"tree is as wanted":     {tree, owned, "type directory\nowner alice\nbelow same", "type file\nowner bob", steps.Update, false},
-		"root of a tree alone":  {tree, owned, "type directory\nowner bob\nbelow same", "type file\nowner bob", steps.Update, false},
-		"number of the owner":   {user, owned, "exists yes\nuid 1\ngid 1\nhome /home/alice", "type file\nowner alice", steps.Unknown, false},
-		"number stays":          {user, owned, "exists yes\nuid 5000\ngid 1\nhome /home/alice", "type file\nowner alice", steps.NoOp, false},
-		"number, another file":  {user, content, "exists yes\nuid 1\ngid 1\nhome /home/alice", other, steps.Update, false},
-		"number of the group":   {web, ofWeb, "exists yes\ngid 1", "type file\ngroup web", steps.Unknown, false},
-		"owner goes":            {gone, owned, "exists yes", "type file\nowner alice", steps.NoOp, true},
-		"home moves":            {moved, key, "exists yes\nuid 1\ngid 1\nhome /home/alice", "directory alice 700\nfile alice 600\nkeys same", steps.Unknown, false},
-		"home stays":            {moved, key, "exists yes\nuid 1\ngid 1\nhome /srv/alice", "directory alice 700\nfile alice 600\nkeys same", steps.NoOp, false},
-		"is mounted":            {mounted, content, "live no\ntype file\ntext differ\nsum 1\n|content\n|:\n|.", other, steps.Unknown, false},
-		"file of a new home":    {alice, rc, "exists no\nskel file /home/alice/.rc", "type absent\nmissing directory /home/alice", steps.Unknown, false},
-		"removed from it":       {alice, noRC, "exists no\nskel file /home/alice/.rc", "type absent", steps.Delete, false},
-		"below what it brings":  {alice, conf, "exists no\nskel directory /home/alice/.conf", "type absent\nmissing directory /home/alice", steps.Unknown, false},
-		"another in a new home": {alice, rc, "exists no\nskel file /home/alice/.other", "type absent\nmissing directory /home/alice", steps.Create, false},
-		"root is given away":    {given, checkout, "type directory\nowner root", "dest empty\nowner root", steps.Unknown, false},
-		"root is as it was":     {given, checkout, "type directory\nowner alice", "dest empty\nowner root", steps.NoOp, true},
-		"below another":         {link, target, "type symlink\ntarget c", "type absent", steps.Create, false},
+		"link leads elsewhere":     {link, content, "type symlink\ntarget c", other, steps.Unknown, false},
+		"link stays":               {link, content, "type symlink\ntarget b", other, steps.Update, false},
+		"new link":                 {link, content, "type absent", "type absent\nmissing directory /srv/a", steps.Unknown, false},
+		"tree changes hands":       {tree, owned, "type directory\nowner bob\nbelow differs", "type file\nowner bob", steps.Unknown, false},
+		"tree is as wanted":        {tree, owned, "type directory\nowner alice\nbelow same", "type file\nowner bob", steps.Update, false},
+		"root of a tree alone":     {tree, owned, "type directory\nowner bob\nbelow same", "type file\nowner bob", steps.Update, false},
+		"number of the owner":      {user, owned, "exists yes\nuid 1\ngid 1\nhome /home/alice", "type file\nowner alice", steps.Unknown, false},
+		"number stays":             {user, owned, "exists yes\nuid 5000\ngid 1\nhome /home/alice", "type file\nowner alice", steps.NoOp, false},
+		"number, another file":     {user, content, "exists yes\nuid 1\ngid 1\nhome /home/alice", other, steps.Update, false},
+		"number of the group":      {web, ofWeb, "exists yes\ngid 1", "type file\ngroup web", steps.Unknown, false},
+		"owner goes":               {gone, owned, "exists yes", "type file\nowner alice", steps.NoOp, true},
+		"home moves":               {moved, key, "exists yes\nuid 1\ngid 1\nhome /home/alice", "directory alice 700\nfile alice 600\nkeys same", steps.Unknown, false},
+		"home stays":               {moved, key, "exists yes\nuid 1\ngid 1\nhome /srv/alice", "directory alice 700\nfile alice 600\nkeys same", steps.NoOp, false},
+		"is mounted":               {mounted, content, "live no\ntype file\ntext differ\nsum 1\n|content\n|:\n|.", other, steps.Unknown, false},
+		"file of a new home":       {alice, rc, "exists no\nskel file /home/alice/.rc", "type absent\nmissing directory /home/alice", steps.Unknown, false},
+		"removed from it":          {alice, noRC, "exists no\nskel file /home/alice/.rc", "type absent", steps.Delete, false},
+		"below what it brings":     {alice, conf, "exists no\nskel directory /home/alice/.conf", "type absent\nmissing directory /home/alice", steps.Unknown, false},
+		"another in a new home":    {alice, rc, "exists no\nskel file /home/alice/.other", "type absent\nmissing directory /home/alice", steps.Create, false},
+		"a command's mark is made": {given, runs, "type absent", "", steps.Unknown, false},
+		"it is a link":             {link, runs, "type absent", "", steps.Unknown, false},
+		"it is there":              {given, runs, "type directory\nowner bob", "skip creates", steps.NoOp, false},
+		"another":                  {target, runs, "type absent", "", steps.Execute, false},
+		"where a command runs":     {given, within, "type absent", "missing directory /srv/a", steps.Execute, false},
+		"in the way of a file":     {given, noLine, "type absent", "type absent", steps.Unknown, false},
+		"what is in the way goes":  {emptied, checkout, "type file", "dest directory\nrepository no", steps.Unknown, false},
+		"one block twice":          {text, again, "type absent", "type absent", steps.NoOp, false},
+		"root is given away":       {given, checkout, "type directory\nowner root", "dest empty\nowner root", steps.Unknown, false},
+		"root is as it was":        {given, checkout, "type directory\nowner alice", "dest empty\nowner root", steps.NoOp, true},
+		"below another":            {link, target, "type symlink\ntarget c", "type absent", steps.Create, false},
 	} {
 		planned := planHost(debian, []steps.Instance{c.first, c.then}, map[string]steps.Observation{
 			c.first.Addr: {Stdout: c.was + "\n"}, c.then.Addr: {Stdout: c.is + "\n"},

@@ -22,16 +22,22 @@ func (h *hostPlanner) succeed(p *Planned) {
 			h.comes(p, gone)
 			return
 		}
+		if h.blocked(p, p.supply().Things) {
+			return
+		}
 	case steps.Create:
 		if h.made(p) {
 			return
 		}
 	case steps.Update:
-		if h.blocked(p) {
+		if h.blocked(p, h.own(p)) {
 			return
 		}
 	case steps.Delete:
 		h.goes(p)
+		return
+	case steps.Execute:
+		h.spared(p)
 		return
 	default:
 		return
@@ -114,9 +120,9 @@ func (h *hostPlanner) comes(p *Planned, gone []steps.Thing) {
 }
 
 // blocked makes a step known later in whose way an earlier one makes something of another type.
-func (h *hostPlanner) blocked(p *Planned) bool {
+func (h *hostPlanner) blocked(p *Planned, own []steps.Thing) bool {
 	for before := range h.changing() {
-		for _, t := range h.own(p) {
+		for _, t := range own {
 			if as, sure := before.supply.Leaves(t, h.path); sure && (as == steps.FileThing && t.Kind == steps.DirectoryThing || as == steps.DirectoryThing && t.Kind == steps.FileThing) {
 				h.later(p, before.Addr)
 				return true
@@ -124,6 +130,27 @@ func (h *hostPlanner) blocked(p *Planned) bool {
 		}
 	}
 	return false
+}
+
+// spared makes a command known later that runs only if something is there, or is not there, which an earlier step makes or removes.
+func (h *hostPlanner) spared(p *Planned) {
+	a, ok := p.Step.(steps.Asker)
+	if !ok {
+		return
+	}
+	for before := range h.changing() {
+		for _, t := range a.Asks(h.facts) {
+			if t.Kind != steps.PathThing || slices.Contains(p.Change.Needs, steps.Thing{Kind: steps.DirectoryThing, Name: t.Name}) {
+				continue
+			}
+			_, sure := before.supply.Leaves(t, h.path)
+			sure = sure || slices.Contains(before.supply.Trees, t.Name)
+			if gone := before.supply.Removes(t, h.path); sure && before.Change.Action != steps.Update || gone || before.supply.Fills(t, h.path) {
+				h.later(p, before.Addr)
+				return
+			}
+		}
+	}
 }
 
 // goes plans the removal of what is gone when its turn comes, or another then.

@@ -417,6 +417,11 @@ func (s Supply) Remakes(dir string) bool {
 	})
 }
 
+// RemovesBelow tells whether the step removes something that is in a directory.
+func (s Supply) RemovesBelow(dir string) bool {
+	return slices.ContainsFunc(s.Gone, func(gone string) bool { return strings.HasPrefix(gone, strings.TrimSuffix(dir, "/")+"/") })
+}
+
 // leadsTo tells of a directory that the step makes it at most on its way to another, and nothing that is in it already changes.
 func (s Supply) leadsTo(b Thing) bool {
 	return b.Kind == DirectoryThing && slices.ContainsFunc(s.Things, func(other Thing) bool {

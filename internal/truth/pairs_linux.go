@@ -221,8 +221,19 @@ func differ(p Pair, said, is *event.PlanStep) string {
 		return "another action"
 	case !slices.Equal(said.Dangers, is.Dangers):
 		return "other dangers"
-	case !reflect.DeepEqual(said.Diff, is.Diff) && said.Action != steps.NoOp:
+	case !reflect.DeepEqual(hidden(said.Diff, is.Diff), is.Diff) && said.Action != steps.NoOp:
 		return "another difference"
 	}
 	return ""
+}
+
+// hidden is a diff without the text that another one hides: the first step has taken the file from the eyes of others.
+func hidden(diff, by []steps.Attr) []steps.Attr {
+	diff = slices.Clone(diff)
+	for i := range diff {
+		if i < len(by) && by[i].Sensitive {
+			diff[i] = steps.Attr{Name: by[i].Name, Sensitive: true, BeforeMissing: diff[i].BeforeMissing, AfterMissing: diff[i].AfterMissing}
+		}
+	}
+	return diff
 }

@@ -155,6 +155,9 @@ func (e *Edit) Plan(obs steps.Observation, same func(steps.Observation) bool, ed
 	if err != nil {
 		return steps.Change{}, err
 	}
+	if kind == "file" && after.Reveal() == before {
+		change.Diff = nil // an earlier step has made it so: see Foresee
+	}
 	if obs.Yes("private") {
 		HideDiff(&change)
 	}
