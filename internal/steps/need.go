@@ -30,6 +30,8 @@ const (
 	LinkThing      = "link"      // "PATH -> TARGET": a directory where a symbolic link leads
 	FreeThing      = "free"      // "uid 1000 (bob has it)": a number that nobody has
 
+	LocaleThing = "locale" // "NAME PACKAGE": a locale of glibc, or the sources of it; the package has one of them
+
 	UnmountedThing = "unmounted" // an absolute path at which nothing is mounted
 
 	// What services of Docker need: "8000/tcp (WHO has it)", and what a project calls external.
@@ -41,7 +43,7 @@ const (
 
 	PathThing = "path" // brought by what may be a file or a directory
 
-	PackageThing = "package" // of the kinds that install and remove it
+	PackageThing = "package" // of the kinds that install and remove it; what a package has in it is a thing of another kind
 	// OwnThing is what steps of one kind alone make and remove, by the kind and what tells which one it is.
 	OwnThing = "thing"
 
@@ -53,7 +55,7 @@ const (
 func Anything() Supply { return Supply{May: slices.Clone(anything)} }
 
 // anything lists the kinds of things that a step may bring which runs the programs of others: a package, a command.
-var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, LinkThing, FreeThing, UnmountedThing, PortThing, NetworkThing, VolumeThing}
+var anything = []string{UserThing, GroupThing, DirectoryThing, FileThing, CommandThing, UnitThing, ServiceThing, RunningThing, ModuleThing, SettingThing, KeyThing, LinkThing, FreeThing, UnmountedThing, LocaleThing, PortThing, NetworkThing, VolumeThing}
 
 // String is what a plan says that a step needs.
 func (t Thing) String() string {
@@ -67,6 +69,9 @@ func (t Thing) String() string {
 		return "the Python module " + t.Name
 	case UnmountedThing:
 		return t.Name + " unmounted"
+	case LocaleThing:
+		name, _, _ := strings.Cut(t.Name, " ")
+		return "the locale " + name + ", or its sources"
 	case OwnThing:
 		return t.Name
 	case LinkThing:
@@ -102,6 +107,9 @@ func (t Thing) Lacking() string {
 		return fmt.Sprintf("Docker has no %s %s, which the project calls external", t.Kind, t.Name)
 	case FreeThing:
 		return "the " + t.Name + " is not free"
+	case LocaleThing:
+		name, _, _ := strings.Cut(t.Name, " ")
+		return "the host has neither the locale " + name + " nor its sources"
 	case ModuleThing:
 		return "this Python has no module " + t.Name
 	}
@@ -138,6 +146,9 @@ func (t Thing) Fix() string {
 			return `give another number, or let a step "group" before this one remove or renumber the one that has it`
 		}
 		return "give another number, or let a step \"user\" before this one remove or change whoever has it"
+	case LocaleThing:
+		_, pkg, _ := strings.Cut(t.Name, " ")
+		return `install the package ` + pkg + ` with a step "package" before this one`
 	case ModuleThing:
 		return `add a step "package" that installs it before this one, such as python3-` + t.Name
 	case PortThing:
@@ -235,7 +246,7 @@ func (o Observation) Fulfilled() Observation {
 	return Observe(kept...)
 }
 
-// With is the state in which one line is another one.
+// With is the state in which one line is another one, or several: other may hold line breaks.
 func (o Observation) With(line, other string) Observation {
 	lines := strings.Split(o.State(), "\n")
 	if at := slices.Index(lines, line); at >= 0 {

@@ -37,6 +37,7 @@ func All() []*steps.Kind {
 		kernelModuleKind,
 		limitsKind,
 		lineKind,
+		localeKind,
 		mountKind,
 		packageKind,
 		packageHoldKind,
