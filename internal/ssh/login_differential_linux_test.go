@@ -238,6 +238,7 @@ func (c *loginCase) writeKey(name string, k labKey) string {
 			text = k.plain
 		}
 		c.put(name, string(text))
+		c.put(name+".pub", public) // without it ssh does not know beforehand which key it is
 	case "options in .pub":
 		c.put(name, string(k.encrypted))
 		c.put(name+".pub", `from="10.0.0.1" `+public)
