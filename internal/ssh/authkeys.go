@@ -154,6 +154,9 @@ func (i *identity) joinCertificate(all []*identity) {
 	for _, other := range all {
 		plain := sameKey(other.public, c.Key)
 		if other.private != nil && (plain || i.private == nil && sameKey(other.public, c)) {
+			if i.own == nil && plain {
+				i.own = i.private
+			}
 			i.private = other.private
 			if plain {
 				return

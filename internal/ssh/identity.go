@@ -29,6 +29,7 @@ type identity struct {
 	source     string // where it is from, for messages
 	algorithms []string
 	private    func() (ssh.AlgorithmSigner, error) // nil: nobody has it
+	own        func() (ssh.AlgorithmSigner, error) // of a certificate that the plain key signs for: what signs where that does not; nil: nothing
 	other      ssh.PublicKey                       // of the private key in the file, where public is not its own; nil: none
 	accepted   bool                                // by the host, which asked for a signature
 }
@@ -50,6 +51,12 @@ func (i *identity) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 func (i *identity) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	i.accepted = true
 	signature, err := i.sign(rand, data, algorithm)
+	if err != nil && i.own != nil {
+		i.private, i.own = i.own, nil
+		if again, other := i.sign(rand, data, algorithm); other == nil {
+			signature, err = again, nil
+		}
+	}
 	if err == nil {
 		i.login.signed, i.login.last = true, i
 	} else {

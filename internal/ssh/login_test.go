@@ -217,6 +217,13 @@ func TestKeysOfAnAgentThatAreNotWhatTheySeem(t *testing.T) {
 			return nil, nil
 		}}
 	}
+	both := agent.NewKeyring().(agent.ExtendedAgent)
+	if err := errors.Join(both.Add(agent.AddedKey{PrivateKey: privates[0]}), both.Add(agent.AddedKey{PrivateKey: privates[0], Certificate: cert})); err != nil {
+		t.Fatal(err)
+	}
+	if err := loginTo(t, only(cert), Target{AgentSocket: serveAgent(t, testAgent{ExtendedAgent: both, refuses: publics[0]})}); err != nil {
+		t.Errorf("an agent that signs with the certificate and not with its key: %v", err)
+	}
 	alone := agent.NewKeyring().(agent.ExtendedAgent)
 	if err := alone.Add(agent.AddedKey{PrivateKey: privates[0], Certificate: cert}); err != nil {
 		t.Fatal(err)
