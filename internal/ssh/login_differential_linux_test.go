@@ -383,13 +383,6 @@ func (c *loginCase) describe() string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
 // compare logs in twice, and says what differs.
 func (c *loginCase) compare(t *rapid.T, binary string) string {
 	closeAgent, err := c.lab.serveAgent(c.agent)

@@ -265,3 +265,10 @@ func TestIPv6AddressInBrackets(t *testing.T) {
 		t.Error("HostName with brackets was taken")
 	}
 }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
