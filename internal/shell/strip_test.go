@@ -1,6 +1,10 @@
 package shell
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -40,5 +44,28 @@ func TestStripKeepsTheMeaning(t *testing.T) {
 	}
 	if got, want := printed(Strip(Prelude)), printed(Prelude); got != want {
 		t.Errorf("another text:\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A script that a package variable strips is parsed at each start, whatever is asked for: together they took a third of it.
+func TestNoScriptIsStrippedAtStart(t *testing.T) {
+	variable := regexp.MustCompile(`(?m)^(?:var |\t)\w+ += .*\bshell\.Strip\(`)
+	seen := 0
+	err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		seen += strings.Count(string(text), "shell.Strip(")
+		if found := variable.Find(text); found != nil {
+			t.Errorf("%s: %s: call shell.Strip where the script is used", path, found)
+		}
+		return nil
+	})
+	if err != nil || seen < 20 {
+		t.Errorf("%d calls found: %v", seen, err)
 	}
 }

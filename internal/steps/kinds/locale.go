@@ -16,8 +16,6 @@ import (
 //go:embed locale.sh
 var localeScript string
 
-var localeFunctions = shell.Strip(localeScript)
-
 var localeKind = &steps.Kind{
 	Name: "locale",
 	Doc: `A locale that programs can use, and the one that is the default of the system.
@@ -132,7 +130,7 @@ func (s *locale) Brings(steps.Change) steps.Supply {
 
 func (s *locale) Probe() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[ \"$F_UID\" = 0 ] || fail \"only root may change locales; set become = true\"\n%s\nname=%s\nprobe_%s\n", localeFunctions, shell.Quote(s.Name), s.State)
+	fmt.Fprintf(&b, "[ \"$F_UID\" = 0 ] || fail \"only root may change locales; set become = true\"\n%s\nname=%s\nprobe_%s\n", shell.Strip(localeScript), shell.Quote(s.Name), s.State)
 	if s.Default {
 		b.WriteString("default_file\nsay_default\n")
 	}
@@ -237,5 +235,5 @@ func (s *locale) planAbsent(obs steps.Observation) (steps.Change, error) {
 // ops are calls of functions, of which each does nothing where there is nothing to do.
 func (s *locale) ops(calls []string) []steps.Op {
 	shown := "name=" + shell.Quote(s.Name) + "\n" + strings.Join(calls, "\n") + "\n"
-	return []steps.Op{steps.Run{Script: localeFunctions + "\n" + shown, Shown: shown}}
+	return []steps.Op{steps.Run{Script: shell.Strip(localeScript) + "\n" + shown, Shown: shown}}
 }
