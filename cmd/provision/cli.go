@@ -104,7 +104,7 @@ func (c *cli) diagnose(diags hcl.Diagnostics, files map[string]*hcl.File) error 
 }
 
 // interrupts returns a context that ends at an interrupt; while a command has set gentle, at the second. The third
-// ends the program where it stands.
+// ends the program where it stands: before it, what hosts were asked has some seconds to be ended there.
 func (c *cli) interrupts(ctx context.Context) (context.Context, func()) {
 	prompts, endPrompts := context.WithCancel(ctx)
 	c.mu.Lock()
@@ -116,7 +116,7 @@ func (c *cli) interrupts(ctx context.Context) (context.Context, func()) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	finished := make(chan struct{})
 	go func() {
-		for cancelled := false; ; {
+		for n := 1; ; n++ {
 			select {
 			case <-finished:
 				return
@@ -130,8 +130,7 @@ func (c *cli) interrupts(ctx context.Context) (context.Context, func()) {
 			switch {
 			case gentle != nil:
 				gentle()
-			case !cancelled:
-				cancelled = true
+			case n < 3:
 				cancel()
 			default:
 				os.Exit(statusInterrupted)

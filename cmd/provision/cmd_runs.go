@@ -143,7 +143,7 @@ func (c *cli) showRun(root, id string, o *runsOptions) error {
 		return sink.Err()
 	}
 	show := ui.ShowOptions{Verbose: o.verbose, Host: o.host}
-	if run.Command == event.CommandApply && run.Status != record.Running && len(leftOf(runs, &run)) > 0 {
+	if run.Command == event.CommandApply && run.Status != record.Running && run.Totals[event.HostStale] == 0 && len(leftOf(runs, &run)) > 0 {
 		show.Next = resumeCommand(run.ID, root, playbookBeside(root, &run))
 	}
 	return ui.ShowRun(c.stdout, run, c.out.Style, show)

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 
@@ -268,4 +270,38 @@ step "env_file" "secret" {
 	plain.applied()
 	plain.converged()
 	tidy(t, h)
+}
+
+// sudo stops itself when the shell that it runs is stopped to be ended, and would stay so for good.
+func TestInterruptedPlanLeavesNoSudo(t *testing.T) {
+	t.Parallel()
+	h := testhost.Fresh(t, testhost.AsAdmin())
+	b := newBook(t, h, `step "command" "asks" {
+  run    = ["true"]
+  unless = "touch /run/asks; sleep 4615"
+}
+`)
+	for _, signals := range []int{1, 2} {
+		p := b.start("plan", ".")
+		for end := time.Now().Add(time.Minute); h.Run(t, "ls /run/asks 2>/dev/null || true") == "" && time.Now().Before(end); {
+			time.Sleep(100 * time.Millisecond)
+		}
+		for range signals {
+			_ = p.cmd.Process.Signal(syscall.SIGINT) // it may have ended by the second
+			time.Sleep(100 * time.Millisecond)
+		}
+		if o := p.wait(); o.exit != 130 {
+			t.Errorf("exit %d\n%s", o.exit, o.dump())
+		}
+		left := ""
+		for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+			if left = h.Run(t, "/usr/bin/ps -eo pid,stat,args | grep -e '[s]leep 4615' -e '[s]udo' || true"); left == "" {
+				break
+			}
+		}
+		if left != "" {
+			t.Errorf("%d interrupts leave\n%s", signals, left)
+		}
+		h.Run(t, "rm /run/asks")
+	}
 }

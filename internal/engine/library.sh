@@ -169,6 +169,22 @@ end_tree() {
 	done
 }
 
+# end_asked PID: ends the shell of a session, with all that it has started. The sudo that runs it stops itself when it sees it stopped, and
+# has to be woken to end.
+end_asked() {
+	IFS= read -r asked_line 2>/dev/null <"/proc/$1/stat" || return 0
+	asked_rest=${asked_line##*\) ? }
+	asked_parent=${asked_rest%% *}
+	end_tree "$1" 5
+	asked_left=10
+	while [ "$asked_left" -gt 0 ] && IFS= read -r asked_line 2>/dev/null <"/proc/$asked_parent/stat"; do
+		case $asked_line in *") T "* | *") Z "*) kill -s CONT "$asked_parent" 2>/dev/null ;; *) [ "$asked_left" -gt 7 ] || return 0 ;; esac
+		sleep 0.1 2>/dev/null || return 0
+		asked_left=$((asked_left - 1))
+	done
+	return 0
+}
+
 # end_slow PID AGE [EXCEPT]: ends what a shell has started and what has run for AGE hundredths of a second or longer, with all that descends
 # from it. Where the start of a process lies in the future, /proc has two clocks (lxcfs), and its age is not known: it goes, too.
 end_slow() {

@@ -92,7 +92,7 @@ watch() {
 		}
 		[ -s "$DIR/job" ] || continue
 		IFS=' ' read -r watch_pid watch_number watch_end watch_limit <"$DIR/job" || continue
-		for watch_file in "$DIR/out.$watch_number.1" "$DIR/out.$watch_number.2"; do
+		for watch_file in "$DIR/out.$watch_number.1" "$DIR/out.$watch_number.2" "$DIR/said"; do
 			[ -s "$watch_file" ] || continue
 			if [ "$(wc -c <"$watch_file")" -gt 33554432 ]; then true >"$watch_file"; fi
 		done
@@ -102,6 +102,7 @@ watch() {
 			true >"$DIR/slow.$watch_number"
 			IFS=' ' read -r watch_self watch_rest </proc/self/stat
 			end_slow "$$" "${watch_limit}00" "$watch_self"
+			true >"$DIR/slowed.$watch_number"
 		elif [ "${NOW%.*}" -ge "$watch_end" ]; then
 			# Each try has files of its own: this one may have ended meanwhile.
 			true >"$DIR/timeout.$watch_number.$watch_pid"
@@ -183,18 +184,25 @@ ended() {
 look() {
 	clock
 	printf 'look %s %s %s\n' "$NUMBER" "$((${NOW%.*} + $2 + 1))" "$2" 2>/dev/null >"$DIR/job" || fault "$DIR"
+	true >"$DIR/said"
 	if [ -z "$1" ]; then
-		STATEMENT=$(eval "$PROBE" 2>"$DIR/said" </dev/null)
+		STATEMENT=$(eval "$PROBE" 2>>"$DIR/said" </dev/null)
 	else
-		STATEMENT=$(fragment "$1" "" "" "$PROBE" 2>"$DIR/said" </dev/null)
+		STATEMENT=$(fragment "$1" "" "" "$PROBE" 2>>"$DIR/said" </dev/null)
 	fi
 	STATUS=$?
 	true >"$DIR/job"
-	if [ "$STATUS" -ne 0 ] && [ -f "$DIR/slow.$NUMBER" ]; then
-		printf 'its probe took longer than %s s, and was ended\n' "$2" >>"$DIR/said"
-		rm -f "$DIR/slow.$NUMBER"
+	if [ -f "$DIR/slow.$NUMBER" ]; then
+		# What ignores TERM has to be killed before anything else is done, since nobody could do so after the end of this program.
+		look_wait=0
+		while [ ! -f "$DIR/slowed.$NUMBER" ] && [ "$look_wait" -lt 100 ]; do
+			sleep 0.1 2>/dev/null || sleep 1
+			look_wait=$((look_wait + 1))
+		done
+		[ "$STATUS" -eq 0 ] || printf 'its probe took longer than %s s, and was ended\n' "$2" >>"$DIR/said"
+		rm -f "$DIR/slow.$NUMBER" "$DIR/slowed.$NUMBER"
 	fi
-	[ ! -s "$DIR/said" ] || cat "$DIR/said" >>"$DIR/out.$NUMBER.2"
+	[ ! -s "$DIR/said" ] || tail -c 65536 "$DIR/said" >>"$DIR/out.$NUMBER.2"
 }
 
 # run_here EXPORTS INPUT TEXT: as fragment, for our own user, and in the process that calls it: its last command.

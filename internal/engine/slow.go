@@ -18,8 +18,12 @@ const statusSlow = -1
 
 // lookLimit is how long the probe of a step may take.
 func lookLimit(in *steps.Instance) time.Duration {
-	if in.Timeout > 0 {
-		return time.Duration(in.Timeout) * time.Second
+	seconds := in.Timeout
+	if p, ok := in.Step.(steps.Patient); ok && seconds == 0 {
+		seconds = p.Patience()
+	}
+	if seconds > 0 {
+		return time.Duration(seconds) * time.Second
 	}
 	return probeLimit
 }
@@ -152,5 +156,5 @@ func (o *overseer) leave(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWait)
 	defer cancel()
-	_ = o.session.aside(ctx, "end_tree "+strconv.FormatInt(pid, 10)+" 5")
+	_ = o.session.aside(ctx, "end_asked "+strconv.FormatInt(pid, 10))
 }

@@ -55,6 +55,37 @@ func TestAProbeOfAProgramHasTheTimeOfItsStep(t *testing.T) {
 	}
 }
 
+// A probe that ignores TERM is killed before its program goes on, and what it says without end does not fill the host.
+func TestAProbeThatIgnoresTermIsKilled(t *testing.T) {
+	for name, sh := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, sh...)
+			hangs := step(t, "command", "hangs", map[string]cty.Value{"script": str("touch ran"), "unless": str("test -e ran || exit 1; trap '' TERM; echo loud >&2; " +
+				lasting(4614) + " & while :; do sleep 0.2; done")})
+			hangs.Timeout, hangs.Proceed = 2, true
+			exit, rec := applied(t, host, stepList{hangs})
+			if exit != 0 || !strings.Contains(rec.dump(), "its probe took longer than 2 s, and was ended") {
+				t.Errorf("exit %d\n%s", exit, rec.dump())
+			}
+			ended(t, lasting(4614))
+			host.tidy()
+		})
+	}
+}
+
+// What a probe says without end does not fill the host.
+func TestAProbeThatFloods(t *testing.T) {
+	host := newLocalHost(t)
+	loud := step(t, "command", "loud", map[string]cty.Value{"script": str("touch ran"), "unless": str("test -e ran || exit 1; yes 0123456789 >&2")})
+	loud.Timeout, loud.Proceed = 2, true
+	began := time.Now()
+	exit, rec := applied(t, host, stepList{loud})
+	if exit != 0 || !strings.Contains(rec.dump(), "its probe took longer than 2 s, and was ended") || len(rec.dump()) > 1<<20 || time.Since(began) > time.Minute {
+		t.Errorf("exit %d after %s, %d bytes", exit, time.Since(began), len(rec.dump()))
+	}
+	host.tidy()
+}
+
 // An interrupt ends what looks, also on the host.
 func TestInterruptEndsAProbeOnTheHost(t *testing.T) {
 	for name, sh := range shells(t) {
@@ -75,5 +106,16 @@ func TestInterruptEndsAProbeOnTheHost(t *testing.T) {
 			}
 			ended(t, lasting(4613))
 		})
+	}
+}
+
+// What waits says itself how long: no look at it takes longer.
+func TestALookTakesNoLongerThanItsStepWaits(t *testing.T) {
+	waits := step(t, "wait_for", "w", map[string]cty.Value{"command": str("true"), "timeout": str("7s")})
+	if limit := lookLimit(&waits); limit != 7*time.Second {
+		t.Errorf("a step that waits for 7 s: %s", limit)
+	}
+	if waits.Timeout = 3; lookLimit(&waits) != 3*time.Second {
+		t.Errorf("with a timeout of 3 s: %s", lookLimit(&waits))
 	}
 }

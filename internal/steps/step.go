@@ -170,6 +170,11 @@ type (
 		Follow(before Step, change Change, now Observation) (then Observation, known bool)
 	}
 
+	// A Patient says for how many seconds at most the step waits for what it looks at, so that no single look takes longer. 0: it does not say.
+	Patient interface {
+		Patience() int
+	}
+
 	// A Repeater says whether the operations may run again when nobody knows if they ran
 	// already (the host died between begin and end). Steps without the method may.
 	Repeater interface {

@@ -71,7 +71,10 @@ type httpCheck struct {
 	Insecure          bool
 }
 
-var _ steps.Bringer = (*httpCheck)(nil)
+var (
+	_ steps.Bringer = (*httpCheck)(nil)
+	_ steps.Patient = (*httpCheck)(nil)
+)
 
 // statusArg is an HTTP status, or a list of them.
 func statusArg(name string, to *[]int, doc string) steps.Arg {
@@ -260,3 +263,6 @@ exit 1
 		shell.Quote(map[bool]string{true: " with the text " + strconv.Quote(h.Body)}[h.Body != ""]))
 	return b.String()
 }
+
+// Patience implements steps.Patient.
+func (h *httpCheck) Patience() int { return h.Timeout }

@@ -61,7 +61,10 @@ type waitFor struct {
 	Timeout, Interval   int
 }
 
-var _ steps.Bringer = (*waitFor)(nil)
+var (
+	_ steps.Bringer = (*waitFor)(nil)
+	_ steps.Patient = (*waitFor)(nil)
+)
 
 func (w *waitFor) Validate() []steps.Problem {
 	var problems []steps.Problem
@@ -221,3 +224,6 @@ fail %s" with status $look_exit${why:+: $why}"
 }
 
 var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$|^::1$`)
+
+// Patience implements steps.Patient.
+func (w *waitFor) Patience() int { return w.Timeout }
