@@ -63,6 +63,7 @@ func TestPlanFollowsItsKind(t *testing.T) {
 		"job twice":                  {daily, hourly, "", "", steps.Update, 1, "", true},
 		"job, then none":             {daily, noJob, "", "", steps.Delete, 1, `removes the job "@daily c" of root`, true},
 		"job goes, then comes":       {noJob, daily, "job @hourly c", "job @hourly c", steps.Create, 1, "", true},
+		"the same line, two names":   {daily, other, "unmarked yes", "unmarked yes", steps.Create, 1, "", true},
 		"job of another name":        {daily, other, "", "", steps.Create, 1, "", false},
 		"alternative, then none":     {pager, noPager, "", "", steps.Delete, 1, "removes the group p with its link /usr/bin/p", true},
 		"alternative, then no group": {pager, noPagers, "", "", steps.Delete, 1, "removes the group p with its link /usr/bin/p", true},

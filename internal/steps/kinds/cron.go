@@ -20,11 +20,11 @@ var cronKind = &steps.Kind{
 	Doc: `A job of cron: a file in /etc/cron.d, or a line in a user's crontab; or its absence.
 
 With place = "cron.d" the job is the file /etc/cron.d/NAME, all of it. With place = "crontab" it is a
-line in the crontab of the user, behind a comment "# provision: NAME"; all other lines stay, and a
-job that is there without the comment gets it. Whatever job stands directly behind the comment is this
-one; where other lines are in between, its command must be that of the step, and another job is an
-error. crontab(1) writes the table, so that its owner, its
-mode and the daemon are in its hands.
+line in the crontab of the user, behind a comment "# provision: NAME"; all other lines stay. The very
+same line without a comment of the kind gets it, and goes where it stands there again. Whatever job
+stands directly behind the comment is this one; where other lines are in between, its command must be
+that of the step, and another job is an error. crontab(1) writes the table, so that its owner, its mode
+and the daemon are in its hands.
 
 The schedule is checked before anything is done, since cron passes over a whole file without a word
 if one line in it is wrong: five fields with numbers, names, ranges, lists and steps, or @reboot, @yearly,
@@ -323,7 +323,8 @@ func (c *cron) Plan(f *steps.Facts, obs steps.Observation) (steps.Change, error)
 func (c *cron) planTable(obs steps.Observation) steps.Change {
 	line := c.line(obs.Yes("raw"))
 	jobs := obs.All("job")
-	bare, unmarked := obs.Yes("bare"), obs.Yes("unmarked")
+	bare, copies := obs.Yes("bare"), len(obs.All("unmarked"))
+	unmarked := copies > 0
 	word := "set"
 	change := steps.Change{Action: steps.Update}
 	switch {
@@ -356,6 +357,9 @@ func (c *cron) planTable(obs steps.Observation) steps.Change {
 	switch {
 	case unmarked && !there:
 		change.Diff = append(change.Diff, steps.Attr{Name: "comment", BeforeMissing: true, After: c.mark()})
+		if copies > 1 {
+			change.Diff = append(change.Diff, steps.Attr{Name: "the same job again", Before: line, AfterMissing: true})
+		}
 	case unmarked:
 		change.Diff = append(change.Diff, steps.Attr{Name: "job without comment", Before: line, AfterMissing: true})
 	case !there:
@@ -378,10 +382,22 @@ func (c *cron) planTable(obs steps.Observation) steps.Change {
 // Follow implements steps.Follower: one table holds the jobs of many steps.
 func (c *cron) Follow(before steps.Step, change steps.Change, now steps.Observation) (steps.Observation, bool) {
 	b, ok := before.(*cron)
-	if !ok || !c.inTable() || !b.inTable() || b.Name != c.Name || b.User != c.User {
+	if !ok || !c.inTable() || !b.inTable() || b.User != c.User {
 		return now, true
 	}
 	var list []string
+	if b.Name != c.Name {
+		if b.Absent() || b.line(now.Yes("raw")) != c.line(now.Yes("raw")) {
+			return now, true
+		}
+		// That step takes the same line where it stands without a comment.
+		for _, line := range strings.Split(now.State(), "\n") {
+			if line != "unmarked yes" {
+				list = append(list, line)
+			}
+		}
+		return steps.Observe(list...), change.Action != steps.Unknown
+	}
 	for _, key := range []string{"raw", "unmarked"} {
 		if now.Yes(key) {
 			list = append(list, key+" yes")

@@ -96,7 +96,10 @@ cron_jobs() {
 		}
 		bare()
 	}
-	is_mark($0) { marked = 1; next }
+	is_mark($0) { marked = 1; foreign = 0; next }
+	# A job behind the mark of another step belongs to that step, even if it is the same.
+	/^# provision: / { foreign = 1 }
+	foreign && /^[ \t]*[0-9*@~?%&!-]/ { foreign = 0; if (word != "look") print; next }
 	line != "" && $0 == line { found("unmarked yes"); next }
 	word != "look" { print }
 	END {
