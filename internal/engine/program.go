@@ -321,7 +321,13 @@ func (w *programWriter) changed(e *entry, changedIf string) {
 		return
 	}
 	fmt.Fprintf(w, "stdout=$(cat \"$DIR/out.%d.1\" 2>/dev/null)\n", e.number)
-	fmt.Fprintf(w, "if ! ( eval %s ) >/dev/null 2>&1 </dev/null; then CHANGED=2; disown_owed; fi\n", shell.Quote(changedIf))
+	if e.timeout == 0 {
+		fmt.Fprintf(w, "if ! ( eval %s ) >/dev/null 2>&1 </dev/null; then CHANGED=2; disown_owed; fi\n", shell.Quote(changedIf))
+		return
+	}
+	fmt.Fprintf(w, "asked %d %s\nif [ -n \"$TIMEOUT\" ]; then ended undecided \"$STATUS\" ''; ", e.timeout, shell.Quote(changedIf))
+	w.giveUp(e)
+	w.WriteString("fi\nif [ \"$STATUS\" -ne 0 ]; then CHANGED=2; disown_owed; fi\n")
 }
 
 // function writes operations as a function and returns its name; the first operation that fails ends it. Operations that are

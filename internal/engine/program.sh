@@ -11,8 +11,9 @@
 #       (STDOUT and STDERR are how many bytes the step has printed: nobody judges it who does not have them)
 #   ask NUMBER BYTES, a line break, that many bytes of state, a line break: the client is to judge a state (answer.NUMBER in DIR: go or stop)
 #   done VERDICT
-# Verdicts of a step: changed, unchanged, unsettled (its state still asks for something), skipped, stale, failed, timeout, blind (its state could not
-# be told, and nothing ran), unseen (it ran, and its state could not be told afterwards), interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, reboot, unstaged (what was staged for it is
+# Verdicts of a step: changed, unchanged, unsettled (its state still asks for something), skipped, stale, failed, timeout, undecided (its
+# changed_if took too long), blind (its state could not be told, and nothing ran), unseen (it ran, and its state could not be told afterwards),
+# interrupted, reboot. Verdicts of a program: ok, failed, stale, stopped, reboot, unstaged (what was staged for it is
 # gone; nothing was done), moved (the host has restarted since it was planned; nothing was done), unjudged (nobody judged the state of the last
 # step).
 
@@ -179,11 +180,37 @@ ended() {
 	NUMBER= MARKED=
 }
 
+# looking LIMIT: what is run from here on has so many seconds.
+looking() {
+	clock
+	printf 'look %s %s %s\n' "$NUMBER" "$((${NOW%.*} + $1 + 1))" "$1" 2>/dev/null >"$DIR/job" || fault "$DIR"
+}
+
+# looked: it has ended. Status 0 if it took too long. What ignores TERM has been killed then: nobody could do so after the end of this program.
+looked() {
+	true >"$DIR/job"
+	[ -f "$DIR/slow.$NUMBER" ] || return 1
+	looked_wait=0
+	while [ ! -f "$DIR/slowed.$NUMBER" ] && [ "$looked_wait" -lt 100 ]; do
+		sleep 0.1 2>/dev/null || sleep 1
+		looked_wait=$((looked_wait + 1))
+	done
+	rm -f "$DIR/slow.$NUMBER" "$DIR/slowed.$NUMBER"
+}
+
+# asked LIMIT TEXT: does sh that looks at what the step did say yes, in so many seconds? Sets STATUS, and TIMEOUT if it took longer.
+asked() {
+	TIMEOUT=
+	looking "$1"
+	(eval "$2") >/dev/null 2>&1 </dev/null
+	STATUS=$?
+	if looked && [ "$STATUS" -ne 0 ]; then TIMEOUT=1; fi
+}
+
 # look USER LIMIT: run the probe of the step, PROBE, setting STATUS and STATEMENT; what it says on stderr is part of the
 # step's output. It has so many seconds.
 look() {
-	clock
-	printf 'look %s %s %s\n' "$NUMBER" "$((${NOW%.*} + $2 + 1))" "$2" 2>/dev/null >"$DIR/job" || fault "$DIR"
+	looking "$2"
 	true >"$DIR/said"
 	if [ -z "$1" ]; then
 		STATEMENT=$(eval "$PROBE" 2>>"$DIR/said" </dev/null)
@@ -191,17 +218,7 @@ look() {
 		STATEMENT=$(fragment "$1" "" "" "$PROBE" 2>>"$DIR/said" </dev/null)
 	fi
 	STATUS=$?
-	true >"$DIR/job"
-	if [ -f "$DIR/slow.$NUMBER" ]; then
-		# What ignores TERM has to be killed before anything else is done, since nobody could do so after the end of this program.
-		look_wait=0
-		while [ ! -f "$DIR/slowed.$NUMBER" ] && [ "$look_wait" -lt 100 ]; do
-			sleep 0.1 2>/dev/null || sleep 1
-			look_wait=$((look_wait + 1))
-		done
-		[ "$STATUS" -eq 0 ] || printf 'its probe took longer than %s s, and was ended\n' "$2" >>"$DIR/said"
-		rm -f "$DIR/slow.$NUMBER" "$DIR/slowed.$NUMBER"
-	fi
+	if looked && [ "$STATUS" -ne 0 ]; then printf 'its probe took longer than %s s, and was ended\n' "$2" >>"$DIR/said"; fi
 	[ ! -s "$DIR/said" ] || tail -c 65536 "$DIR/said" >>"$DIR/out.$NUMBER.2"
 }
 

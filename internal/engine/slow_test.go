@@ -73,6 +73,26 @@ func TestAProbeThatIgnoresTermIsKilled(t *testing.T) {
 	}
 }
 
+// changed_if has the time of its step, and a step whose changed_if takes longer has failed.
+func TestChangedIfHasTheTimeOfItsStep(t *testing.T) {
+	for name, sh := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			host := newLocalHost(t, sh...)
+			hangs := step(t, "command", "hangs", map[string]cty.Value{"script": str("touch ran"), "changed_if": str("trap '' TERM; " + lasting(4616))})
+			hangs.Timeout, hangs.Proceed = 1, true
+			quiet := step(t, "command", "quiet", map[string]cty.Value{"script": str("echo same"), "changed_if": str("[ \"$stdout\" != same ]")})
+			quiet.Timeout = 60
+			exit, rec := applied(t, host, stepList{hangs, quiet})
+			said := rec.dump()
+			if exit != 0 || !strings.Contains(said, "changed_if did not end within its timeout of 1 s") || !strings.Contains(said, "unchanged:1") {
+				t.Errorf("exit %d\n%s", exit, said)
+			}
+			ended(t, lasting(4616))
+			host.tidy()
+		})
+	}
+}
+
 // What a probe says without end does not fill the host.
 func TestAProbeThatFloods(t *testing.T) {
 	host := newLocalHost(t)

@@ -382,6 +382,9 @@ func failure(p *Planned, r record, stdout, stderr string) *event.Failure {
 	case "timeout":
 		e.Message = fmt.Sprintf("did not end within its timeout of %d s", p.Timeout)
 		e.Hint = "raise timeout in the step, or find out why it hangs"
+	case "undecided":
+		e.Message, e.Command, e.Exit = fmt.Sprintf("it ran; its changed_if did not end within its timeout of %d s", p.Timeout), "", 0
+		e.Hint = "raise timeout in the step, or find out why it hangs"
 	case "blind":
 		e.Message, e.Command, e.Exit = "nothing was done: its state could not be told", "", 0
 	case "unseen":
@@ -402,12 +405,15 @@ func failure(p *Planned, r record, stdout, stderr string) *event.Failure {
 		e.Message += ": " + why
 		return e
 	}
-	if r.verdict != "timeout" && r.status == 127 {
+	if r.verdict == "timeout" || r.verdict == "undecided" {
+		return e
+	}
+	if r.status == 127 {
 		e.Hint = "name a command that the host has, or install it in an earlier step"
 	}
-	if why := reason(retryLine.ReplaceAllString(stderr, "")); why != "" && r.verdict != "timeout" {
+	if why := reason(retryLine.ReplaceAllString(stderr, "")); why != "" {
 		e.Message += ": " + why
-	} else if r.state != "" && r.verdict != "timeout" {
+	} else if r.state != "" {
 		e.Message += ": there is no room for its output: " + oneLine(r.state)
 	}
 	return e
