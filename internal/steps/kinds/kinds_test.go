@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strings"
 	"testing"
@@ -244,6 +245,9 @@ func golden(t *testing.T, d *dataFile, p places, section, got string, rewrite bo
 	}
 }
 
+// ofTheMachine finds commands that change files of the system.
+var ofTheMachine = regexp.MustCompile(`(?m)(?:^|[;&|]|\bthen|\bdo)\s*(?:rm|mv|mkdir|rmdir|touch|chmod|chown)\s[^\n;]*?[\s"']/(?:etc|usr|var|root|home|opt|srv)/`)
+
 // runHost probes for real in one shell and, where the data file says so, applies the change.
 func runHost(t *testing.T, k *steps.Kind, d *dataFile, sh []string, rewrite bool) {
 	p := newPlaces(t, d)
@@ -252,6 +256,9 @@ func runHost(t *testing.T, k *steps.Kind, d *dataFile, sh []string, rewrite bool
 		return
 	}
 	h := &host{shell: sh, work: p.work, before: d.factVariables()}
+	if changed := ofTheMachine.FindString(d.sections["setup"]); changed != "" && !d.has("system") {
+		t.Fatalf("%s: the setup changes this machine, which only one with a section system may: %s", d.path, changed)
+	}
 	if d.has("system") {
 		if h.enter = privateSystem(t); h.enter == nil {
 			return
