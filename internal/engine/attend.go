@@ -147,11 +147,7 @@ func (h *hostRun) answerProgram(ctx context.Context, run, id string, number int,
 	for {
 		conn, err := h.link.await(ctx)
 		if err == nil {
-			var session *Session
-			if session, err = OpenSession(ctx, conn, h.privilege()); err == nil {
-				err = session.answerProgram(ctx, run, id, number, verdict)
-				session.Close()
-			}
+			err = h.beside(ctx, conn, func(s *Session) error { return s.answerProgram(ctx, run, id, number, verdict) })
 		}
 		if err == nil {
 			return
@@ -165,10 +161,5 @@ func (h *hostRun) answerProgram(ctx context.Context, run, id string, number int,
 }
 
 func (h *hostRun) stopProgram(ctx context.Context, conn Conn, id string, w wish) error {
-	session, err := OpenSession(ctx, conn, h.privilege())
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	return session.stopProgram(ctx, id, w)
+	return h.beside(ctx, conn, func(s *Session) error { return s.stopProgram(ctx, id, w) })
 }

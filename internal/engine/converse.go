@@ -257,13 +257,20 @@ func (h *hostRun) aside(ctx context.Context, text string) error {
 	if conn == nil {
 		return ErrUnreachable
 	}
+	return h.beside(ctx, conn, func(s *Session) error {
+		_, err := s.Ask(ctx, "", []Fragment{{Text: text}})
+		return err
+	})
+}
+
+// beside gives a function a session of its own, with the rights of the one that there is.
+func (h *hostRun) beside(ctx context.Context, conn Conn, do func(*Session) error) error {
 	session, err := OpenSession(ctx, conn, h.privilege())
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	_, err = session.Ask(ctx, "", []Fragment{{Text: text}})
-	return err
+	return do(session)
 }
 
 // askState asks for what the host says beside the states of its steps.

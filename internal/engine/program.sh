@@ -180,6 +180,15 @@ ended() {
 	NUMBER= MARKED=
 }
 
+# await_watch FILE: waits until watch has made a file, when what it ended has ended.
+await_watch() {
+	await_left=100
+	while [ ! -f "$DIR/$1" ] && [ "$await_left" -gt 0 ]; do
+		sleep 0.1 2>/dev/null || sleep 1
+		await_left=$((await_left - 1))
+	done
+}
+
 # looking LIMIT: what is run from here on has so many seconds.
 looking() {
 	clock
@@ -190,11 +199,7 @@ looking() {
 looked() {
 	true >"$DIR/job"
 	[ -f "$DIR/slow.$NUMBER" ] || return 1
-	looked_wait=0
-	while [ ! -f "$DIR/slowed.$NUMBER" ] && [ "$looked_wait" -lt 100 ]; do
-		sleep 0.1 2>/dev/null || sleep 1
-		looked_wait=$((looked_wait + 1))
-	done
+	await_watch "slowed.$NUMBER"
 	rm -f "$DIR/slow.$NUMBER" "$DIR/slowed.$NUMBER"
 }
 
@@ -338,13 +343,9 @@ operate() {
 		OPERATING=
 		true >"$DIR/job" # starts no process, as rm would
 		# The first process ends at once; what it started may take longer, or has to be killed.
-		operate_wait=0
-		while [ -f "$DIR/timeout.$NUMBER.$operate_job" ] && [ ! -f "$DIR/ended.$NUMBER.$operate_job" ] && [ "$operate_wait" -lt 100 ]; do
-			sleep 0.1 2>/dev/null || sleep 1
-			operate_wait=$((operate_wait + 1))
-		done
 		if [ -f "$DIR/timeout.$NUMBER.$operate_job" ]; then
 			TIMEOUT=1
+			await_watch "ended.$NUMBER.$operate_job"
 			again "did not end within its timeout of $1 s" || return 0
 		elif [ "$STATUS" -ne 0 ]; then
 			again "failed with status $STATUS" || return 0

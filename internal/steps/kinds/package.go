@@ -302,10 +302,10 @@ func (p *packages) Follow(before steps.Step, change steps.Change, now steps.Obse
 				found = "-"
 			}
 		case b.State == "absent":
-		case missing && p.Version == "":
-			found = "installed"
-			known = known && (p.State != "latest" || b.Version == "" && !unlisted)
 		case p.Version == "":
+			if missing {
+				found = "installed"
+			}
 			known = known && (p.State != "latest" || b.Version == "" && !unlisted)
 		case p.Version == b.Version:
 			found = strings.TrimSuffix(b.Version, "*")
